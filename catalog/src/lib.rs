@@ -1,0 +1,16 @@
+//! The catalog: databases, tables, their partitions and files, and what is known of the files'
+//! contents, kept in a database of its own and read as immutable snapshots.
+//!
+//! Only this crate writes table metadata. It knows nothing of DataFusion: whoever plans reads a
+//! [`CatalogSnapshot`] and makes of it what the planner needs.
+
+pub mod catalog;
+pub mod discovery;
+pub mod error;
+pub mod model;
+pub mod snapshot;
+pub mod store;
+
+pub use catalog::{Catalog, CatalogOptions, NewDatabase, NewExternalTable, RefreshSummary};
+pub use error::CatalogError;
+pub use snapshot::CatalogSnapshot;

@@ -1,0 +1,346 @@
+//! Where one statement of a script ends and the next begins, and where each stands, so that a script
+//! or an editor's lines can be sent statement by statement and errors can be reported in the file.
+//!
+//! It knows quotes, comments and dollar quotes, and no grammar. Text goes in line by line and
+//! statements come out as they are completed, so that a long script is never held whole.
+
+use skep_protocol::Position;
+use std::collections::VecDeque;
+
+/// A statement of a script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// Its text from its first word on, without the semicolon and without comments before it.
+    pub text: String,
+    /// Where its first character stands in the script.
+    pub start: Position,
+    /// Whether a semicolon ended it, rather than the end of the script.
+    pub complete: bool,
+}
+
+impl Statement {
+    /// A place in this statement as a place in the script.
+    pub fn position_in_script(&self, within: Position) -> Position {
+        if within.line <= 1 {
+            let column = self.start.column + within.column.saturating_sub(1);
+            Position { line: self.start.line, column }
+        } else {
+            Position { line: self.start.line + within.line - 1, column: within.column }
+        }
+    }
+}
+
+/// What an unfinished statement waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Open {
+    /// Its semicolon.
+    Statement,
+    /// A closing parenthesis.
+    Parenthesis,
+    /// The end of a text in `'`.
+    SingleQuote,
+    /// The end of a name in `"`.
+    DoubleQuote,
+    /// The end of a name in `` ` ``.
+    Backtick,
+    /// The end of a `/* comment */`.
+    Comment,
+    /// The end of a text in `$tag$`.
+    DollarQuote,
+}
+
+/// Splits a script into statements, line by line.
+#[derive(Debug)]
+pub struct Splitter {
+    mode: Mode,
+    parentheses: usize,
+    current: Option<(String, Position)>,
+    position: Position,
+    ready: VecDeque<Statement>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Mode {
+    Code,
+    /// Within quotes of this kind. A doubled quote ends one text and begins another, which comes to
+    /// the same.
+    Quoted(char),
+    Comment {
+        depth: usize,
+    },
+    /// Within a dollar quote that this tag, with its dollars, ends.
+    Dollar(String),
+}
+
+impl Default for Splitter {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Code,
+            parentheses: 0,
+            current: None,
+            position: Position { line: 1, column: 1 },
+            ready: VecDeque::new(),
+        }
+    }
+}
+
+impl Splitter {
+    /// Takes in more of the script: one or several whole lines, each with its line end. Only the last
+    /// line of a script may lack one.
+    pub fn push(&mut self, lines: &str) {
+        let mut rest = lines;
+        while !rest.is_empty() {
+            let taken = match &self.mode {
+                Mode::Code => self.scan_code(rest),
+                Mode::Quoted(quote) => {
+                    let quote = *quote;
+                    self.scan_to(rest, |text| text.find(quote).map(|at| at + quote.len_utf8()))
+                }
+                Mode::Dollar(tag) => {
+                    let tag = tag.clone();
+                    self.scan_to(rest, |text| text.find(&tag).map(|at| at + tag.len()))
+                }
+                Mode::Comment { depth } => self.scan_comment(rest, *depth),
+            };
+            rest = &rest[taken..];
+        }
+    }
+
+    /// The next completed statement.
+    pub fn next_statement(&mut self) -> Option<Statement> {
+        self.ready.pop_front()
+    }
+
+    /// What the script waits for; `None` between two statements.
+    pub fn open(&self) -> Option<Open> {
+        match &self.mode {
+            Mode::Quoted('\'') => Some(Open::SingleQuote),
+            Mode::Quoted('"') => Some(Open::DoubleQuote),
+            Mode::Quoted(_) => Some(Open::Backtick),
+            Mode::Dollar(_) => Some(Open::DollarQuote),
+            Mode::Comment { .. } => Some(Open::Comment),
+            Mode::Code if self.current.is_none() => None,
+            Mode::Code if self.parentheses > 0 => Some(Open::Parenthesis),
+            Mode::Code => Some(Open::Statement),
+        }
+    }
+
+    /// How many bytes of an unfinished statement are held.
+    pub fn pending_bytes(&self) -> usize {
+        self.current.as_ref().map_or(0, |(text, _)| text.len())
+    }
+
+    /// Ends the script: what no semicolon ended is the last statement. Completed statements that
+    /// were not fetched yet come first.
+    pub fn finish(mut self) -> impl Iterator<Item = Statement> {
+        self.end_statement(false);
+        self.ready.into_iter()
+    }
+
+    fn scan_code(&mut self, rest: &str) -> usize {
+        let Some(first) = rest.chars().next() else {
+            return 0;
+        };
+        if rest.starts_with("--") {
+            let end = rest.find('\n').unwrap_or(rest.len());
+            return self.take(&rest[..end]);
+        }
+        if rest.starts_with("/*") {
+            self.mode = Mode::Comment { depth: 1 };
+            return self.take("/*");
+        }
+        if first == ';' {
+            self.end_statement(true);
+            return self.take(";");
+        }
+        if first.is_whitespace() {
+            return self.take(&rest[..first.len_utf8()]);
+        }
+        self.begin_statement();
+        match first {
+            '\'' | '"' | '`' => self.mode = Mode::Quoted(first),
+            '(' => self.parentheses += 1,
+            ')' => self.parentheses = self.parentheses.saturating_sub(1),
+            '$' => {
+                if let Some(tag) = dollar_tag(rest) {
+                    self.mode = Mode::Dollar(tag.to_owned());
+                    return self.take(tag);
+                }
+            }
+            _ if is_word(first) => {
+                let end = rest.find(|c| !is_word(c) && c != '$').unwrap_or(rest.len());
+                return self.take(&rest[..end]);
+            }
+            _ => {}
+        }
+        self.take(&rest[..first.len_utf8()])
+    }
+
+    /// Takes everything up to the end that `find_end` finds and is back in code, or takes it all.
+    fn scan_to(&mut self, rest: &str, find_end: impl Fn(&str) -> Option<usize>) -> usize {
+        let end = find_end(rest);
+        if end.is_some() {
+            self.mode = Mode::Code;
+        }
+        self.take(&rest[..end.unwrap_or(rest.len())])
+    }
+
+    fn scan_comment(&mut self, rest: &str, depth: usize) -> usize {
+        // One pass over both marks: looking for each on its own is quadratic in nested comments.
+        let marks = rest.as_bytes().windows(2);
+        let Some(at) = marks.into_iter().position(|two| two == b"/*" || two == b"*/") else {
+            return self.take(rest);
+        };
+        let depth = if rest[at..].starts_with("/*") { depth + 1 } else { depth - 1 };
+        self.mode = if depth == 0 { Mode::Code } else { Mode::Comment { depth } };
+        self.take(&rest[..at + 2])
+    }
+
+    fn begin_statement(&mut self) {
+        let position = self.position;
+        self.current.get_or_insert_with(|| (String::new(), position));
+    }
+
+    fn end_statement(&mut self, complete: bool) {
+        self.parentheses = 0;
+        if let Some((mut text, start)) = self.current.take() {
+            text.truncate(text.trim_end().len());
+            self.ready.push_back(Statement { text, start, complete });
+        }
+    }
+
+    /// Moves over `text`, which belongs to the statement if one has begun.
+    fn take(&mut self, text: &str) -> usize {
+        if let Some((current, _)) = &mut self.current {
+            current.push_str(text);
+        }
+        let lines = text.matches('\n').count() as u64;
+        let last = text.rsplit('\n').next().unwrap_or_default();
+        let characters = last.chars().count() as u64;
+        if lines > 0 {
+            self.position = Position { line: self.position.line + lines, column: 1 + characters };
+        } else {
+            self.position.column += characters;
+        }
+        text.len()
+    }
+}
+
+/// All statements of a script.
+pub fn split(script: &str) -> Vec<Statement> {
+    let mut splitter = Splitter::default();
+    splitter.push(script);
+    splitter.finish().collect()
+}
+
+fn is_word(character: char) -> bool {
+    character.is_alphanumeric() || character == '_'
+}
+
+/// The `$tag$` or `$$` at the start of `text`. A tag does not begin with a digit: `$1` is a parameter.
+fn dollar_tag(text: &str) -> Option<&str> {
+    let end = text.get(1..)?.find('$')? + 1;
+    let name = &text[1..end];
+    let is_tag = name.chars().all(is_word) && !name.starts_with(|c: char| c.is_ascii_digit());
+    is_tag.then(|| &text[..=end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(script: &str) -> Vec<String> {
+        split(script).into_iter().map(|statement| statement.text).collect()
+    }
+
+    fn open_after(script: &str) -> Option<Open> {
+        let mut splitter = Splitter::default();
+        splitter.push(script);
+        while splitter.next_statement().is_some() {}
+        splitter.open()
+    }
+
+    #[test]
+    fn semicolons_separate_statements_and_empty_ones_vanish() {
+        assert_eq!(texts("select 1; select 2\n;; ;\n select 3"), ["select 1", "select 2", "select 3"]);
+        assert!(texts(" ; -- nothing\n /* at all */ ;").is_empty());
+    }
+
+    #[test]
+    fn semicolons_in_quotes_and_comments_do_not_count() {
+        for statement in [
+            "select 'a;''b;', \"c;\"\"d\", `e;`",
+            "select 1 -- not; here\n + 2",
+            "select /* a; /* b; */ c; */ 1",
+            "select $$a;'b$$, $tag$ ; $$ ; $tag$",
+            "select 'multi;\nline;'",
+        ] {
+            assert_eq!(texts(&format!("{statement}; x")), [statement, "x"]);
+        }
+    }
+
+    #[test]
+    fn a_dollar_is_not_always_a_quote() {
+        assert_eq!(texts("select $1; select $2"), ["select $1", "select $2"]);
+        assert_eq!(texts("select a$b$; x$$y; z"), ["select a$b$", "x$$y", "z"]);
+        assert_eq!(texts("select ${name}; b"), ["select ${name}", "b"]);
+    }
+
+    #[test]
+    fn positions_are_those_of_the_script() {
+        let script = "-- a title\n  select 1;  sélect\n  2;\n/* c */ x";
+        let starts: Vec<_> =
+            split(script).iter().map(|s| (s.start.line, s.start.column)).collect();
+        assert_eq!(starts, [(2, 3), (2, 13), (4, 9)]);
+    }
+
+    #[test]
+    fn a_place_in_a_statement_is_found_in_the_script() {
+        let statement = &split("select 1; select\n  x")[1];
+        let at = |line, column| {
+            let found = statement.position_in_script(Position { line, column });
+            (found.line, found.column)
+        };
+        assert_eq!(at(1, 1), (1, 11));
+        assert_eq!(at(1, 4), (1, 14));
+        assert_eq!(at(2, 3), (2, 3));
+    }
+
+    #[test]
+    fn an_unfinished_statement_says_what_it_waits_for() {
+        assert_eq!(open_after("select 1;\n"), None);
+        assert_eq!(open_after("-- only a comment\n"), None);
+        assert_eq!(open_after("select 1\n"), Some(Open::Statement));
+        assert_eq!(open_after("select (1\n"), Some(Open::Parenthesis));
+        assert_eq!(open_after("select 'a\n"), Some(Open::SingleQuote));
+        assert_eq!(open_after("select \"a\n"), Some(Open::DoubleQuote));
+        assert_eq!(open_after("select `a\n"), Some(Open::Backtick));
+        assert_eq!(open_after("/* a /* b */\n"), Some(Open::Comment));
+        assert_eq!(open_after("select $x$ a\n"), Some(Open::DollarQuote));
+        assert_eq!(open_after("select 1; select (2);\n"), None);
+    }
+
+    #[test]
+    fn lines_one_by_one_give_what_the_whole_gives() {
+        let script = "select 'a;\nb'; /* x\n; y */ select\n$q$ ;\n $q$;\nselect (1\n";
+        let mut splitter = Splitter::default();
+        let mut found = Vec::new();
+        for line in script.split_inclusive('\n') {
+            splitter.push(line);
+            found.extend(std::iter::from_fn(|| splitter.next_statement()));
+        }
+        assert_eq!(found.len(), 2);
+        found.extend(splitter.finish());
+        assert_eq!(found, split(script));
+        assert!(found[0].complete && found[1].complete && !found[2].complete);
+    }
+
+    #[test]
+    fn time_grows_with_length_and_not_with_its_square() {
+        let script = format!("select {} 1;", "(((('x' || $1 ".repeat(200_000));
+        assert_eq!(split(&script).len(), 1);
+        assert!(split(&"/* ".repeat(500_000)).is_empty());
+        let lines = "select /* c */ 'a', -- b\n".repeat(100_000);
+        assert_eq!(split(&lines).len(), 1);
+    }
+}

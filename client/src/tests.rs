@@ -1,0 +1,391 @@
+//! The client against a small Flight server on loopback that answers as Skep's does.
+
+use crate::{Client, ClientError, ClientOptions, Table};
+use arrow::array::{Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::ipc::CompressionType;
+use arrow::ipc::writer::IpcWriteOptions;
+use arrow_flight::encode::FlightDataEncoderBuilder;
+use arrow_flight::error::FlightError;
+use arrow_flight::flight_service_server::{FlightService, FlightServiceServer};
+use arrow_flight::sql::{
+    Any, Command, CommandGetDbSchemas, CommandGetTables, DoPutUpdateResult,
+};
+use arrow_flight::{
+    Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo,
+    HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
+};
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use prost::Message;
+use skep_protocol::{ErrorCode, Position, QueryError};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status, Streaming};
+
+const TOKEN: &str = "Bearer token-of-the-session";
+
+/// What the server saw.
+#[derive(Default)]
+struct Seen {
+    statements: Mutex<Vec<String>>,
+    handshakes: AtomicU32,
+    closed: AtomicBool,
+    stream_dropped: AtomicBool,
+}
+
+#[derive(Clone, Default)]
+struct FakeServer {
+    seen: Arc<Seen>,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+type Messages<T> = BoxStream<'static, Result<T, Status>>;
+
+fn authorize<T>(request: &Request<T>) -> Result<(), Status> {
+    match request.metadata().get("authorization") {
+        Some(token) if token == TOKEN => Ok(()),
+        _ => Err(QueryError::new(ErrorCode::Unauthenticated, "unknown token").into()),
+    }
+}
+
+fn numbers() -> RecordBatch {
+    let schema = Schema::new(vec![Field::new("n", DataType::Int64, false)]);
+    let column = Arc::new(Int64Array::from_iter_values(0..1000));
+    RecordBatch::try_new(Arc::new(schema), vec![column]).unwrap()
+}
+
+fn text_batch(columns: &[(&str, &[&str])]) -> RecordBatch {
+    let fields: Vec<_> =
+        columns.iter().map(|(name, _)| Field::new(*name, DataType::Utf8, false)).collect();
+    let arrays = columns
+        .iter()
+        .map(|(_, values)| Arc::new(StringArray::from(values.to_vec())) as _)
+        .collect();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap()
+}
+
+fn info(schema: &SchemaRef, ticket: Option<&str>, metadata: &str) -> FlightInfo {
+    let mut info = FlightInfo::new().try_with_schema(schema).unwrap();
+    info.app_metadata = metadata.to_owned().into();
+    if let Some(ticket) = ticket {
+        let ticket = Ticket::new(ticket.to_owned());
+        info = info.with_endpoint(FlightEndpoint::new().with_ticket(ticket));
+    }
+    info
+}
+
+impl FakeServer {
+    fn statement(&self, sql: String) -> Result<FlightInfo, Status> {
+        let metadata = r#"{"query_id":"q1","affected_rows":null,"returns_rows":true}"#;
+        self.seen.statements.lock().unwrap().push(sql.clone());
+        match sql.as_str() {
+            "select" => Ok(info(&numbers().schema(), Some("numbers"), metadata)),
+            "forever" => Ok(info(&numbers().schema(), Some("forever"), metadata)),
+            "breaks" => Ok(info(&numbers().schema(), Some("breaks"), metadata)),
+            "two endpoints" => {
+                let info = info(&numbers().schema(), Some("numbers"), metadata);
+                let second = info.endpoint.clone();
+                Ok(FlightInfo { endpoint: [info.endpoint.clone(), second].concat(), ..info })
+            }
+            "insert" => Ok(info(
+                &Arc::new(Schema::empty()),
+                None,
+                r#"{"query_id":"q2","affected_rows":7,"returns_rows":false}"#,
+            )),
+            "KILL QUERY 'gone'" => {
+                Err(QueryError::new(ErrorCode::QueryNotFound, "query 'gone' not found").into())
+            }
+            "KILL QUERY 'it''s'" => Ok(info(
+                &Arc::new(Schema::empty()),
+                None,
+                r#"{"query_id":"q3","affected_rows":null,"returns_rows":false}"#,
+            )),
+            _ => Err(QueryError::new(ErrorCode::TableNotFound, "table 'x' not found")
+                .at(Some(Position { line: 1, column: 15 }))
+                .into()),
+        }
+    }
+}
+
+/// Tells when the server noticed that nobody reads any more.
+struct DropFlag(Arc<Seen>);
+
+impl Drop for DropFlag {
+    fn drop(&mut self) {
+        self.0.stream_dropped.store(true, Ordering::SeqCst);
+    }
+}
+
+fn encode(batches: BoxStream<'static, Result<RecordBatch, FlightError>>) -> Messages<FlightData> {
+    let options = IpcWriteOptions::default()
+        .try_with_compression(Some(CompressionType::LZ4_FRAME))
+        .unwrap();
+    let encoder = FlightDataEncoderBuilder::new().with_options(options).build(batches);
+    encoder.map_err(Status::from).boxed()
+}
+
+#[tonic::async_trait]
+impl FlightService for FakeServer {
+    type HandshakeStream = Messages<HandshakeResponse>;
+    type ListFlightsStream = Messages<FlightInfo>;
+    type DoGetStream = Messages<FlightData>;
+    type DoPutStream = Messages<PutResult>;
+    type DoExchangeStream = Messages<FlightData>;
+    type DoActionStream = Messages<arrow_flight::Result>;
+    type ListActionsStream = Messages<ActionType>;
+
+    async fn handshake(
+        &self,
+        request: Request<Streaming<HandshakeRequest>>,
+    ) -> Answer<Self::HandshakeStream> {
+        // "ann:secret"
+        if request.metadata().get("authorization").is_none_or(|it| it != "Basic YW5uOnNlY3JldA==") {
+            return Err(QueryError::new(ErrorCode::Unauthenticated, "wrong password").into());
+        }
+        self.seen.handshakes.fetch_add(1, Ordering::SeqCst);
+        let mut response = Response::new(stream::empty().boxed());
+        response.metadata_mut().insert("authorization", TOKEN.parse().unwrap());
+        Ok(response)
+    }
+
+    async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Answer<FlightInfo> {
+        authorize(&request)?;
+        let message = Any::decode(request.into_inner().cmd).unwrap();
+        let info = match Command::try_from(message).unwrap() {
+            Command::CommandStatementQuery(query) => self.statement(query.query)?,
+            Command::CommandGetDbSchemas(CommandGetDbSchemas { .. }) => {
+                info(&numbers().schema(), Some("schemas"), "")
+            }
+            Command::CommandGetTables(CommandGetTables { db_schema_filter_pattern, .. }) => {
+                assert_eq!(db_schema_filter_pattern.as_deref(), Some("my\\_db"));
+                info(&numbers().schema(), Some("tables"), "")
+            }
+            other => return Err(Status::unimplemented(format!("{other:?}"))),
+        };
+        Ok(Response::new(info))
+    }
+
+    async fn do_get(&self, request: Request<Ticket>) -> Answer<Self::DoGetStream> {
+        authorize(&request)?;
+        let batches = match request.into_inner().ticket.as_ref() {
+            b"numbers" => stream::iter([Ok(numbers()), Ok(numbers())]).boxed(),
+            b"breaks" => {
+                let error = QueryError::new(ErrorCode::ExecutorLost, "executor 'e1' was lost");
+                let status = Box::new(Status::from(error));
+                stream::iter([Ok(numbers()), Err(FlightError::Tonic(status))]).boxed()
+            }
+            b"forever" => {
+                let flag = DropFlag(Arc::clone(&self.seen));
+                stream::unfold(flag, |flag| async { Some((Ok(numbers()), flag)) }).boxed()
+            }
+            b"schemas" => {
+                let batch = text_batch(&[("db_schema_name", &["a", "b"])]);
+                stream::iter([Ok(batch)]).boxed()
+            }
+            _ => {
+                let batch = text_batch(&[
+                    ("db_schema_name", &["my_db"]),
+                    ("table_name", &["t"]),
+                    ("table_type", &["VIEW"]),
+                ]);
+                stream::iter([Ok(batch)]).boxed()
+            }
+        };
+        Ok(Response::new(encode(batches)))
+    }
+
+    async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Answer<Self::DoPutStream> {
+        authorize(&request)?;
+        let app_metadata = DoPutUpdateResult { record_count: 42 }.encode_to_vec().into();
+        Ok(Response::new(stream::iter([Ok(PutResult { app_metadata })]).boxed()))
+    }
+
+    async fn do_action(&self, request: Request<Action>) -> Answer<Self::DoActionStream> {
+        authorize(&request)?;
+        assert_eq!(request.into_inner().r#type, "CloseSession");
+        self.seen.closed.store(true, Ordering::SeqCst);
+        Ok(Response::new(stream::empty().boxed()))
+    }
+
+    async fn list_flights(&self, _: Request<Criteria>) -> Answer<Self::ListFlightsStream> {
+        Err(Status::unimplemented("list_flights"))
+    }
+    async fn poll_flight_info(&self, _: Request<FlightDescriptor>) -> Answer<PollInfo> {
+        Err(Status::unimplemented("poll_flight_info"))
+    }
+    async fn get_schema(&self, _: Request<FlightDescriptor>) -> Answer<SchemaResult> {
+        Err(Status::unimplemented("get_schema"))
+    }
+    async fn do_exchange(
+        &self,
+        _: Request<Streaming<FlightData>>,
+    ) -> Answer<Self::DoExchangeStream> {
+        Err(Status::unimplemented("do_exchange"))
+    }
+    async fn list_actions(&self, _: Request<Empty>) -> Answer<Self::ListActionsStream> {
+        Err(Status::unimplemented("list_actions"))
+    }
+}
+
+/// A running server; dropping `tasks` ends it.
+struct Running {
+    url: String,
+    seen: Arc<Seen>,
+    tasks: JoinSet<()>,
+}
+
+async fn serve() -> Running {
+    let server = FakeServer::default();
+    let seen = Arc::clone(&server.seen);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("flight://{}", listener.local_addr().unwrap());
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let service = FlightServiceServer::new(server);
+        Server::builder()
+            .add_service(service)
+            .serve_with_incoming(TcpIncoming::from(listener))
+            .await
+            .unwrap();
+    });
+    Running { url, seen, tasks }
+}
+
+fn ann() -> ClientOptions {
+    ClientOptions {
+        user: "ann".to_owned(),
+        password: Some("secret".to_owned()),
+        ..ClientOptions::default()
+    }
+}
+
+fn code_of(error: &ClientError) -> ErrorCode {
+    error.query_error().unwrap_or_else(|| panic!("not the server's error: {error:?}")).code
+}
+
+#[tokio::test]
+async fn a_query_returns_its_id_schema_and_compressed_rows() {
+    let server = serve().await;
+    let mut client = Client::connect(&server.url, ann()).await.unwrap();
+    let result = client.execute("select").await.unwrap();
+    assert_eq!(result.query_id.as_deref(), Some("q1"));
+    assert_eq!(result.schema, numbers().schema());
+    assert!(result.returns_rows());
+    assert_eq!(result.collect().await.unwrap(), [numbers(), numbers()]);
+    assert_eq!(server.seen.handshakes.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_command_runs_once_and_returns_no_rows() {
+    let server = serve().await;
+    let mut client = Client::connect(&server.url, ann()).await.unwrap();
+    let mut result = client.execute("insert").await.unwrap();
+    assert_eq!(result.affected_rows, Some(7));
+    assert!(!result.returns_rows());
+    assert!(result.next_batch().await.unwrap().is_none());
+    assert_eq!(*server.seen.statements.lock().unwrap(), ["insert"]);
+    assert_eq!(client.execute_update("update").await.unwrap(), 42);
+}
+
+#[tokio::test]
+async fn errors_arrive_typed_at_once_and_in_mid_stream() {
+    let server = serve().await;
+    let mut client = Client::connect(&server.url, ann()).await.unwrap();
+    let error = client.execute("select * from x").await.unwrap_err();
+    assert_eq!(code_of(&error), ErrorCode::TableNotFound);
+    let position = error.query_error().unwrap().position;
+    assert_eq!(position, Some(Position { line: 1, column: 15 }));
+
+    let mut result = client.execute("breaks").await.unwrap();
+    assert!(result.next_batch().await.unwrap().is_some());
+    let error = result.next_batch().await.unwrap_err();
+    assert_eq!((code_of(&error), error.exit_code()), (ErrorCode::ExecutorLost, 1));
+}
+
+#[tokio::test]
+async fn a_result_in_several_endpoints_is_never_read_in_part() {
+    let server = serve().await;
+    let mut client = Client::connect(&server.url, ann()).await.unwrap();
+    let error = client.execute("two endpoints").await.unwrap_err();
+    assert!(matches!(error, ClientError::Protocol(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn dropping_a_result_reaches_the_server() {
+    let server = serve().await;
+    let mut client = Client::connect(&server.url, ann()).await.unwrap();
+    let mut result = client.execute("forever").await.unwrap();
+    assert!(result.next_batch().await.unwrap().is_some());
+    drop(result);
+    let noticed = async {
+        while !server.seen.stream_dropped.load(Ordering::SeqCst) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), noticed).await.unwrap();
+}
+
+#[tokio::test]
+async fn cancelling_tells_whether_there_was_a_query() {
+    let server = serve().await;
+    let mut client = Client::connect(&server.url, ann()).await.unwrap();
+    assert!(client.cancel("it's").await.unwrap());
+    assert!(!client.cancel("gone").await.unwrap());
+}
+
+#[tokio::test]
+async fn metadata_calls_name_databases_and_tables() {
+    let server = serve().await;
+    let mut client = Client::connect(&server.url, ann()).await.unwrap();
+    assert_eq!(client.databases().await.unwrap(), ["a", "b"]);
+    let table =
+        Table { database: "my_db".into(), name: "t".into(), table_type: "VIEW".into() };
+    assert_eq!(client.tables(Some("my_db")).await.unwrap(), [table]);
+}
+
+#[tokio::test]
+async fn closing_ends_the_session() {
+    let server = serve().await;
+    let client = Client::connect(&server.url, ann()).await.unwrap();
+    client.close().await.unwrap();
+    assert!(server.seen.closed.load(Ordering::SeqCst));
+}
+
+#[tokio::test]
+async fn a_wrong_password_and_an_absent_server_are_told_apart() {
+    let mut server = serve().await;
+    let wrong = ClientOptions { password: Some("guess".to_owned()), ..ann() };
+    let error = Client::connect(&server.url, wrong).await.unwrap_err();
+    assert!(matches!(error, ClientError::Login(_)), "{error:?}");
+    assert_eq!(error.exit_code(), 2);
+
+    let mut client = Client::connect(&server.url, ann()).await.unwrap();
+    server.tasks.shutdown().await;
+    let error = Client::connect(&server.url, ann()).await.unwrap_err();
+    assert!(matches!(error, ClientError::Connect { .. }), "{error:?}");
+    assert!(error.to_string().to_lowercase().contains("connection refused"), "{error}");
+    let error = client.execute("select").await.unwrap_err();
+    assert!(error.ends_session(), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_silent_server_is_given_up_in_time() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("flight://{}", listener.local_addr().unwrap());
+    let options = ClientOptions { connect_timeout: Duration::from_millis(100), ..ann() };
+    let error = Client::connect(&url, options).await.unwrap_err();
+    assert!(error.to_string().contains("no answer within 100 ms"), "{error}");
+}
+
+#[tokio::test]
+async fn the_token_and_the_password_are_never_printed() {
+    let server = serve().await;
+    let client = Client::connect(&server.url, ann()).await.unwrap();
+    let printed = format!("{client:?} {:?}", ann());
+    assert!(!printed.contains("token-of") && !printed.contains("secret"), "{printed}");
+}

@@ -1,0 +1,8 @@
+//! The executors that belong to this coordinator: who they are, how they are, and what planning sees
+//! of them.
+
+mod members;
+mod service;
+
+pub use members::{ClusterSnapshot, ExecutorInfo, ExecutorState, Members};
+pub use service::ClusterService;

@@ -1,0 +1,152 @@
+//! The door that executors join by.
+
+use super::members::Members;
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use skep_exchange::this_version;
+use skep_protocol::proto::cluster_server::Cluster;
+use skep_protocol::proto::{
+    CoordinatorMessage, ExecutorMessage, HeartbeatReply, Register, Registered,
+    coordinator_message, executor_message,
+};
+use skep_protocol::ticket::{ClusterKey, unix_time_ms};
+use skep_protocol::version::check_compatible;
+use skep_protocol::{ErrorCode, QueryError};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tonic::{Request, Response, Status, Streaming};
+use tracing::{info, warn};
+
+/// Registers executors and listens to their heartbeats.
+pub struct ClusterService {
+    members: Arc<Members>,
+    coordinator_id: String,
+    key: ClusterKey,
+    has_secret: bool,
+    heartbeat_interval: Duration,
+    heartbeat_timeout: Duration,
+}
+
+impl ClusterService {
+    /// A door for the members of a cluster with `key`, which follows from a secret or not.
+    pub fn new(
+        members: Arc<Members>,
+        coordinator_id: String,
+        key: ClusterKey,
+        config: &crate::config::CoordinatorConfig,
+    ) -> Self {
+        Self {
+            members,
+            coordinator_id,
+            key,
+            has_secret: config.cluster_secret.is_some(),
+            heartbeat_interval: config.heartbeat_interval,
+            heartbeat_timeout: config.heartbeat_timeout,
+        }
+    }
+
+    fn admit(&self, register: &Register) -> Result<Registered, QueryError> {
+        let theirs = register.version.clone().unwrap_or_default();
+        check_compatible(&this_version(), &theirs)?;
+        if self.has_secret
+            && !self.key.is_proved_registration(
+                &register.executor_id,
+                &register.address,
+                register.issued_at_ms,
+                &register.proof,
+                unix_time_ms(),
+            )
+        {
+            let text = "the executor's cluster secret is not the coordinator's, or its clock is \
+                        more than five minutes off";
+            return Err(QueryError::new(ErrorCode::PermissionDenied, text));
+        }
+        self.members.join(register, Instant::now())?;
+        Ok(Registered {
+            coordinator_id: self.coordinator_id.clone(),
+            heartbeat_interval_ms: self.heartbeat_interval.as_millis() as u32,
+            exchange_key: match self.has_secret {
+                true => Default::default(),
+                false => self.key.to_bytes(),
+            },
+        })
+    }
+}
+
+/// A member for as long as it lives.
+struct Membership {
+    members: Arc<Members>,
+    id: String,
+    messages: Streaming<ExecutorMessage>,
+    timeout: Duration,
+}
+
+impl Membership {
+    /// The next heartbeat's reply; `None` when the membership is over.
+    async fn next_reply(&mut self) -> Option<CoordinatorMessage> {
+        match tokio::time::timeout(self.timeout, self.messages.message()).await {
+            Ok(Ok(Some(message))) => {
+                if let Some(executor_message::Message::Heartbeat(load)) = message.message {
+                    self.members.heartbeat(&self.id, load, Instant::now());
+                }
+                Some(reply(coordinator_message::Message::HeartbeatReply(HeartbeatReply {})))
+            }
+            Ok(Ok(None)) => None,
+            Ok(Err(status)) => {
+                warn!(executor = %self.id, error = %status.message(), "executor's connection broke");
+                None
+            }
+            Err(_) => {
+                warn!(executor = %self.id, "executor fell silent");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        info!(executor = %self.id, "executor left");
+        self.members.leave(&self.id);
+    }
+}
+
+fn reply(message: coordinator_message::Message) -> CoordinatorMessage {
+    CoordinatorMessage {
+        message: Some(message),
+    }
+}
+
+#[async_trait]
+impl Cluster for ClusterService {
+    type JoinStream = BoxStream<'static, Result<CoordinatorMessage, Status>>;
+
+    async fn join(
+        &self,
+        request: Request<Streaming<ExecutorMessage>>,
+    ) -> Result<Response<Self::JoinStream>, Status> {
+        let mut messages = request.into_inner();
+        let first = messages.message().await?.and_then(|message| message.message);
+        let Some(executor_message::Message::Register(register)) = first else {
+            let text = "the first message of an executor must register it";
+            return Err(QueryError::new(ErrorCode::InvalidArgument, text).into());
+        };
+        let registered = self.admit(&register).inspect_err(|error| {
+            warn!(address = %register.address, %error, "refused an executor");
+        })?;
+        info!(executor = %register.executor_id, address = %register.address, "executor joined");
+        let membership = Membership {
+            members: Arc::clone(&self.members),
+            id: register.executor_id,
+            messages,
+            timeout: self.heartbeat_timeout,
+        };
+        let first = Ok(reply(coordinator_message::Message::Registered(registered)));
+        let replies = stream::unfold(membership, |mut membership| async move {
+            let reply = membership.next_reply().await?;
+            Some((Ok(reply), membership))
+        });
+        Ok(Response::new(stream::once(std::future::ready(first)).chain(replies).boxed()))
+    }
+}

@@ -1,0 +1,71 @@
+//! What a coordinator is told when it starts.
+
+use skep_exchange::limits::ExchangeLimits;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The settings of one coordinator.
+#[derive(Clone, Debug)]
+pub struct CoordinatorConfig {
+    /// Where the catalog and everything else that must survive a restart is kept.
+    pub data_dir: PathBuf,
+    /// Locations that tables may have, besides those below `data_dir`; see
+    /// [`skep_protocol::storage_url::AllowedRoots`].
+    pub allowed_roots: Vec<String>,
+    /// The cluster's secret; where there is one, executors must have the same.
+    pub cluster_secret: Option<String>,
+    /// How often executors report.
+    pub heartbeat_interval: Duration,
+    /// After how much silence an executor counts as lost.
+    pub heartbeat_timeout: Duration,
+    /// How long a query waits for the first executor to join.
+    pub executor_wait: Duration,
+    /// How much memory the coordinator's own part of queries may use, in bytes.
+    pub memory_limit_bytes: usize,
+    /// The bounds of queries.
+    pub queries: QueryLimits,
+    /// The bounds of the exchange.
+    pub exchange: ExchangeLimits,
+    /// Options of the object stores, see [`skep_exchange::storage::Storage`].
+    pub storage_options: BTreeMap<String, String>,
+}
+
+/// The bounds of queries on one coordinator.
+#[derive(Clone, Debug)]
+pub struct QueryLimits {
+    /// How many queries run at the same time.
+    pub running_max: usize,
+    /// How many more may wait.
+    pub queued_max: usize,
+    /// How long a query waits for a place.
+    pub queue_timeout: Duration,
+    /// How many bytes a statement may have.
+    pub statement_bytes_max: usize,
+    /// How long a query may run, from its submission; `None` for as long as it takes.
+    pub run_time_max: Option<Duration>,
+    /// How many ended queries `SHOW QUERIES` remembers.
+    pub history_max: usize,
+    /// How many sessions may be open.
+    pub sessions_max: usize,
+    /// After how long without use a session is closed.
+    pub session_idle_timeout: Duration,
+    /// How many batches of a result lie ready for its client at most.
+    pub result_batches_max: usize,
+}
+
+impl Default for QueryLimits {
+    fn default() -> Self {
+        Self {
+            running_max: 64,
+            queued_max: 1000,
+            queue_timeout: Duration::from_secs(300),
+            statement_bytes_max: 4 * 1024 * 1024,
+            run_time_max: None,
+            history_max: 1000,
+            sessions_max: 10_000,
+            session_idle_timeout: Duration::from_secs(3600),
+            result_batches_max: 8,
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Who may run now. At most so many queries run, at most so many wait, and none waits for ever.
+
+use crate::config::QueryLimits;
+use skep_protocol::{ErrorCode, QueryError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Gives out places to queries, first come first served.
+#[derive(Debug)]
+pub struct Admission {
+    places: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    limits: QueryLimits,
+}
+
+/// A place; dropping it gives it to the next query.
+#[derive(Debug)]
+pub struct Place {
+    _permit: OwnedSemaphorePermit,
+}
+
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Admission {
+    /// Places as `limits` say.
+    pub fn new(limits: QueryLimits) -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(limits.running_max)),
+            waiting: AtomicUsize::new(0),
+            limits,
+        }
+    }
+
+    /// Waits for a place.
+    ///
+    /// # Errors
+    /// `QueueFull` where too many wait already, or the wait was too long.
+    pub async fn admit(&self) -> Result<Place, QueryError> {
+        if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
+            return Ok(Place { _permit: permit });
+        }
+        let ahead = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(&self.waiting);
+        if ahead >= self.limits.queued_max {
+            return Err(QueryError::new(
+                ErrorCode::QueueFull,
+                format!(
+                    "{} queries run and {ahead} wait, which is the most that may: try again later",
+                    self.limits.running_max
+                ),
+            ));
+        }
+        let permit = Arc::clone(&self.places).acquire_owned();
+        match tokio::time::timeout(self.limits.queue_timeout, permit).await {
+            Ok(Ok(permit)) => Ok(Place { _permit: permit }),
+            _ => Err(QueryError::new(
+                ErrorCode::QueueFull,
+                format!(
+                    "the query waited {} s for a place and got none: try again later",
+                    self.limits.queue_timeout.as_secs()
+                ),
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn admission(running_max: usize, queued_max: usize) -> Admission {
+        Admission::new(QueryLimits {
+            running_max,
+            queued_max,
+            queue_timeout: Duration::from_millis(20),
+            ..QueryLimits::default()
+        })
+    }
+
+    #[tokio::test]
+    async fn the_wait_is_bounded() {
+        let admission = admission(1, 1);
+        let place = admission.admit().await.unwrap();
+        assert_eq!(admission.admit().await.unwrap_err().code, ErrorCode::QueueFull);
+        drop(place);
+        assert!(admission.admit().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn the_queue_is_bounded() {
+        let admission = admission(1, 0);
+        let _place = admission.admit().await.unwrap();
+        let error = admission.admit().await.unwrap_err();
+        assert!(error.message.contains("most that may"), "{}", error.message);
+    }
+
+    #[tokio::test]
+    async fn a_freed_place_goes_to_who_waits() {
+        let admission = admission(1, 5);
+        let place = admission.admit().await.unwrap();
+        let (second, ()) = tokio::join!(admission.admit(), async { drop(place) });
+        assert!(second.is_ok());
+    }
+}

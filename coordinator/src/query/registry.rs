@@ -1,0 +1,312 @@
+//! Every query that came in, whatever became of it: a statement that is not even SQL is in the list
+//! like any other.
+
+use super::life::{Event, QueryLife};
+use crate::service::{QueryState, QueryStatus};
+use chrono::Utc;
+use parking_lot::Mutex;
+use skep_exchange::monitor::AttemptMonitor;
+use skep_protocol::ids::QueryIdGenerator;
+use skep_protocol::{ErrorCode, QueryError, QueryId};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Instant, SystemTime};
+use tokio_util::sync::CancellationToken;
+
+/// How much of a statement's text is remembered, in characters.
+const SQL_REMEMBERED_MAX: usize = 16 * 1024;
+
+/// The queries of one coordinator.
+#[derive(Debug)]
+pub struct QueryRegistry {
+    ids: QueryIdGenerator,
+    history_max: usize,
+    queries: Mutex<Queries>,
+}
+
+#[derive(Debug, Default)]
+struct Queries {
+    by_id: BTreeMap<QueryId, Arc<QueryEntry>>,
+    ended: VecDeque<QueryId>,
+}
+
+#[derive(Debug)]
+struct QueryEntry {
+    id: QueryId,
+    user: String,
+    session: String,
+    sql: String,
+    submitted_at: SystemTime,
+    rows: AtomicU64,
+    cancel: CancellationToken,
+    progress: Mutex<Progress>,
+}
+
+#[derive(Debug)]
+struct Progress {
+    life: QueryLife,
+    error: Option<QueryError>,
+    monitor: Option<Arc<AttemptMonitor>>,
+    tasks_planned: u32,
+    canceled_because: Option<String>,
+}
+
+/// A running query's own access to what is remembered of it. When it is dropped before the query
+/// ended, the query counts as cancelled: whoever ran it went away.
+#[derive(Debug)]
+pub struct QueryHandle {
+    registry: Arc<QueryRegistry>,
+    entry: Arc<QueryEntry>,
+}
+
+impl QueryRegistry {
+    /// No queries yet; `history_max` ended ones are remembered.
+    pub fn new(history_max: usize) -> Self {
+        Self {
+            ids: QueryIdGenerator::new(),
+            history_max,
+            queries: Mutex::new(Queries::default()),
+        }
+    }
+
+    /// A statement came in.
+    pub fn register(self: &Arc<Self>, user: &str, session: &str, sql: &str) -> QueryHandle {
+        let entry = Arc::new(QueryEntry {
+            id: self.ids.next(Utc::now()),
+            user: user.to_owned(),
+            session: session.to_owned(),
+            sql: sql.chars().take(SQL_REMEMBERED_MAX).collect(),
+            submitted_at: SystemTime::now(),
+            rows: AtomicU64::new(0),
+            cancel: CancellationToken::new(),
+            progress: Mutex::new(Progress {
+                life: QueryLife::new(Instant::now()),
+                error: None,
+                monitor: None,
+                tasks_planned: 0,
+                canceled_because: None,
+            }),
+        });
+        let mut queries = self.queries.lock();
+        queries.by_id.insert(entry.id.clone(), Arc::clone(&entry));
+        QueryHandle {
+            registry: Arc::clone(self),
+            entry,
+        }
+    }
+
+    /// What is known of a query.
+    pub fn status(&self, id: &QueryId) -> Option<QueryStatus> {
+        let entry = self.queries.lock().by_id.get(id).cloned();
+        entry.map(|entry| entry.status())
+    }
+
+    /// Every query that is known, newest first.
+    pub fn all(&self) -> Vec<QueryStatus> {
+        let entries: Vec<_> = self.queries.lock().by_id.values().rev().cloned().collect();
+        entries.iter().map(|entry| entry.status()).collect()
+    }
+
+    /// Ends a query; false where it is unknown or has ended.
+    pub fn cancel(&self, id: &QueryId, reason: &str) -> bool {
+        let entry = self.queries.lock().by_id.get(id).cloned();
+        entry.is_some_and(|entry| entry.cancel(reason))
+    }
+
+    /// Ends the queries of a session.
+    pub fn cancel_session(&self, session: &str, reason: &str) {
+        let entries: Vec<_> = self.queries.lock().by_id.values().cloned().collect();
+        for entry in entries.iter().filter(|entry| entry.session == session) {
+            entry.cancel(reason);
+        }
+    }
+
+    /// How many queries are in each state that has not ended.
+    pub fn live_counts(&self) -> HashMap<QueryState, usize> {
+        let mut counts = HashMap::new();
+        for entry in self.queries.lock().by_id.values() {
+            let state = entry.progress.lock().life.state();
+            if !state.is_final() {
+                *counts.entry(state).or_default() += 1;
+            }
+        }
+        counts
+    }
+
+    fn ended(&self, id: &QueryId) {
+        let mut queries = self.queries.lock();
+        queries.ended.push_back(id.clone());
+        while queries.ended.len() > self.history_max {
+            if let Some(oldest) = queries.ended.pop_front() {
+                queries.by_id.remove(&oldest);
+            }
+        }
+    }
+}
+
+impl QueryEntry {
+    fn cancel(&self, reason: &str) -> bool {
+        let mut progress = self.progress.lock();
+        if progress.life.state().is_final() {
+            return false;
+        }
+        progress.canceled_because.get_or_insert_with(|| reason.to_owned());
+        self.cancel.cancel();
+        true
+    }
+
+    fn status(&self) -> QueryStatus {
+        let progress = self.progress.lock();
+        let statistics = progress.monitor.as_ref().map(|monitor| monitor.statistics());
+        let statistics = statistics.unwrap_or_default();
+        QueryStatus {
+            id: self.id.clone(),
+            user: self.user.clone(),
+            sql: self.sql.clone(),
+            state: progress.life.state(),
+            submitted_at: self.submitted_at,
+            time_in_state: progress.life.time_in_state(Instant::now()),
+            rows: self.rows.load(Ordering::Relaxed),
+            exchange_bytes: statistics.exchange_bytes,
+            spilled_bytes: statistics.spilled_bytes,
+            peak_memory_bytes: statistics.peak_memory_bytes(),
+            tasks: (progress.tasks_planned, statistics.tasks_finished),
+            error: progress.error.clone(),
+        }
+    }
+}
+
+impl QueryHandle {
+    /// The query's name.
+    pub fn id(&self) -> &QueryId {
+        &self.entry.id
+    }
+
+    /// Resolves when somebody ends the query.
+    pub fn cancellation(&self) -> &CancellationToken {
+        &self.entry.cancel
+    }
+
+    /// The error of a query that somebody ended.
+    pub fn canceled_error(&self) -> QueryError {
+        let reason = self.entry.progress.lock().canceled_because.clone();
+        let reason = reason.unwrap_or_else(|| "its client went away".to_owned());
+        QueryError::new(ErrorCode::Canceled, format!("query canceled: {reason}"))
+            .of_query(self.id().as_str())
+    }
+
+    /// The query got its place.
+    pub fn admitted(&self) {
+        self.apply(Event::Admitted);
+    }
+
+    /// The query's plan is ready; an attempt with so many tasks begins, watched by `monitor`.
+    pub fn planned(&self, monitor: Arc<AttemptMonitor>, tasks: u32) {
+        let mut progress = self.entry.progress.lock();
+        progress.monitor = Some(monitor);
+        progress.tasks_planned = tasks;
+        drop(progress);
+        self.apply(Event::Planned);
+    }
+
+    /// So many more rows went to the client.
+    pub fn add_rows(&self, rows: usize) {
+        self.entry.rows.fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
+    /// The query has ended well.
+    pub fn finished(&self) {
+        self.apply(Event::RowsSent);
+        self.apply(Event::CleanedUp);
+    }
+
+    /// The query has ended with `error`; returns the error with the query's name in it.
+    pub fn failed(&self, error: QueryError) -> QueryError {
+        let error = error.of_query(self.id().as_str());
+        let event = match error.code {
+            ErrorCode::Canceled => Event::Canceled,
+            _ => Event::Failed,
+        };
+        let mut progress = self.entry.progress.lock();
+        if !progress.life.state().is_final() {
+            progress.error = Some(error.clone());
+        }
+        drop(progress);
+        self.apply(event);
+        error
+    }
+
+    fn apply(&self, event: Event) {
+        let mut progress = self.entry.progress.lock();
+        let changed = progress.life.apply(event, Instant::now());
+        let is_final = progress.life.state().is_final();
+        drop(progress);
+        if changed && is_final {
+            self.registry.ended(&self.entry.id);
+        }
+    }
+}
+
+impl Drop for QueryHandle {
+    fn drop(&mut self) {
+        if !self.entry.progress.lock().life.state().is_final() {
+            self.failed(self.canceled_error());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_remembered_until_enough_others_have_ended() {
+        let registry = Arc::new(QueryRegistry::new(2));
+        let first = registry.register("u", "s", "SELECT 1");
+        let id = first.id().clone();
+        first.admitted();
+        first.finished();
+        drop(first);
+        // Finished needs planning first; the drop without an end counts as cancelled.
+        let state = registry.status(&id).unwrap().state;
+        assert_eq!(state, QueryState::Finished);
+        for _ in 0..2 {
+            registry.register("u", "s", "SELECT 2");
+        }
+        assert!(registry.status(&id).is_none());
+        assert_eq!(registry.all().len(), 2);
+    }
+
+    #[test]
+    fn a_dropped_query_is_cancelled() {
+        let registry = Arc::new(QueryRegistry::new(10));
+        let query = registry.register("u", "s", "SELECT 1");
+        let id = query.id().clone();
+        drop(query);
+        let status = registry.status(&id).unwrap();
+        assert_eq!(status.state, QueryState::Canceled);
+        assert_eq!(status.error.unwrap().code, ErrorCode::Canceled);
+    }
+
+    #[test]
+    fn cancelling_reaches_the_query_once() {
+        let registry = Arc::new(QueryRegistry::new(10));
+        let query = registry.register("u", "s", "SELECT 1");
+        assert!(registry.cancel(query.id(), "killed by admin"));
+        assert!(query.cancellation().is_cancelled());
+        let error = query.failed(query.canceled_error());
+        assert!(error.message.contains("killed by admin"));
+        assert!(!registry.cancel(query.id(), "again"));
+    }
+
+    #[test]
+    fn a_session_takes_its_queries_with_it() {
+        let registry = Arc::new(QueryRegistry::new(10));
+        let mine = registry.register("u", "s1", "SELECT 1");
+        let other = registry.register("u", "s2", "SELECT 1");
+        registry.cancel_session("s1", "session closed");
+        assert!(mine.cancellation().is_cancelled());
+        assert!(!other.cancellation().is_cancelled());
+    }
+}

@@ -1,0 +1,205 @@
+//! The one way into the engine: every door (Flight SQL today) calls a [`QueryService`].
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use datafusion::scalar::ScalarValue;
+use futures::stream::BoxStream;
+use skep_protocol::{QueryError, QueryId};
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+/// A session's secret name; whoever has it speaks for the session.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct SessionId(pub String);
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionId(…)")
+    }
+}
+
+/// What the doors may ask of the engine.
+#[async_trait]
+pub trait QueryService: Send + Sync + 'static {
+    /// Opens a session for `user` with the default settings and database.
+    fn open_session(&self, user: &str) -> Result<SessionId, QueryError>;
+
+    /// Whether the session is open. Asking counts as a use of it.
+    fn has_session(&self, session: &SessionId) -> bool;
+
+    /// Ends a session and cancels its queries. Unknown sessions are ignored.
+    fn close_session(&self, session: &SessionId);
+
+    /// Says what a statement would return and which parameters it has, without running it.
+    async fn describe(
+        &self,
+        session: &SessionId,
+        sql: &str,
+    ) -> Result<StatementDescription, QueryError>;
+
+    /// Registers, admits, plans and starts a statement. Statements that return no rows have run to
+    /// their end when this returns.
+    async fn submit(&self, request: SubmitRequest) -> Result<SubmittedQuery, QueryError>;
+
+    /// What is known of a query, for as long as its history is kept.
+    fn status(&self, query: &QueryId) -> Option<QueryStatus>;
+
+    /// Every query that is known, newest first.
+    fn queries(&self) -> Vec<QueryStatus>;
+
+    /// Ends a query; false where it is unknown or has ended already.
+    fn cancel(&self, query: &QueryId, reason: &str) -> bool;
+
+    /// The databases, tables and columns that `session` can see, for metadata calls.
+    async fn metadata(&self, session: &SessionId) -> Result<CatalogMetadata, QueryError>;
+}
+
+/// A statement to run.
+#[derive(Clone, Debug)]
+pub struct SubmitRequest {
+    /// On whose behalf and with which settings.
+    pub session: SessionId,
+    /// One statement; a trailing semicolon is allowed.
+    pub sql: String,
+    /// Values of `$1`, `$2`, … in order; empty where there are none.
+    pub parameters: Vec<ScalarValue>,
+}
+
+/// What a statement is, before it runs.
+#[derive(Clone, Debug)]
+pub struct StatementDescription {
+    /// Whether it returns rows.
+    pub kind: StatementKind,
+    /// The schema of its rows, as the rows will have it; empty for [`StatementKind::Command`].
+    pub schema: SchemaRef,
+    /// One field per parameter, named `$1`, `$2`, …
+    pub parameter_schema: SchemaRef,
+}
+
+/// Whether a statement returns rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatementKind {
+    /// It does: SELECT, SHOW, EXPLAIN, …
+    Query,
+    /// It does not: CREATE, SET, INSERT, KILL, …
+    Command,
+}
+
+/// A statement that has been accepted.
+pub struct SubmittedQuery {
+    /// Its name.
+    pub id: QueryId,
+    /// The schema of every batch of its rows; without fields for commands.
+    pub schema: SchemaRef,
+    /// Its result.
+    pub outcome: QueryOutcome,
+}
+
+/// What came of a statement.
+pub enum QueryOutcome {
+    /// Rows, streamed with back-pressure. Dropping the stream cancels the query.
+    Rows(BoxStream<'static, Result<RecordBatch, QueryError>>),
+    /// The command has run.
+    Done {
+        /// How many rows it changed, where that has a meaning.
+        affected_rows: Option<u64>,
+    },
+}
+
+/// Where a query stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum QueryState {
+    /// It waits for a place or for memory.
+    Queued,
+    /// Names are being resolved and the plan is made.
+    Planning,
+    /// Its tasks run.
+    Running,
+    /// All rows were sent; statistics are gathered and everything is cleaned up.
+    Finishing,
+    /// It ended well.
+    Finished,
+    /// It ended with an error.
+    Failed,
+    /// Somebody ended it, or its client went away.
+    Canceled,
+}
+
+impl QueryState {
+    /// The state's name in tables, e.g. `RUNNING`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "QUEUED",
+            Self::Planning => "PLANNING",
+            Self::Running => "RUNNING",
+            Self::Finishing => "FINISHING",
+            Self::Finished => "FINISHED",
+            Self::Failed => "FAILED",
+            Self::Canceled => "CANCELED",
+        }
+    }
+
+    /// Whether nothing follows it.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Finished | Self::Failed | Self::Canceled)
+    }
+}
+
+/// What is known of a query.
+#[derive(Clone, Debug)]
+pub struct QueryStatus {
+    /// Its name.
+    pub id: QueryId,
+    /// Whose it is.
+    pub user: String,
+    /// Its text, with secrets removed.
+    pub sql: String,
+    /// Where it stands.
+    pub state: QueryState,
+    /// When it came in.
+    pub submitted_at: SystemTime,
+    /// How long it has been in each state that it has been in, in order.
+    pub time_in_state: Vec<(QueryState, Duration)>,
+    /// Rows sent to the client.
+    pub rows: u64,
+    /// Bytes that went through the exchange between nodes.
+    pub exchange_bytes: u64,
+    /// Bytes written to disk for want of memory.
+    pub spilled_bytes: u64,
+    /// The highest sum of its memory over all nodes, as far as it was reported.
+    pub peak_memory_bytes: u64,
+    /// How many tasks it was planned with, and how many have ended.
+    pub tasks: (u32, u32),
+    /// Why it failed or was cancelled.
+    pub error: Option<QueryError>,
+}
+
+/// What a client may know of the catalog.
+#[derive(Clone, Debug, Default)]
+pub struct CatalogMetadata {
+    /// The one catalog's name.
+    pub catalog: String,
+    /// Its databases, by name.
+    pub databases: Vec<DatabaseMetadata>,
+}
+
+/// A database and its tables.
+#[derive(Clone, Debug)]
+pub struct DatabaseMetadata {
+    /// Its name.
+    pub name: String,
+    /// Its tables and views, by name.
+    pub tables: Vec<TableMetadata>,
+}
+
+/// A table or view.
+#[derive(Clone, Debug)]
+pub struct TableMetadata {
+    /// Its name.
+    pub name: String,
+    /// `TABLE`, `VIEW` or `SYSTEM TABLE`.
+    pub table_type: String,
+    /// Its columns, partition columns last, as results have them.
+    pub schema: SchemaRef,
+}

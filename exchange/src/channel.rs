@@ -1,0 +1,199 @@
+//! The consuming end of the exchange: the base library's transport port over Arrow Flight.
+//!
+//! A partition is a `DoGet` of its own, so that HTTP/2's flow control per stream is the back-pressure
+//! per partition: a slow one cannot hold up its siblings.
+
+mod connections;
+mod partition;
+mod task;
+
+pub use connections::{Connections, SharedKey};
+pub use partition::EXCHANGE_BYTES_METRIC;
+
+use crate::error::to_datafusion;
+use crate::limits::WireCompression;
+use crate::metrics::decode_task_metrics;
+use crate::monitor::AttemptMonitor;
+use crate::session::{TaskSession, headers_to_settings};
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use datafusion_distributed::{
+    ChannelResolver, CoordinatorToWorkerMsg, ExecuteTaskRequest, GetWorkerInfoRequest,
+    GetWorkerInfoResponse, ProducerHead, SetPlanRequest, WorkerChannel, WorkerToCoordinatorMsg,
+};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use http::HeaderMap;
+use skep_protocol::proto::{self, ExchangeTicket, StartTask};
+use skep_protocol::ticket::unix_time_ms;
+use skep_protocol::{AttemptId, QueryError, TaskKey};
+use std::sync::Arc;
+use url::Url;
+
+#[async_trait]
+impl ChannelResolver for Connections {
+    async fn get_worker_client_for_url(&self, url: &Url) -> Result<Box<dyn WorkerChannel>> {
+        let channel = self.channel(url).map_err(to_datafusion)?;
+        Ok(Box::new(ExecutorChannel {
+            connections: self.clone(),
+            channel,
+            url: url.clone(),
+        }))
+    }
+}
+
+/// One executor, as the base library's planner and boundaries talk to it.
+struct ExecutorChannel {
+    connections: Connections,
+    channel: tonic::transport::Channel,
+    url: Url,
+}
+
+impl ExecutorChannel {
+    /// The executor's address as messages name it.
+    fn node(&self) -> String {
+        node_name(&self.url)
+    }
+
+    /// Batches for the same host are not worth compressing.
+    fn compression(&self) -> &'static str {
+        let limits = self.connections.limits();
+        match limits.compression {
+            WireCompression::Lz4 if !self.connections.is_local(&self.url) => "lz4",
+            _ => "none",
+        }
+    }
+}
+
+/// The part of an executor's URL that names it to people.
+pub(crate) fn node_name(url: &Url) -> String {
+    match (url.host_str(), url.port_or_known_default()) {
+        (Some(host), Some(port)) => format!("{host}:{port}"),
+        _ => url.to_string(),
+    }
+}
+
+#[async_trait]
+impl WorkerChannel for ExecutorChannel {
+    async fn coordinator_channel(
+        &mut self,
+        headers: HeaderMap,
+        request: SetPlanRequest,
+        commands: BoxStream<'static, CoordinatorToWorkerMsg>,
+        _metrics: ExecutionPlanMetricsSet,
+        context: &Arc<TaskContext>,
+    ) -> Result<BoxStream<'static, Result<WorkerToCoordinatorMsg>>> {
+        let session = TaskSession::of(context).map_err(to_datafusion)?;
+        let key = self.connections.key().map_err(to_datafusion)?;
+        let id = task_key(&session, &request.task_key)?;
+        let mut start = StartTask {
+            task: Some(proto::TaskId::from(&id)),
+            task_count: to_u32(request.task_count)?,
+            plan: request.plan.encode(context)?.into(),
+            target_address: request.target_worker_url.to_string(),
+            query_started_at_ns: request.query_start_time_ns as u64,
+            settings: headers_to_settings(&headers),
+            authorization: Default::default(),
+        };
+        start.authorization = key.authorize_task(&start);
+        let monitor = context.session_config().get_extension::<AttemptMonitor>();
+        let monitor = monitor.unwrap_or_default();
+        monitor.task_started();
+        let node = self.node();
+        let events = task::run(self.channel.clone(), start, commands, node.clone())
+            .await
+            .inspect_err(|error| monitor.fail(error.clone()))
+            .map_err(to_datafusion)?;
+        Ok(events
+            .map(move |event| match event {
+                Ok(metrics) => {
+                    monitor.task_finished(&node, &metrics);
+                    Ok(WorkerToCoordinatorMsg::TaskMetrics(decode_task_metrics(metrics)))
+                }
+                Err(error) => {
+                    monitor.fail(error.clone());
+                    Err(to_datafusion(error))
+                }
+            })
+            .boxed())
+    }
+
+    async fn execute_task(
+        &mut self,
+        _headers: HeaderMap,
+        request: ExecuteTaskRequest,
+        metrics: ExecutionPlanMetricsSet,
+        context: &Arc<TaskContext>,
+    ) -> Result<Vec<BoxStream<'static, Result<RecordBatch>>>> {
+        let session = TaskSession::of(context).map_err(to_datafusion)?;
+        let key = self.connections.key().map_err(to_datafusion)?;
+        let limits = self.connections.limits();
+        let id = task_key(&session, &request.task_key)?;
+        let head = encode_head(request.producer_head, context)?;
+        let expires_at_ms = unix_time_ms() + limits.ticket_lifetime.as_millis() as u64;
+        (request.target_partition_start..request.target_partition_end)
+            .map(|partition| {
+                let ticket = key.sign_ticket(&ExchangeTicket {
+                    task: Some(proto::TaskId::from(&id)),
+                    partition: to_u32(partition)?,
+                    head: Some(head.clone()),
+                    expires_at_ms,
+                    compression: self.compression().to_owned(),
+                });
+                let source = partition::Source {
+                    channel: self.channel.clone(),
+                    io: self.connections.io().clone(),
+                    ticket,
+                    node: self.node(),
+                    window_bytes: limits.stream_window_bytes as usize,
+                };
+                partition::open(source, partition, &metrics, context)
+            })
+            .collect()
+    }
+
+    async fn get_worker_info(
+        &mut self,
+        _request: GetWorkerInfoRequest,
+    ) -> Result<GetWorkerInfoResponse> {
+        // Versions are compared once, when an executor joins: the members of a cluster are equal.
+        Ok(GetWorkerInfoResponse {
+            version: skep_protocol::version::SKEP_VERSION.to_owned(),
+        })
+    }
+}
+
+fn task_key(session: &TaskSession, key: &datafusion_distributed::TaskKey) -> Result<TaskKey> {
+    Ok(TaskKey {
+        query: session.query.clone(),
+        attempt: AttemptId(key.query_id),
+        stage: to_u32(key.stage_id)?,
+        task: to_u32(key.task_number)?,
+    })
+}
+
+fn to_u32(value: usize) -> Result<u32> {
+    u32::try_from(value).map_err(|_| {
+        to_datafusion(QueryError::internal(format!("{value} is beyond what a ticket can name")))
+    })
+}
+
+fn encode_head(head: ProducerHead, context: &Arc<TaskContext>) -> Result<proto::Head, DataFusionError> {
+    let head = match head {
+        ProducerHead::None => proto::head::Head::None(proto::NoHead {}),
+        ProducerHead::BroadcastExec { output_partitions } => {
+            proto::head::Head::Broadcast(proto::BroadcastHead {
+                output_partitions: to_u32(output_partitions)?,
+            })
+        }
+        ProducerHead::RepartitionExec { partitioning } => {
+            proto::head::Head::Repartition(proto::RepartitionHead {
+                partitioning: partitioning.encode(context)?.into(),
+            })
+        }
+    };
+    Ok(proto::Head { head: Some(head) })
+}

@@ -1,0 +1,167 @@
+//! One connection per node, made when first used, and the key that tickets are signed with.
+
+use crate::limits::ExchangeLimits;
+use parking_lot::{Mutex, RwLock};
+use skep_protocol::ticket::ClusterKey;
+use skep_protocol::{ErrorCode, QueryError};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use tokio::runtime::Handle;
+use tonic::transport::{Channel, Endpoint};
+use url::{Host, Url};
+
+/// The window of a whole connection, in bytes: the largest that HTTP/2 allows (RFC 9113, 6.9.1), so
+/// that streams which stand still never use up what the others need.
+const CONNECTION_WINDOW_BYTES: u32 = i32::MAX as u32;
+
+/// The largest frame, in bytes: fewer and larger frames cost less per byte.
+const FRAME_BYTES_MAX: u32 = 1024 * 1024;
+
+/// The cluster's key, which an executor learns when it joins.
+#[derive(Clone, Debug, Default)]
+pub struct SharedKey(Arc<RwLock<Option<ClusterKey>>>);
+
+impl SharedKey {
+    /// A key that is known from the start.
+    pub fn known(key: ClusterKey) -> Self {
+        Self(Arc::new(RwLock::new(Some(key))))
+    }
+
+    /// Learns the key, or another one after the coordinator was restarted.
+    pub fn set(&self, key: ClusterKey) {
+        *self.0.write() = Some(key);
+    }
+
+    /// The key.
+    ///
+    /// # Errors
+    /// `Network` while the node has not joined a cluster.
+    pub fn get(&self) -> Result<ClusterKey, QueryError> {
+        self.0.read().clone().ok_or_else(|| {
+            QueryError::new(ErrorCode::Network, "this node has not joined a cluster yet")
+        })
+    }
+}
+
+/// The connections of one node to the executors of its cluster. Cheap to clone.
+#[derive(Clone)]
+pub struct Connections(Arc<Inner>);
+
+struct Inner {
+    key: SharedKey,
+    limits: ExchangeLimits,
+    io: Handle,
+    /// The host of this node as others see it; loopback addresses are local anyway.
+    local_host: Option<String>,
+    channels: Mutex<HashMap<Url, Channel>>,
+}
+
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connections")
+            .field("open", &self.0.channels.lock().len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Connections {
+    /// No connections yet. They will live on the runtime `io`, which does no computing.
+    pub fn new(key: SharedKey, limits: ExchangeLimits, io: Handle, local_host: Option<String>) -> Self {
+        Self(Arc::new(Inner {
+            key,
+            limits,
+            io,
+            local_host,
+            channels: Mutex::new(HashMap::new()),
+        }))
+    }
+
+    /// The bounds that apply.
+    pub fn limits(&self) -> &ExchangeLimits {
+        &self.0.limits
+    }
+
+    /// The key that tickets are signed with.
+    ///
+    /// # Errors
+    /// `Network` while this node has not joined a cluster.
+    pub fn key(&self) -> Result<ClusterKey, QueryError> {
+        self.0.key.get()
+    }
+
+    /// The runtime that connections live on.
+    pub fn io(&self) -> &Handle {
+        &self.0.io
+    }
+
+    /// Whether `url` is on this host.
+    pub fn is_local(&self, url: &Url) -> bool {
+        match url.host() {
+            Some(Host::Ipv4(address)) if address.is_loopback() => true,
+            Some(Host::Ipv6(address)) if address.is_loopback() => true,
+            Some(Host::Domain("localhost")) => true,
+            _ => self.0.local_host.is_some() && url.host_str() == self.0.local_host.as_deref(),
+        }
+    }
+
+    /// The connection to the node at `url`; it is made when it is first used, and made again when it
+    /// broke.
+    ///
+    /// # Errors
+    /// `Internal` where `url` is not an address.
+    pub fn channel(&self, url: &Url) -> Result<Channel, QueryError> {
+        let mut channels = self.0.channels.lock();
+        if let Some(channel) = channels.get(url) {
+            return Ok(channel.clone());
+        }
+        let limits = &self.0.limits;
+        let endpoint = Endpoint::from_shared(url.to_string())
+            .map_err(|error| QueryError::internal(format!("'{url}' is no address: {error}")))?
+            .connect_timeout(limits.connect_timeout)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(limits.keep_alive_interval)
+            .keep_alive_timeout(limits.keep_alive_timeout)
+            .keep_alive_while_idle(true)
+            .initial_stream_window_size(limits.stream_window_bytes)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_frame_size(FRAME_BYTES_MAX);
+        let _io = self.0.io.enter();
+        let channel = endpoint.connect_lazy();
+        channels.insert(url.clone(), channel.clone());
+        Ok(channel)
+    }
+
+    /// Forgets the connection to a node that has left.
+    pub fn forget(&self, url: &Url) {
+        self.0.channels.lock().remove(url);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn knows_what_is_local() {
+        let host = Some("10.0.0.7".to_owned());
+        let limits = ExchangeLimits::default();
+        let connections = Connections::new(SharedKey::default(), limits, Handle::current(), host);
+        for (url, local) in [
+            ("http://127.0.0.1:1", true),
+            ("http://[::1]:1", true),
+            ("http://localhost:1", true),
+            ("http://10.0.0.7:1", true),
+            ("http://10.0.0.8:1", false),
+        ] {
+            assert_eq!(connections.is_local(&url.parse().unwrap()), local, "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_a_key_there_are_no_tickets() {
+        let limits = ExchangeLimits::default();
+        let connections = Connections::new(SharedKey::default(), limits, Handle::current(), None);
+        assert_eq!(connections.key().unwrap_err().code, ErrorCode::Network);
+    }
+}

@@ -1,0 +1,28 @@
+//! What the two ends of a stage boundary share: the transport of batches between tasks, the session
+//! that a task runs in, and how failures and statistics cross the wire.
+//!
+//! This is the only crate besides `coordinator::planning` and `executor::worker` that names types of
+//! `datafusion-distributed`: it implements that library's transport port over Arrow Flight.
+
+pub mod channel;
+pub mod error;
+pub mod frame;
+pub mod limits;
+pub mod memory;
+pub mod metrics;
+pub mod monitor;
+pub mod panic_guard;
+pub mod serve;
+pub mod session;
+pub mod storage;
+
+/// The versions of the libraries whose plans and batches two nodes exchange.
+pub fn library_versions() -> (&'static str, &'static str) {
+    (datafusion::DATAFUSION_VERSION, arrow::ARROW_VERSION)
+}
+
+/// This process, as it introduces itself to another.
+pub fn this_version() -> skep_protocol::proto::Version {
+    let (datafusion, arrow) = library_versions();
+    skep_protocol::version::this_version(datafusion, arrow)
+}

@@ -1,0 +1,198 @@
+//! Operators' statistics over the wire.
+//!
+//! Metrics with one or two numbers travel; others (custom ones, except the task's own latencies) are
+//! left out: they are display only.
+
+use chrono::DateTime;
+use datafusion::physical_plan::metrics::{
+    Count, Gauge, Label, Metric, MetricValue, MetricsSet, PruningMetrics, RatioMetrics, Time,
+    Timestamp,
+};
+use datafusion_distributed::{MaxLatencyMetric, TaskMetrics};
+use skep_protocol::proto;
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A task's metrics as they are sent, with the query's peak memory on the node so far.
+pub fn encode_task_metrics(metrics: &TaskMetrics, peak_memory_bytes: u64) -> proto::TaskMetrics {
+    proto::TaskMetrics {
+        operators: metrics.pre_order_plan_metrics.iter().map(encode).collect(),
+        task: Some(encode(&metrics.task_metrics)),
+        peak_memory_bytes,
+    }
+}
+
+/// The metrics that were sent. A kind that this node does not know is left out.
+pub fn decode_task_metrics(metrics: proto::TaskMetrics) -> TaskMetrics {
+    TaskMetrics {
+        pre_order_plan_metrics: metrics.operators.into_iter().map(decode).collect(),
+        task_metrics: decode(metrics.task.unwrap_or_default()),
+    }
+}
+
+fn encode(set: &MetricsSet) -> proto::OperatorMetrics {
+    proto::OperatorMetrics {
+        metrics: set.iter().filter_map(|metric| encode_one(metric)).collect(),
+    }
+}
+
+fn encode_one(metric: &Metric) -> Option<proto::Metric> {
+    let (kind, value, second) = match metric.value() {
+        MetricValue::OutputRows(count) => ("output_rows", count.value(), 0),
+        MetricValue::ElapsedCompute(time) => ("elapsed_compute", time.value(), 0),
+        MetricValue::SpillCount(count) => ("spill_count", count.value(), 0),
+        MetricValue::SpilledBytes(count) => ("spilled_bytes", count.value(), 0),
+        MetricValue::SpilledRows(count) => ("spilled_rows", count.value(), 0),
+        MetricValue::OutputBytes(count) => ("output_bytes", count.value(), 0),
+        MetricValue::OutputBatches(count) => ("output_batches", count.value(), 0),
+        MetricValue::CurrentMemoryUsage(gauge) => ("current_memory_usage", gauge.value(), 0),
+        MetricValue::Count { count, .. } => ("count", count.value(), 0),
+        MetricValue::Gauge { gauge, .. } => ("gauge", gauge.value(), 0),
+        MetricValue::PeakMemoryUsage { gauge, .. } => ("peak_memory", gauge.value(), 0),
+        MetricValue::Time { time, .. } => ("time", time.value(), 0),
+        MetricValue::StartTimestamp(at) => ("start_timestamp", nanos(at)?, 0),
+        MetricValue::EndTimestamp(at) => ("end_timestamp", nanos(at)?, 0),
+        MetricValue::PruningMetrics { pruning_metrics, .. } => {
+            ("pruning", pruning_metrics.pruned(), pruning_metrics.matched())
+        }
+        MetricValue::Ratio { ratio_metrics, .. } => {
+            ("ratio", ratio_metrics.part(), ratio_metrics.total())
+        }
+        MetricValue::Custom { value, .. } => {
+            let latency = value.as_any().downcast_ref::<MaxLatencyMetric>()?;
+            ("max_latency", latency.value(), 0)
+        }
+    };
+    Some(proto::Metric {
+        name: metric.value().name().to_owned(),
+        partition: metric.partition().map(|partition| partition as u64),
+        labels: metric
+            .labels()
+            .iter()
+            .map(|label| proto::Label {
+                name: label.name().to_owned(),
+                value: label.value().to_owned(),
+            })
+            .collect(),
+        kind: kind.to_owned(),
+        value: value as u64,
+        second: second as u64,
+    })
+}
+
+fn nanos(timestamp: &Timestamp) -> Option<usize> {
+    usize::try_from(timestamp.value()?.timestamp_nanos_opt()?).ok()
+}
+
+fn decode(metrics: proto::OperatorMetrics) -> MetricsSet {
+    let mut set = MetricsSet::new();
+    for metric in metrics.metrics {
+        if let Some(metric) = decode_one(metric) {
+            set.push(Arc::new(metric));
+        }
+    }
+    set
+}
+
+fn decode_one(metric: proto::Metric) -> Option<Metric> {
+    let value = metric.value as usize;
+    let name: Cow<'static, str> = Cow::Owned(metric.name);
+    let value = match metric.kind.as_str() {
+        "output_rows" => MetricValue::OutputRows(count(value)),
+        "elapsed_compute" => MetricValue::ElapsedCompute(time(metric.value)),
+        "spill_count" => MetricValue::SpillCount(count(value)),
+        "spilled_bytes" => MetricValue::SpilledBytes(count(value)),
+        "spilled_rows" => MetricValue::SpilledRows(count(value)),
+        "output_bytes" => MetricValue::OutputBytes(count(value)),
+        "output_batches" => MetricValue::OutputBatches(count(value)),
+        "current_memory_usage" => MetricValue::CurrentMemoryUsage(gauge(value)),
+        "count" => MetricValue::Count { name, count: count(value) },
+        "gauge" => MetricValue::Gauge { name, gauge: gauge(value) },
+        "peak_memory" => MetricValue::PeakMemoryUsage { name, gauge: gauge(value) },
+        "time" => MetricValue::Time { name, time: time(metric.value) },
+        "start_timestamp" => MetricValue::StartTimestamp(timestamp(metric.value)),
+        "end_timestamp" => MetricValue::EndTimestamp(timestamp(metric.value)),
+        "pruning" => {
+            let pruning_metrics = PruningMetrics::new();
+            pruning_metrics.add_pruned(value);
+            pruning_metrics.add_matched(metric.second as usize);
+            MetricValue::PruningMetrics { name, pruning_metrics }
+        }
+        "ratio" => {
+            let ratio_metrics = RatioMetrics::new();
+            ratio_metrics.add_part(value);
+            ratio_metrics.add_total(metric.second as usize);
+            MetricValue::Ratio { name, ratio_metrics }
+        }
+        "max_latency" => MetricValue::Custom {
+            name,
+            value: Arc::new(MaxLatencyMetric::from_nanos(value)),
+        },
+        _ => return None,
+    };
+    let labels = metric
+        .labels
+        .into_iter()
+        .map(|label| Label::new(label.name, label.value))
+        .collect();
+    let partition = metric.partition.map(|partition| partition as usize);
+    Some(Metric::new_with_labels(value, partition, labels))
+}
+
+fn count(value: usize) -> Count {
+    let count = Count::new();
+    count.add(value);
+    count
+}
+
+fn gauge(value: usize) -> Gauge {
+    let gauge = Gauge::new();
+    gauge.set(value);
+    gauge
+}
+
+fn time(nanos: u64) -> Time {
+    let time = Time::new();
+    time.add_duration(Duration::from_nanos(nanos));
+    time
+}
+
+fn timestamp(nanos: u64) -> Timestamp {
+    let timestamp = Timestamp::new();
+    if let Ok(nanos) = i64::try_from(nanos) {
+        timestamp.set(DateTime::from_timestamp_nanos(nanos));
+    }
+    timestamp
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_survive_the_wire() {
+        let mut set = MetricsSet::new();
+        let rows = Metric::new_with_labels(
+            MetricValue::OutputRows(count(42)),
+            Some(3),
+            vec![Label::new("task_id", "1")],
+        );
+        set.push(Arc::new(rows));
+        set.push(Arc::new(Metric::new(MetricValue::ElapsedCompute(time(77)), None)));
+        set.push(Arc::new(Metric::new(
+            MetricValue::Count { name: "files".into(), count: count(5) },
+            Some(0),
+        )));
+        let sent = TaskMetrics {
+            pre_order_plan_metrics: vec![set.clone()],
+            task_metrics: MetricsSet::new(),
+        };
+        let received = decode_task_metrics(encode_task_metrics(&sent, 0));
+        let received = &received.pre_order_plan_metrics[0];
+        assert_eq!(received.output_rows(), Some(42));
+        assert_eq!(received.elapsed_compute(), Some(77));
+        assert_eq!(received.sum_by_name("files").map(|v| v.as_usize()), Some(5));
+        assert_eq!(received.iter().next().map(|metric| metric.partition()), Some(Some(3)));
+    }
+}

@@ -1,0 +1,32 @@
+//! What an executor is told when it starts.
+
+use skep_exchange::limits::ExchangeLimits;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The settings of one executor.
+#[derive(Clone, Debug)]
+pub struct ExecutorConfig {
+    /// Where the coordinator listens, e.g. `http://10.0.0.1:8090`.
+    pub coordinator: String,
+    /// The address to listen on, `HOST:PORT`; port 0 takes a free one.
+    pub listen: String,
+    /// How other nodes reach this one, `HOST` or `HOST:PORT`; the listening address where it is absent.
+    pub advertise: Option<String>,
+    /// How many cores its tasks may use.
+    pub cores: usize,
+    /// How much memory its tasks may use, in bytes.
+    pub memory_limit_bytes: usize,
+    /// Where it spills.
+    pub work_dir: PathBuf,
+    /// How much it may spill, in bytes.
+    pub spill_limit_bytes: u64,
+    /// How much memory the footers of Parquet files may take, in bytes.
+    pub metadata_cache_bytes: usize,
+    /// The cluster's secret; where there is one, the coordinator must have the same.
+    pub cluster_secret: Option<String>,
+    /// The bounds of the exchange.
+    pub exchange: ExchangeLimits,
+    /// Options of the object stores, see [`skep_exchange::storage::Storage`].
+    pub storage_options: BTreeMap<String, String>,
+}

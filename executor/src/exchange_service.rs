@@ -1,0 +1,148 @@
+//! The exchange's door: standard Arrow Flight, of which an executor serves `DoGet` with signed tickets.
+
+use crate::worker::TaskRunner;
+use arrow_flight::flight_service_server::FlightService;
+use arrow_flight::{
+    Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo,
+    HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
+};
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use skep_exchange::channel::SharedKey;
+use skep_exchange::limits::{ExchangeLimits, WireCompression};
+use skep_exchange::serve::{ServeOptions, serve_partition};
+use skep_protocol::ticket::unix_time_ms;
+use skep_protocol::{ErrorCode, QueryError};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
+use tonic::{Request, Response, Status, Streaming};
+
+/// Serves the output of this executor's tasks.
+pub(crate) struct ExchangeService {
+    pub(crate) runner: TaskRunner,
+    pub(crate) key: SharedKey,
+    pub(crate) limits: ExchangeLimits,
+    pub(crate) compute: Handle,
+    pub(crate) node: String,
+    pub(crate) bytes_sent: Arc<AtomicU64>,
+}
+
+type Answer<T> = BoxStream<'static, Result<T, Status>>;
+
+impl ExchangeService {
+    async fn serve(&self, ticket: &[u8]) -> Result<Answer<FlightData>, QueryError> {
+        let ticket = self.key.get()?.verify_ticket(ticket, unix_time_ms())?;
+        let compression = match ticket.compression.as_str() {
+            "lz4" => WireCompression::Lz4,
+            "none" => WireCompression::None,
+            other => {
+                let text = format!("unknown compression '{other}'");
+                return Err(QueryError::new(ErrorCode::InvalidArgument, text));
+            }
+        };
+        // Operators start on the compute runtime: some of them spawn when they start.
+        let runner = self.runner.clone();
+        let opening = self.compute.spawn(async move { runner.open(ticket).await });
+        let opened = AbortOnDropHandle::new(opening).await;
+        let partition = opened.map_err(|_| {
+            QueryError::new(ErrorCode::Panic, "an operator panicked when it started")
+        })??;
+        let options = ServeOptions {
+            compression,
+            send_buffer_bytes: self.limits.send_buffer_bytes,
+            pool: Arc::clone(partition.context.memory_pool()),
+            compute: self.compute.clone(),
+            node: self.node.clone(),
+            bytes_sent: Arc::clone(&self.bytes_sent),
+        };
+        Ok(serve_partition(partition.batches, options))
+    }
+}
+
+fn not_served<T>(call: &str) -> Result<Response<T>, Status> {
+    Err(Status::unimplemented(format!(
+        "an executor serves the exchange only, not {call}: connect to the coordinator"
+    )))
+}
+
+#[async_trait]
+impl FlightService for ExchangeService {
+    type DoGetStream = Answer<FlightData>;
+    type HandshakeStream = Answer<HandshakeResponse>;
+    type ListFlightsStream = Answer<FlightInfo>;
+    type DoPutStream = Answer<PutResult>;
+    type DoExchangeStream = Answer<FlightData>;
+    type DoActionStream = Answer<arrow_flight::Result>;
+    type ListActionsStream = Answer<ActionType>;
+
+    async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Self::DoGetStream>, Status> {
+        let ticket = request.into_inner().ticket;
+        let answer = self.serve(&ticket).await;
+        Ok(Response::new(answer.map_err(|error| error.on_node(self.node.clone()))?))
+    }
+
+    async fn handshake(
+        &self,
+        _request: Request<Streaming<HandshakeRequest>>,
+    ) -> Result<Response<Self::HandshakeStream>, Status> {
+        not_served("Handshake")
+    }
+
+    async fn list_flights(
+        &self,
+        _request: Request<Criteria>,
+    ) -> Result<Response<Self::ListFlightsStream>, Status> {
+        not_served("ListFlights")
+    }
+
+    async fn get_flight_info(
+        &self,
+        _request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        not_served("GetFlightInfo")
+    }
+
+    async fn poll_flight_info(
+        &self,
+        _request: Request<FlightDescriptor>,
+    ) -> Result<Response<PollInfo>, Status> {
+        not_served("PollFlightInfo")
+    }
+
+    async fn get_schema(
+        &self,
+        _request: Request<FlightDescriptor>,
+    ) -> Result<Response<SchemaResult>, Status> {
+        not_served("GetSchema")
+    }
+
+    async fn do_put(
+        &self,
+        _request: Request<Streaming<FlightData>>,
+    ) -> Result<Response<Self::DoPutStream>, Status> {
+        not_served("DoPut")
+    }
+
+    async fn do_exchange(
+        &self,
+        _request: Request<Streaming<FlightData>>,
+    ) -> Result<Response<Self::DoExchangeStream>, Status> {
+        not_served("DoExchange")
+    }
+
+    async fn do_action(
+        &self,
+        _request: Request<Action>,
+    ) -> Result<Response<Self::DoActionStream>, Status> {
+        not_served("DoAction")
+    }
+
+    async fn list_actions(
+        &self,
+        _request: Request<Empty>,
+    ) -> Result<Response<Self::ListActionsStream>, Status> {
+        not_served("ListActions")
+    }
+}

@@ -1,0 +1,14 @@
+//! An executor: runs the tasks of stages and serves their output to other nodes.
+//!
+//! It reads no catalog and plans nothing: a task carries everything that it needs. It knows the
+//! coordinator only as the address where it joins.
+
+pub mod config;
+mod exchange_service;
+mod membership;
+mod server;
+mod task_service;
+mod worker;
+
+pub use config::ExecutorConfig;
+pub use server::{Executor, ExecutorError};

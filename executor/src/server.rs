@@ -1,0 +1,263 @@
+//! An executor as a whole: its memory, its disk, its two services on one port, and its membership.
+
+use crate::config::ExecutorConfig;
+use crate::exchange_service::ExchangeService;
+use crate::membership::{Load, Membership};
+use crate::task_service::TaskService;
+use crate::worker::TaskRunner;
+use arrow_flight::flight_service_server::FlightServiceServer;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use parking_lot::Mutex;
+use skep_exchange::channel::{Connections, SharedKey};
+use skep_exchange::memory::NodeMemory;
+use skep_exchange::storage::Storage;
+use skep_protocol::QueryError;
+use skep_protocol::proto::tasks_server::TasksServer;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tracing::info;
+use uuid::Uuid;
+
+/// The largest HTTP/2 frame that an executor takes, in bytes.
+const FRAME_BYTES_MAX: u32 = 1024 * 1024;
+
+/// How often a draining executor looks whether its tasks have ended.
+const DRAIN_POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// An executor did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecutorError {
+    /// Its address is in use or is none of this host's.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address that was asked for.
+        address: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The directory for spilling cannot be made or written.
+    #[error("cannot write to the work directory {}: {source}", path.display())]
+    WorkDir {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The runtime environment could not be made.
+    #[error("cannot set up the executor: {0}")]
+    Setup(datafusion::error::DataFusionError),
+    /// Serving failed.
+    #[error("the executor's server failed: {0}")]
+    Serve(tonic::transport::Error),
+    /// The coordinator refused this executor.
+    #[error("{0}")]
+    Refused(QueryError),
+}
+
+/// A running executor. Dropping it ends its tasks.
+pub struct Executor {
+    address: String,
+    load: Arc<Load>,
+    stop: CancellationToken,
+    work: JoinSet<Result<(), ExecutorError>>,
+    joined: Arc<Mutex<Option<String>>>,
+}
+
+impl Executor {
+    /// Starts an executor. Connections live on the current runtime, operators run on `compute`.
+    ///
+    /// # Errors
+    /// Where the port is in use or the work directory cannot be written.
+    pub async fn start(config: ExecutorConfig, compute: Handle) -> Result<Self, ExecutorError> {
+        let listen_error = |source| ExecutorError::Listen {
+            address: config.listen.clone(),
+            source,
+        };
+        let listener = TcpListener::bind(&config.listen).await.map_err(listen_error)?;
+        let port = listener.local_addr().map_err(listen_error)?.port();
+        let host = advertised_host(&config);
+        let address = match &config.advertise {
+            Some(advertise) if has_port(advertise) => format!("http://{advertise}"),
+            _ => format!("http://{host}:{port}"),
+        };
+        let node = address.trim_start_matches("http://").to_owned();
+
+        let memory = Arc::new(NodeMemory::new(config.memory_limit_bytes));
+        let runtime = make_runtime(&config, &memory)?;
+        let key = SharedKey::default();
+        let io = Handle::current();
+        let connections =
+            Connections::new(key.clone(), config.exchange.clone(), io, Some(host));
+        let runner = TaskRunner::new(runtime, Arc::clone(&memory), connections);
+        let load = Arc::new(Load {
+            memory,
+            running: Arc::new(AtomicU32::new(0)),
+            bytes_sent: Arc::new(AtomicU64::new(0)),
+            draining: AtomicBool::new(false),
+        });
+        let exchange = ExchangeService {
+            runner: runner.clone(),
+            key: key.clone(),
+            limits: config.exchange.clone(),
+            compute: compute.clone(),
+            node: node.clone(),
+            bytes_sent: Arc::clone(&load.bytes_sent),
+        };
+        let tasks = TaskService {
+            runner,
+            key: key.clone(),
+            compute,
+            node,
+            running: Arc::clone(&load.running),
+        };
+        let stop = CancellationToken::new();
+        let joined = Arc::new(Mutex::new(None));
+        let mut work = JoinSet::new();
+        work.spawn(serve(listener, config.clone(), exchange, tasks, stop.clone()));
+        let membership = Membership {
+            executor_id: Uuid::new_v4().simple().to_string(),
+            address: address.clone(),
+            config,
+            key,
+            load: Arc::clone(&load),
+            joined: Arc::clone(&joined),
+            stop: stop.clone(),
+        };
+        work.spawn(async move { membership.run().await.map_err(ExecutorError::Refused) });
+        info!(%address, "executor started");
+        Ok(Self { address, load, stop, work, joined })
+    }
+
+    /// How other nodes reach it.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Whether it is a member of a cluster now.
+    pub fn is_joined(&self) -> bool {
+        self.joined.lock().is_some()
+    }
+
+    /// Waits until it fails, or until it was stopped.
+    ///
+    /// # Errors
+    /// What made it fail.
+    pub async fn wait(&mut self) -> Result<(), ExecutorError> {
+        while let Some(ended) = self.work.join_next().await {
+            if let Ok(result) = ended {
+                result?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes no new tasks, waits up to `patience` for the running ones, and ends.
+    pub async fn shut_down(mut self, patience: Duration) {
+        self.load.draining.store(true, Ordering::Relaxed);
+        let idle = async {
+            while self.load.running.load(Ordering::Relaxed) > 0 {
+                tokio::time::sleep(DRAIN_POLL_INTERVAL).await;
+            }
+        };
+        let _ = tokio::time::timeout(patience, idle).await;
+        self.stop.cancel();
+        self.work.shutdown().await;
+    }
+}
+
+/// The host in this executor's address. An executor that listens everywhere needs to be told its name.
+fn advertised_host(config: &ExecutorConfig) -> String {
+    match &config.advertise {
+        Some(advertise) => host_of(advertise).to_owned(),
+        None => match host_of(&config.listen) {
+            "0.0.0.0" | "[::]" | "" => "127.0.0.1".to_owned(),
+            host => host.to_owned(),
+        },
+    }
+}
+
+fn has_port(address: &str) -> bool {
+    host_of(address).len() < address.len()
+}
+
+/// `host` of `host:port` or `[v6]:port`.
+fn host_of(address: &str) -> &str {
+    match address.rfind(':') {
+        Some(colon) if !address[colon..].contains(']') => &address[..colon],
+        _ => address,
+    }
+}
+
+fn make_runtime(
+    config: &ExecutorConfig,
+    memory: &NodeMemory,
+) -> Result<Arc<RuntimeEnv>, ExecutorError> {
+    let work_dir = |source| ExecutorError::WorkDir {
+        path: config.work_dir.clone(),
+        source,
+    };
+    std::fs::create_dir_all(&config.work_dir).map_err(work_dir)?;
+    let probe = config.work_dir.join(".skep-write-test");
+    std::fs::write(&probe, b"").map_err(work_dir)?;
+    std::fs::remove_file(&probe).map_err(work_dir)?;
+    let disk = DiskManagerBuilder::default()
+        .with_mode(DiskManagerMode::Directories(vec![config.work_dir.clone()]))
+        .with_max_temp_directory_size(config.spill_limit_bytes);
+    RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::clone(memory.pool()))
+        .with_disk_manager_builder(disk)
+        .with_object_store_registry(Arc::new(Storage::new(config.storage_options.clone())))
+        .with_metadata_cache_limit(config.metadata_cache_bytes)
+        .build_arc()
+        .map_err(ExecutorError::Setup)
+}
+
+async fn serve(
+    listener: TcpListener,
+    config: ExecutorConfig,
+    exchange: ExchangeService,
+    tasks: TaskService,
+    stop: CancellationToken,
+) -> Result<(), ExecutorError> {
+    let limits = &config.exchange;
+    let exchange = FlightServiceServer::new(exchange)
+        .max_encoding_message_size(usize::MAX)
+        .max_decoding_message_size(usize::MAX);
+    let tasks = TasksServer::new(tasks)
+        .max_encoding_message_size(usize::MAX)
+        .max_decoding_message_size(usize::MAX);
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    Server::builder()
+        .http2_keepalive_interval(Some(limits.keep_alive_interval))
+        .http2_keepalive_timeout(Some(limits.keep_alive_timeout))
+        .max_frame_size(FRAME_BYTES_MAX)
+        .add_service(exchange)
+        .add_service(tasks)
+        .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
+        .await
+        .map_err(ExecutorError::Serve)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_and_ports() {
+        assert_eq!(host_of("10.0.0.1:80"), "10.0.0.1");
+        assert_eq!(host_of("host"), "host");
+        assert_eq!(host_of("[::1]:80"), "[::1]");
+        assert_eq!(host_of("[::1]"), "[::1]");
+        assert!(has_port("h:1") && !has_port("[::1]"));
+    }
+}

@@ -1,0 +1,135 @@
+//! The coordinator's door to tasks: a task lives as long as the stream that started it.
+
+use crate::worker::TaskRunner;
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use skep_exchange::channel::SharedKey;
+use skep_exchange::metrics::encode_task_metrics;
+use skep_protocol::proto::tasks_server::Tasks;
+use skep_protocol::proto::{StartTask, TaskCommand, TaskEvent, TaskStarted, task_command, task_event};
+use skep_protocol::{ErrorCode, QueryError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio_util::task::AbortOnDropHandle;
+use tonic::{Request, Response, Status, Streaming};
+use tracing::{Instrument, debug_span};
+
+/// Starts and ends tasks.
+pub(crate) struct TaskService {
+    pub(crate) runner: TaskRunner,
+    pub(crate) key: SharedKey,
+    pub(crate) compute: Handle,
+    pub(crate) node: String,
+    pub(crate) running: Arc<AtomicU32>,
+}
+
+/// Counts a task as running until it is dropped.
+struct Running(Arc<AtomicU32>);
+
+impl Running {
+    fn new(count: &Arc<AtomicU32>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl TaskService {
+    async fn start(
+        &self,
+        mut commands: Streaming<TaskCommand>,
+    ) -> Result<BoxStream<'static, Result<TaskEvent, Status>>, QueryError> {
+        let start = first_command(&mut commands).await?;
+        if !self.key.get()?.is_authorized_task(&start) {
+            let text = "a task was not signed by this cluster's coordinator";
+            return Err(QueryError::new(ErrorCode::PermissionDenied, text));
+        }
+        let (ended, end) = oneshot::channel::<()>();
+        let running = Running::new(&self.running);
+        let runner = self.runner.clone();
+        let span = debug_span!("task", query_id = ?start.task.as_ref().map(|task| &task.query_id));
+        let starting = async move {
+            let end = Box::pin(async move {
+                // Either way it is over: told so, or the coordinator is gone.
+                let _ = end.await;
+            });
+            runner.start(start, end).await
+        };
+        let starting = self.compute.spawn(starting.instrument(span));
+        let started = AbortOnDropHandle::new(starting).await;
+        let task = started.map_err(|_| {
+            QueryError::new(ErrorCode::Panic, "an operator panicked when it was decoded")
+        })??;
+
+        let node = self.node.clone();
+        let watch = stream::once(async move {
+            // The request stream ends by itself, by `FinishTask`, or with the connection.
+            wait_for_finish(&mut commands).await;
+            drop(ended);
+            let metrics = task.metrics.await;
+            drop(running);
+            match metrics {
+                Ok(Some(metrics)) => {
+                    let peak = task.pool.peak_bytes() as u64;
+                    Ok(event(task_event::Message::Metrics(encode_task_metrics(&metrics, peak))))
+                }
+                // A task of which nothing was ever read has none.
+                Ok(None) => Ok(event(task_event::Message::Metrics(Default::default()))),
+                Err(error) => Err(error.on_node(node).into()),
+            }
+        });
+        let first = event(task_event::Message::Started(TaskStarted {}));
+        Ok(stream::once(std::future::ready(Ok(first))).chain(watch).boxed())
+    }
+}
+
+fn event(message: task_event::Message) -> TaskEvent {
+    TaskEvent {
+        message: Some(message),
+    }
+}
+
+async fn first_command(commands: &mut Streaming<TaskCommand>) -> Result<StartTask, QueryError> {
+    let first = commands
+        .message()
+        .await
+        .map_err(|status| QueryError::from_status(&status))?;
+    match first.and_then(|command| command.message) {
+        Some(task_command::Message::Start(start)) => Ok(start),
+        _ => Err(QueryError::new(
+            ErrorCode::InvalidArgument,
+            "the first command of a task must start it",
+        )),
+    }
+}
+
+async fn wait_for_finish(commands: &mut Streaming<TaskCommand>) {
+    while let Ok(Some(command)) = commands.message().await {
+        if matches!(command.message, Some(task_command::Message::Finish(_))) {
+            return;
+        }
+    }
+}
+
+#[async_trait]
+impl Tasks for TaskService {
+    type RunStream = BoxStream<'static, Result<TaskEvent, Status>>;
+
+    async fn run(
+        &self,
+        request: Request<Streaming<TaskCommand>>,
+    ) -> Result<Response<Self::RunStream>, Status> {
+        match self.start(request.into_inner()).await {
+            Ok(events) => Ok(Response::new(events)),
+            Err(error) => Err(error.on_node(self.node.clone()).into()),
+        }
+    }
+}

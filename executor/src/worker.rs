@@ -1,0 +1,206 @@
+//! The tasks of this executor, run by the base library's worker. The only file of this crate that knows
+//! the library.
+
+use datafusion::error::Result;
+use datafusion::execution::context::SessionState;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion_distributed::{
+    DistributedExt, ExecuteTaskRequest, MaybeEncoded, ProducerHead, SetPlanRequest, TaskMetrics,
+    Worker, WorkerPlanRewriteEvent, WorkerPlanRewriteEventResponse, WorkerQueryContext,
+    WorkerToCoordinatorMsg,
+};
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream};
+use skep_exchange::channel::Connections;
+use skep_exchange::error::{from_datafusion, to_datafusion};
+use skep_exchange::memory::{NodeMemory, QueryPool};
+use skep_exchange::panic_guard::{guard_broadcasts, guard_call};
+use skep_exchange::session::{TaskSession, settings_to_headers};
+use skep_protocol::proto::{ExchangeTicket, StartTask, head};
+use skep_protocol::{ErrorCode, QueryError, TaskKey};
+use std::sync::Arc;
+use url::Url;
+
+/// Runs tasks.
+#[derive(Clone)]
+pub(crate) struct TaskRunner {
+    worker: Worker,
+    memory: Arc<NodeMemory>,
+}
+
+/// One partition of a task's output.
+pub(crate) struct OpenPartition {
+    pub(crate) batches: SendableRecordBatchStream,
+    pub(crate) context: Arc<TaskContext>,
+}
+
+/// A task that has been accepted.
+pub(crate) struct RunningTask {
+    /// Resolves when the task has ended, with its metrics where it ran at all.
+    pub(crate) metrics: BoxFuture<'static, Result<Option<TaskMetrics>, QueryError>>,
+    /// The memory of its query on this node.
+    pub(crate) pool: Arc<QueryPool>,
+}
+
+impl TaskRunner {
+    /// Runs tasks with `runtime`, reading from other executors through `connections`.
+    pub(crate) fn new(
+        runtime: Arc<RuntimeEnv>,
+        memory: Arc<NodeMemory>,
+        connections: Connections,
+    ) -> Self {
+        let sessions = SessionFactory {
+            runtime: Arc::clone(&runtime),
+            memory: Arc::clone(&memory),
+            connections,
+        };
+        let worker = Worker::from_session_builder(move |context| {
+            let sessions = sessions.clone();
+            async move { sessions.build(context) }
+        })
+        .with_runtime_env(runtime)
+        .with_version(skep_protocol::version::SKEP_VERSION);
+        Self { worker, memory }
+    }
+
+    /// Accepts a task. It runs when its partitions are read and ends when `end` resolves.
+    ///
+    /// # Errors
+    /// Where the task or its plan cannot be read.
+    pub(crate) async fn start(
+        &self,
+        start: StartTask,
+        end: BoxFuture<'static, ()>,
+    ) -> Result<RunningTask, QueryError> {
+        let key = task_key(start.task)?;
+        let headers = settings_to_headers(start.settings)?;
+        let session = TaskSession::from_headers(&headers)?;
+        let pool = self
+            .memory
+            .query_pool(&session.query, session.memory_limit_bytes as usize);
+        let target_worker_url = Url::parse(&start.target_address)
+            .map_err(|error| QueryError::internal(format!("a task's address is none: {error}")))?;
+        let request = SetPlanRequest {
+            task_key: library_key(&key),
+            task_count: start.task_count as usize,
+            plan: MaybeEncoded::Encoded(start.plan.to_vec()),
+            work_unit_feed_declarations: vec![],
+            target_worker_url,
+            query_start_time_ns: start.query_started_at_ns as usize,
+        };
+        // The library takes the end of this stream for the end of the query.
+        let commands = stream::once(end).filter_map(|()| std::future::ready(None)).boxed();
+        let events = self
+            .worker
+            .coordinator_channel(headers, request, commands)
+            .await
+            .map_err(|error| from_datafusion(&error))?;
+        Ok(RunningTask {
+            metrics: Box::pin(last_metrics(events)),
+            pool,
+        })
+    }
+
+    /// Starts one partition of a task that has been, or is just being, accepted.
+    ///
+    /// # Errors
+    /// Where there is no such task, or its operators fail to start.
+    pub(crate) async fn open(&self, ticket: ExchangeTicket) -> Result<OpenPartition, QueryError> {
+        let key = task_key(ticket.task)?;
+        let partition = ticket.partition as usize;
+        let request = ExecuteTaskRequest {
+            task_key: library_key(&key),
+            target_partition_start: partition,
+            target_partition_end: partition + 1,
+            producer_head: producer_head(ticket.head.and_then(|head| head.head))?,
+        };
+        let (mut streams, context) = self
+            .worker
+            .execute_task(request)
+            .await
+            .map_err(|error| from_datafusion(&error))?;
+        match (streams.pop(), streams.is_empty()) {
+            (Some(batches), true) => Ok(OpenPartition { batches, context }),
+            _ => Err(QueryError::internal("a task gave other partitions than were asked for")),
+        }
+    }
+}
+
+async fn last_metrics(
+    mut events: BoxStream<'static, Result<WorkerToCoordinatorMsg>>,
+) -> Result<Option<TaskMetrics>, QueryError> {
+    let mut last = None;
+    while let Some(event) = events.next().await {
+        if let WorkerToCoordinatorMsg::TaskMetrics(metrics) =
+            event.map_err(|error| from_datafusion(&error))?
+        {
+            last = Some(metrics);
+        }
+    }
+    Ok(last)
+}
+
+#[derive(Clone)]
+struct SessionFactory {
+    runtime: Arc<RuntimeEnv>,
+    memory: Arc<NodeMemory>,
+    connections: Connections,
+}
+
+impl SessionFactory {
+    /// The session of one task: the statement's settings, and a memory pool that the query's other
+    /// tasks on this node share.
+    fn build(&self, context: WorkerQueryContext) -> Result<SessionState> {
+        let WorkerQueryContext { mut builder, headers } = context;
+        let session = TaskSession::from_headers(&headers).map_err(to_datafusion)?;
+        let limit = session.memory_limit_bytes as usize;
+        let pool = self.memory.query_pool(&session.query, limit);
+        let runtime = RuntimeEnv {
+            memory_pool: pool,
+            ..self.runtime.as_ref().clone()
+        };
+        let config = builder.config().get_or_insert_default();
+        session.apply(config)?;
+        let state = builder
+            .with_runtime_env(Arc::new(runtime))
+            .with_distributed_channel_resolver(self.connections.clone())
+            .with_distributed_passthrough_headers(session.to_headers().map_err(to_datafusion)?)?
+            .with_distributed_worker_plan_rewrite_handler(guard_plan)
+            .build();
+        Ok(state)
+    }
+}
+
+fn guard_plan(event: WorkerPlanRewriteEvent) -> Result<WorkerPlanRewriteEventResponse> {
+    guard_call(|| guard_broadcasts(event.plan)).map(WorkerPlanRewriteEventResponse::new)
+}
+
+fn task_key(id: Option<skep_protocol::proto::TaskId>) -> Result<TaskKey, QueryError> {
+    let invalid = |text: String| QueryError::new(ErrorCode::InvalidArgument, text);
+    id.ok_or_else(|| invalid("a task without an id".to_owned()))?
+        .try_into()
+        .map_err(|error| invalid(format!("{error}")))
+}
+
+fn library_key(key: &TaskKey) -> datafusion_distributed::TaskKey {
+    datafusion_distributed::TaskKey {
+        query_id: key.attempt.0,
+        stage_id: key.stage as usize,
+        task_number: key.task as usize,
+    }
+}
+
+fn producer_head(head: Option<head::Head>) -> Result<ProducerHead, QueryError> {
+    match head {
+        Some(head::Head::None(_)) => Ok(ProducerHead::None),
+        Some(head::Head::Broadcast(broadcast)) => Ok(ProducerHead::BroadcastExec {
+            output_partitions: broadcast.output_partitions as usize,
+        }),
+        Some(head::Head::Repartition(repartition)) => Ok(ProducerHead::RepartitionExec {
+            partitioning: MaybeEncoded::Encoded(repartition.partitioning.to_vec()),
+        }),
+        None => Err(QueryError::new(ErrorCode::InvalidArgument, "a ticket without a head")),
+    }
+}

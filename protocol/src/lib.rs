@@ -1,0 +1,20 @@
+//! What two Skep processes must agree on: ids, errors, control messages, tickets, versions and the
+//! rules for storage URLs.
+//!
+//! A thing belongs here only if a query would break when two processes disagreed about it. The crate
+//! knows nothing of DataFusion, so that clients can depend on it.
+
+pub mod error;
+pub mod ids;
+pub mod storage_url;
+pub mod ticket;
+pub mod version;
+
+/// Messages and services generated from `proto/skep.proto`.
+#[allow(missing_docs, clippy::all)]
+pub mod proto {
+    tonic::include_proto!("skep.v1");
+}
+
+pub use error::{ErrorCode, ErrorKind, Position, QueryError};
+pub use ids::{AttemptId, QueryId, TaskKey};
