@@ -37,7 +37,9 @@ pub enum CatalogError {
         name: String,
     },
     /// Dropped without CASCADE.
-    #[error("database '{name}' is not empty: it has {tables} table(s); drop them first or use CASCADE")]
+    #[error(
+        "database '{name}' is not empty: it has {tables} table(s); drop them first or use CASCADE"
+    )]
     DatabaseNotEmpty {
         /// Which.
         name: String,
@@ -106,7 +108,9 @@ pub enum CatalogError {
         reason: String,
     },
     /// A directory's value is not of its column's type.
-    #[error("file '{file}' lies in a partition with '{value}' for column '{column}' of type {data_type}")]
+    #[error(
+        "file '{file}' lies in a partition with '{value}' for column '{column}' of type {data_type}"
+    )]
     PartitionValue {
         /// A file in it.
         file: String,
@@ -142,7 +146,9 @@ pub enum CatalogError {
         pid: Option<u32>,
     },
     /// The catalog was written by a newer Skep.
-    #[error("the catalog has schema version {found}, and this binary knows versions up to {supported}: use a newer one")]
+    #[error(
+        "the catalog has schema version {found}, and this binary knows versions up to {supported}: use a newer one"
+    )]
     NewerCatalog {
         /// Its version.
         found: i64,
@@ -175,9 +181,9 @@ impl CatalogError {
             Self::DatabaseNotEmpty { .. }
             | Self::DatabaseProtected(_)
             | Self::DataDirectoryInUse { .. } => ErrorCode::InvalidState,
-            Self::InvalidName { .. }
-            | Self::InvalidDefinition { .. }
-            | Self::LocationEmpty(_) => ErrorCode::InvalidArgument,
+            Self::InvalidName { .. } | Self::InvalidDefinition { .. } | Self::LocationEmpty(_) => {
+                ErrorCode::InvalidArgument
+            }
             Self::Location(error) => error.code(),
             Self::LocationNotFound(_) | Self::FileNotFound(_) => ErrorCode::FileNotFound,
             Self::CorruptFile { .. }

@@ -14,3 +14,6 @@ pub mod store;
 pub use catalog::{Catalog, CatalogOptions, NewDatabase, NewExternalTable, RefreshSummary};
 pub use error::CatalogError;
 pub use snapshot::CatalogSnapshot;
+
+#[cfg(test)]
+mod test_files;

@@ -30,7 +30,9 @@ pub(crate) fn parse(text: &str) -> Result<Address, ClientError> {
         reason: reason.to_owned(),
     };
     if !text.contains("://") {
-        return Err(wrong("it must look like flight://host:port or flights://host:port"));
+        return Err(wrong(
+            "it must look like flight://host:port or flights://host:port",
+        ));
     }
     let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
     let tls = match url.scheme() {
@@ -39,7 +41,9 @@ pub(crate) fn parse(text: &str) -> Result<Address, ClientError> {
         _ => return Err(wrong("its scheme must be flight or flights (with TLS)")),
     };
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("a user and a password do not belong in it: others can see it"));
+        return Err(wrong(
+            "a user and a password do not belong in it: others can see it",
+        ));
     }
     if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
         return Err(wrong("nothing may follow the port"));
@@ -63,7 +67,11 @@ fn without_credentials(text: &str) -> String {
     let Some((_, host)) = rest.rsplit_once('@') else {
         return text.to_owned();
     };
-    if scheme.is_empty() { format!("…@{host}") } else { format!("{scheme}://…@{host}") }
+    if scheme.is_empty() {
+        format!("…@{host}")
+    } else {
+        format!("{scheme}://…@{host}")
+    }
 }
 
 #[cfg(test)]
@@ -77,7 +85,10 @@ mod tests {
         assert_eq!(plain.endpoint, "http://db.example:8090");
         assert!(!plain.tls);
         let tls = parse("flights://[::1]:9443/").unwrap();
-        assert_eq!((tls.endpoint.as_str(), tls.host.as_str()), ("https://[::1]:9443", "::1"));
+        assert_eq!(
+            (tls.endpoint.as_str(), tls.host.as_str()),
+            ("https://[::1]:9443", "::1")
+        );
         assert!(tls.tls);
     }
 
@@ -98,6 +109,9 @@ mod tests {
     #[test]
     fn a_password_in_an_address_is_refused_and_not_repeated() {
         let message = parse("flight://ann:secret@h:1").unwrap_err().to_string();
-        assert!(message.contains("password") && !message.contains("secret"), "{message}");
+        assert!(
+            message.contains("password") && !message.contains("secret"),
+            "{message}"
+        );
     }
 }

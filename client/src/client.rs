@@ -104,11 +104,18 @@ impl Client {
             url: address.display.clone(),
             source: Box::new(error),
         };
-        let channel =
-            endpoint(address, options).map_err(failed)?.connect().await.map_err(failed)?;
-        let flight = FlightServiceClient::new(channel)
-            .max_decoding_message_size(options.max_message_bytes);
-        let mut client = Self { flight, url: address.display.clone(), authorization: None };
+        let channel = endpoint(address, options)
+            .map_err(failed)?
+            .connect()
+            .await
+            .map_err(failed)?;
+        let flight =
+            FlightServiceClient::new(channel).max_decoding_message_size(options.max_message_bytes);
+        let mut client = Self {
+            flight,
+            url: address.display.clone(),
+            authorization: None,
+        };
         client.log_in(options).await?;
         Ok(client)
     }
@@ -125,13 +132,24 @@ impl Client {
     /// [`ClientError::Query`] where the statement fails, [`ClientError::Lost`] where the connection
     /// does.
     pub async fn execute(&mut self, sql: &str) -> Result<StatementResult, ClientError> {
-        let command = CommandStatementQuery { query: sql.to_owned(), transaction_id: None };
+        let command = CommandStatementQuery {
+            query: sql.to_owned(),
+            transaction_id: None,
+        };
         let info = self.flight_info(&command).await?;
         let metadata = ResultMetadata::of(&info)?;
         let schema = schema_of(&info)?;
-        let rows =
-            if metadata.returns_rows { Some(self.rows(info).await?) } else { None };
-        Ok(StatementResult::new(metadata.query_id, metadata.affected_rows, schema, rows))
+        let rows = if metadata.returns_rows {
+            Some(self.rows(info).await?)
+        } else {
+            None
+        };
+        Ok(StatementResult::new(
+            metadata.query_id,
+            metadata.affected_rows,
+            schema,
+            rows,
+        ))
     }
 
     /// Runs a statement that changes data and says how many rows it changed.
@@ -139,7 +157,10 @@ impl Client {
     /// # Errors
     /// As for [`Client::execute`].
     pub async fn execute_update(&mut self, sql: &str) -> Result<i64, ClientError> {
-        let command = CommandStatementUpdate { query: sql.to_owned(), transaction_id: None };
+        let command = CommandStatementUpdate {
+            query: sql.to_owned(),
+            transaction_id: None,
+        };
         let message = FlightData {
             flight_descriptor: Some(FlightDescriptor::new_cmd(command.as_any().encode_to_vec())),
             ..Default::default()
@@ -168,7 +189,10 @@ impl Client {
         };
         match killed {
             Err(ClientError::Query(error))
-                if matches!(error.code, ErrorCode::QueryNotFound | ErrorCode::InvalidState) =>
+                if matches!(
+                    error.code,
+                    ErrorCode::QueryNotFound | ErrorCode::InvalidState
+                ) =>
             {
                 Ok(false)
             }
@@ -222,15 +246,21 @@ impl Client {
                 "it split the result over {count} endpoints, of which this client reads only one"
             )));
         }
-        let ticket = info.endpoint.pop().and_then(|endpoint| endpoint.ticket).ok_or_else(|| {
-            ClientError::Protocol("it returned no ticket for the result's rows".to_owned())
-        })?;
+        let ticket = info
+            .endpoint
+            .pop()
+            .and_then(|endpoint| endpoint.ticket)
+            .ok_or_else(|| {
+                ClientError::Protocol("it returned no ticket for the result's rows".to_owned())
+            })?;
         let request = self.request(ticket);
         let answer = self.flight.do_get(request).await;
         let messages = self.answered(answer)?.map_err(Into::into);
         let url = self.url.clone();
         let batches = FlightRecordBatchStream::new_from_flight_data(messages);
-        Ok(batches.map_err(move |error| ClientError::of_stream(&url, error)).boxed())
+        Ok(batches
+            .map_err(move |error| ClientError::of_stream(&url, error))
+            .boxed())
     }
 
     async fn log_in(&mut self, options: &ClientOptions) -> Result<(), ClientError> {
@@ -255,7 +285,9 @@ impl Client {
     fn request<T>(&self, message: T) -> Request<T> {
         let mut request = message.into_request();
         if let Some(authorization) = &self.authorization {
-            request.metadata_mut().insert("authorization", authorization.clone());
+            request
+                .metadata_mut()
+                .insert("authorization", authorization.clone());
         }
         request
     }
@@ -285,7 +317,9 @@ fn endpoint(
     if !address.tls {
         return Ok(endpoint);
     }
-    let mut tls = ClientTlsConfig::new().with_enabled_roots().domain_name(&address.host);
+    let mut tls = ClientTlsConfig::new()
+        .with_enabled_roots()
+        .domain_name(&address.host);
     if let Some(pem) = &options.ca_certificate_pem {
         tls = tls.ca_certificate(Certificate::from_pem(pem));
     }
@@ -312,7 +346,11 @@ impl ResultMetadata {
     fn of(info: &FlightInfo) -> Result<Self, ClientError> {
         if info.app_metadata.is_empty() {
             let returns_rows = !info.endpoint.is_empty();
-            return Ok(Self { query_id: None, affected_rows: None, returns_rows });
+            return Ok(Self {
+                query_id: None,
+                affected_rows: None,
+                returns_rows,
+            });
         }
         serde_json::from_slice(&info.app_metadata)
             .map_err(|error| ClientError::Protocol(format!("bad result metadata: {error}")))
@@ -324,5 +362,7 @@ fn schema_of(info: &FlightInfo) -> Result<SchemaRef, ClientError> {
         return Ok(Arc::new(Schema::empty()));
     }
     let schema = info.clone().try_decode_schema();
-    schema.map(Arc::new).map_err(|error| ClientError::Protocol(error.to_string()))
+    schema
+        .map(Arc::new)
+        .map_err(|error| ClientError::Protocol(error.to_string()))
 }

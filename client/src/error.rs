@@ -75,26 +75,42 @@ impl ClientError {
 
     /// Whether the session is gone with it, so that going on needs a new connection.
     pub fn ends_session(&self) -> bool {
-        matches!(self, Self::Connect { .. } | Self::Login(_) | Self::Lost { .. })
+        matches!(
+            self,
+            Self::Connect { .. } | Self::Login(_) | Self::Lost { .. }
+        )
     }
 
     /// The failure of a call on an established session.
     pub(crate) fn of_call(url: &str, status: Status) -> Self {
         if is_transport_failure(&status) {
-            return Self::Lost { url: url.to_owned(), source: Box::new(status) };
+            return Self::Lost {
+                url: url.to_owned(),
+                source: Box::new(status),
+            };
         }
         let error = QueryError::from_status(&status);
-        if status.code() == Code::Unauthenticated { Self::Login(error) } else { Self::Query(error) }
+        if status.code() == Code::Unauthenticated {
+            Self::Login(error)
+        } else {
+            Self::Query(error)
+        }
     }
 
     /// The failure of the first call, which opens the session.
     pub(crate) fn of_handshake(url: &str, status: Status) -> Self {
         if is_transport_failure(&status) {
-            return Self::Connect { url: url.to_owned(), source: Box::new(status) };
+            return Self::Connect {
+                url: url.to_owned(),
+                source: Box::new(status),
+            };
         }
         if status.details().is_empty() && status.code() == Code::Unimplemented {
             let reason = "the server there does not speak Flight SQL";
-            return Self::Connect { url: url.to_owned(), source: reason.into() };
+            return Self::Connect {
+                url: url.to_owned(),
+                source: reason.into(),
+            };
         }
         Self::Login(QueryError::from_status(&status))
     }

@@ -24,7 +24,10 @@ impl Client {
     /// # Errors
     /// As for [`Client::execute`].
     pub async fn databases(&mut self) -> Result<Vec<String>, ClientError> {
-        let command = CommandGetDbSchemas { catalog: None, db_schema_filter_pattern: None };
+        let command = CommandGetDbSchemas {
+            catalog: None,
+            db_schema_filter_pattern: None,
+        };
         let mut names = Vec::new();
         for batch in self.metadata(&command).await? {
             names.extend(texts(&batch, "db_schema_name")?);
@@ -80,7 +83,10 @@ fn texts(batch: &RecordBatch, column: &str) -> Result<Vec<String>, ClientError> 
         .ok_or_else(|| {
             ClientError::Protocol(format!("its metadata has no text column '{column}'"))
         })?;
-    Ok(array.iter().map(|text| text.unwrap_or_default().to_owned()).collect())
+    Ok(array
+        .iter()
+        .map(|text| text.unwrap_or_default().to_owned())
+        .collect())
 }
 
 #[cfg(test)]

@@ -27,7 +27,12 @@ impl StatementResult {
         schema: SchemaRef,
         rows: Option<BoxStream<'static, Result<RecordBatch, ClientError>>>,
     ) -> Self {
-        Self { query_id, affected_rows, schema, rows }
+        Self {
+            query_id,
+            affected_rows,
+            schema,
+            rows,
+        }
     }
 
     /// Whether the statement is one that returns rows, even if there are none.

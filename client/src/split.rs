@@ -22,10 +22,20 @@ impl Statement {
     /// A place in this statement as a place in the script.
     pub fn position_in_script(&self, within: Position) -> Position {
         if within.line <= 1 {
-            let column = self.start.column + within.column.saturating_sub(1);
-            Position { line: self.start.line, column }
+            let column = self
+                .start
+                .column
+                .saturating_add(within.column.saturating_sub(1));
+            Position {
+                line: self.start.line,
+                column,
+            }
         } else {
-            Position { line: self.start.line + within.line - 1, column: within.column }
+            let line = self.start.line.saturating_add(within.line - 1);
+            Position {
+                line,
+                column: within.column,
+            }
         }
     }
 }
@@ -94,7 +104,9 @@ impl Splitter {
                 Mode::Code => self.scan_code(rest),
                 Mode::Quoted(quote) => {
                     let quote = *quote;
-                    self.scan_to(rest, |text| text.find(quote).map(|at| at + quote.len_utf8()))
+                    self.scan_to(rest, |text| {
+                        text.find(quote).map(|at| at + quote.len_utf8())
+                    })
                 }
                 Mode::Dollar(tag) => {
                     let tag = tag.clone();
@@ -188,24 +200,40 @@ impl Splitter {
     fn scan_comment(&mut self, rest: &str, depth: usize) -> usize {
         // One pass over both marks: looking for each on its own is quadratic in nested comments.
         let marks = rest.as_bytes().windows(2);
-        let Some(at) = marks.into_iter().position(|two| two == b"/*" || two == b"*/") else {
+        let Some(at) = marks
+            .into_iter()
+            .position(|two| two == b"/*" || two == b"*/")
+        else {
             return self.take(rest);
         };
-        let depth = if rest[at..].starts_with("/*") { depth + 1 } else { depth - 1 };
-        self.mode = if depth == 0 { Mode::Code } else { Mode::Comment { depth } };
+        let depth = if rest[at..].starts_with("/*") {
+            depth + 1
+        } else {
+            depth - 1
+        };
+        self.mode = if depth == 0 {
+            Mode::Code
+        } else {
+            Mode::Comment { depth }
+        };
         self.take(&rest[..at + 2])
     }
 
     fn begin_statement(&mut self) {
         let position = self.position;
-        self.current.get_or_insert_with(|| (String::new(), position));
+        self.current
+            .get_or_insert_with(|| (String::new(), position));
     }
 
     fn end_statement(&mut self, complete: bool) {
         self.parentheses = 0;
         if let Some((mut text, start)) = self.current.take() {
             text.truncate(text.trim_end().len());
-            self.ready.push_back(Statement { text, start, complete });
+            self.ready.push_back(Statement {
+                text,
+                start,
+                complete,
+            });
         }
     }
 
@@ -218,7 +246,10 @@ impl Splitter {
         let last = text.rsplit('\n').next().unwrap_or_default();
         let characters = last.chars().count() as u64;
         if lines > 0 {
-            self.position = Position { line: self.position.line + lines, column: 1 + characters };
+            self.position = Position {
+                line: self.position.line + lines,
+                column: 1 + characters,
+            };
         } else {
             self.position.column += characters;
         }
@@ -250,7 +281,10 @@ mod tests {
     use super::*;
 
     fn texts(script: &str) -> Vec<String> {
-        split(script).into_iter().map(|statement| statement.text).collect()
+        split(script)
+            .into_iter()
+            .map(|statement| statement.text)
+            .collect()
     }
 
     fn open_after(script: &str) -> Option<Open> {
@@ -262,7 +296,10 @@ mod tests {
 
     #[test]
     fn semicolons_separate_statements_and_empty_ones_vanish() {
-        assert_eq!(texts("select 1; select 2\n;; ;\n select 3"), ["select 1", "select 2", "select 3"]);
+        assert_eq!(
+            texts("select 1; select 2\n;; ;\n select 3"),
+            ["select 1", "select 2", "select 3"]
+        );
         assert!(texts(" ; -- nothing\n /* at all */ ;").is_empty());
     }
 
@@ -289,9 +326,11 @@ mod tests {
     #[test]
     fn positions_are_those_of_the_script() {
         let script = "-- a title\n  select 1;  sélect\n  2;\n/* c */ x";
-        let starts: Vec<_> =
-            split(script).iter().map(|s| (s.start.line, s.start.column)).collect();
-        assert_eq!(starts, [(2, 3), (2, 13), (4, 9)]);
+        let starts: Vec<_> = split(script)
+            .iter()
+            .map(|s| (s.start.line, s.start.column))
+            .collect();
+        assert_eq!(starts, [(2, 3), (2, 14), (4, 9)]);
     }
 
     #[test]

@@ -8,9 +8,7 @@ use arrow::ipc::writer::IpcWriteOptions;
 use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_server::{FlightService, FlightServiceServer};
-use arrow_flight::sql::{
-    Any, Command, CommandGetDbSchemas, CommandGetTables, DoPutUpdateResult,
-};
+use arrow_flight::sql::{Any, Command, CommandGetDbSchemas, CommandGetTables, DoPutUpdateResult};
 use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo,
     HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
@@ -22,7 +20,7 @@ use skep_protocol::{ErrorCode, Position, QueryError};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::task::JoinSet;
+use tokio::runtime::{Builder, Runtime};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
@@ -60,8 +58,10 @@ fn numbers() -> RecordBatch {
 }
 
 fn text_batch(columns: &[(&str, &[&str])]) -> RecordBatch {
-    let fields: Vec<_> =
-        columns.iter().map(|(name, _)| Field::new(*name, DataType::Utf8, false)).collect();
+    let fields: Vec<_> = columns
+        .iter()
+        .map(|(name, _)| Field::new(*name, DataType::Utf8, false))
+        .collect();
     let arrays = columns
         .iter()
         .map(|(_, values)| Arc::new(StringArray::from(values.to_vec())) as _)
@@ -90,7 +90,10 @@ impl FakeServer {
             "two endpoints" => {
                 let info = info(&numbers().schema(), Some("numbers"), metadata);
                 let second = info.endpoint.clone();
-                Ok(FlightInfo { endpoint: [info.endpoint.clone(), second].concat(), ..info })
+                Ok(FlightInfo {
+                    endpoint: [info.endpoint.clone(), second].concat(),
+                    ..info
+                })
             }
             "insert" => Ok(info(
                 &Arc::new(Schema::empty()),
@@ -105,9 +108,14 @@ impl FakeServer {
                 None,
                 r#"{"query_id":"q3","affected_rows":null,"returns_rows":false}"#,
             )),
-            _ => Err(QueryError::new(ErrorCode::TableNotFound, "table 'x' not found")
-                .at(Some(Position { line: 1, column: 15 }))
-                .into()),
+            _ => Err(
+                QueryError::new(ErrorCode::TableNotFound, "table 'x' not found")
+                    .at(Some(Position {
+                        line: 1,
+                        column: 15,
+                    }))
+                    .into(),
+            ),
         }
     }
 }
@@ -125,7 +133,9 @@ fn encode(batches: BoxStream<'static, Result<RecordBatch, FlightError>>) -> Mess
     let options = IpcWriteOptions::default()
         .try_with_compression(Some(CompressionType::LZ4_FRAME))
         .unwrap();
-    let encoder = FlightDataEncoderBuilder::new().with_options(options).build(batches);
+    let encoder = FlightDataEncoderBuilder::new()
+        .with_options(options)
+        .build(batches);
     encoder.map_err(Status::from).boxed()
 }
 
@@ -144,12 +154,18 @@ impl FlightService for FakeServer {
         request: Request<Streaming<HandshakeRequest>>,
     ) -> Answer<Self::HandshakeStream> {
         // "ann:secret"
-        if request.metadata().get("authorization").is_none_or(|it| it != "Basic YW5uOnNlY3JldA==") {
+        if request
+            .metadata()
+            .get("authorization")
+            .is_none_or(|it| it != "Basic YW5uOnNlY3JldA==")
+        {
             return Err(QueryError::new(ErrorCode::Unauthenticated, "wrong password").into());
         }
         self.seen.handshakes.fetch_add(1, Ordering::SeqCst);
         let mut response = Response::new(stream::empty().boxed());
-        response.metadata_mut().insert("authorization", TOKEN.parse().unwrap());
+        response
+            .metadata_mut()
+            .insert("authorization", TOKEN.parse().unwrap());
         Ok(response)
     }
 
@@ -161,7 +177,10 @@ impl FlightService for FakeServer {
             Command::CommandGetDbSchemas(CommandGetDbSchemas { .. }) => {
                 info(&numbers().schema(), Some("schemas"), "")
             }
-            Command::CommandGetTables(CommandGetTables { db_schema_filter_pattern, .. }) => {
+            Command::CommandGetTables(CommandGetTables {
+                db_schema_filter_pattern,
+                ..
+            }) => {
                 assert_eq!(db_schema_filter_pattern.as_deref(), Some("my\\_db"));
                 info(&numbers().schema(), Some("tables"), "")
             }
@@ -201,8 +220,12 @@ impl FlightService for FakeServer {
 
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Answer<Self::DoPutStream> {
         authorize(&request)?;
-        let app_metadata = DoPutUpdateResult { record_count: 42 }.encode_to_vec().into();
-        Ok(Response::new(stream::iter([Ok(PutResult { app_metadata })]).boxed()))
+        let app_metadata = DoPutUpdateResult { record_count: 42 }
+            .encode_to_vec()
+            .into();
+        Ok(Response::new(
+            stream::iter([Ok(PutResult { app_metadata })]).boxed(),
+        ))
     }
 
     async fn do_action(&self, request: Request<Action>) -> Answer<Self::DoActionStream> {
@@ -232,28 +255,58 @@ impl FlightService for FakeServer {
     }
 }
 
-/// A running server; dropping `tasks` ends it.
+/// A running server in a runtime of its own, so that stopping it breaks its connections as the death
+/// of a process does.
 struct Running {
     url: String,
     seen: Arc<Seen>,
-    tasks: JoinSet<()>,
+    runtime: Option<Runtime>,
+}
+
+impl Running {
+    /// Stops it and waits until nothing listens any more.
+    async fn stop(&mut self) {
+        let runtime = self.runtime.take();
+        tokio::task::spawn_blocking(move || drop(runtime))
+            .await
+            .unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 async fn serve() -> Running {
     let server = FakeServer::default();
     let seen = Arc::clone(&server.seen);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
     let url = format!("flight://{}", listener.local_addr().unwrap());
-    let mut tasks = JoinSet::new();
-    tasks.spawn(async move {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.spawn(async move {
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
         let service = FlightServiceServer::new(server);
+        let incoming = TcpIncoming::from(listener);
         Server::builder()
             .add_service(service)
-            .serve_with_incoming(TcpIncoming::from(listener))
+            .serve_with_incoming(incoming)
             .await
             .unwrap();
     });
-    Running { url, seen, tasks }
+    Running {
+        url,
+        seen,
+        runtime: Some(runtime),
+    }
 }
 
 fn ann() -> ClientOptions {
@@ -265,7 +318,10 @@ fn ann() -> ClientOptions {
 }
 
 fn code_of(error: &ClientError) -> ErrorCode {
-    error.query_error().unwrap_or_else(|| panic!("not the server's error: {error:?}")).code
+    error
+        .query_error()
+        .unwrap_or_else(|| panic!("not the server's error: {error:?}"))
+        .code
 }
 
 #[tokio::test]
@@ -299,12 +355,21 @@ async fn errors_arrive_typed_at_once_and_in_mid_stream() {
     let error = client.execute("select * from x").await.unwrap_err();
     assert_eq!(code_of(&error), ErrorCode::TableNotFound);
     let position = error.query_error().unwrap().position;
-    assert_eq!(position, Some(Position { line: 1, column: 15 }));
+    assert_eq!(
+        position,
+        Some(Position {
+            line: 1,
+            column: 15
+        })
+    );
 
     let mut result = client.execute("breaks").await.unwrap();
     assert!(result.next_batch().await.unwrap().is_some());
     let error = result.next_batch().await.unwrap_err();
-    assert_eq!((code_of(&error), error.exit_code()), (ErrorCode::ExecutorLost, 1));
+    assert_eq!(
+        (code_of(&error), error.exit_code()),
+        (ErrorCode::ExecutorLost, 1)
+    );
 }
 
 #[tokio::test]
@@ -327,7 +392,9 @@ async fn dropping_a_result_reaches_the_server() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), noticed).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(10), noticed)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -343,8 +410,11 @@ async fn metadata_calls_name_databases_and_tables() {
     let server = serve().await;
     let mut client = Client::connect(&server.url, ann()).await.unwrap();
     assert_eq!(client.databases().await.unwrap(), ["a", "b"]);
-    let table =
-        Table { database: "my_db".into(), name: "t".into(), table_type: "VIEW".into() };
+    let table = Table {
+        database: "my_db".into(),
+        name: "t".into(),
+        table_type: "VIEW".into(),
+    };
     assert_eq!(client.tables(Some("my_db")).await.unwrap(), [table]);
 }
 
@@ -359,16 +429,25 @@ async fn closing_ends_the_session() {
 #[tokio::test]
 async fn a_wrong_password_and_an_absent_server_are_told_apart() {
     let mut server = serve().await;
-    let wrong = ClientOptions { password: Some("guess".to_owned()), ..ann() };
+    let wrong = ClientOptions {
+        password: Some("guess".to_owned()),
+        ..ann()
+    };
     let error = Client::connect(&server.url, wrong).await.unwrap_err();
     assert!(matches!(error, ClientError::Login(_)), "{error:?}");
     assert_eq!(error.exit_code(), 2);
 
     let mut client = Client::connect(&server.url, ann()).await.unwrap();
-    server.tasks.shutdown().await;
+    server.stop().await;
     let error = Client::connect(&server.url, ann()).await.unwrap_err();
     assert!(matches!(error, ClientError::Connect { .. }), "{error:?}");
-    assert!(error.to_string().to_lowercase().contains("connection refused"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .to_lowercase()
+            .contains("connection refused"),
+        "{error}"
+    );
     let error = client.execute("select").await.unwrap_err();
     assert!(error.ends_session(), "{error:?}");
 }
@@ -377,9 +456,15 @@ async fn a_wrong_password_and_an_absent_server_are_told_apart() {
 async fn a_silent_server_is_given_up_in_time() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("flight://{}", listener.local_addr().unwrap());
-    let options = ClientOptions { connect_timeout: Duration::from_millis(100), ..ann() };
+    let options = ClientOptions {
+        connect_timeout: Duration::from_millis(100),
+        ..ann()
+    };
     let error = Client::connect(&url, options).await.unwrap_err();
-    assert!(error.to_string().contains("no answer within 100 ms"), "{error}");
+    assert!(
+        error.to_string().contains("no answer within 100 ms"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -387,5 +472,8 @@ async fn the_token_and_the_password_are_never_printed() {
     let server = serve().await;
     let client = Client::connect(&server.url, ann()).await.unwrap();
     let printed = format!("{client:?} {:?}", ann());
-    assert!(!printed.contains("token-of") && !printed.contains("secret"), "{printed}");
+    assert!(
+        !printed.contains("token-of") && !printed.contains("secret"),
+        "{printed}"
+    );
 }

@@ -1,6 +1,7 @@
 //! What a coordinator is told when it starts.
 
 use skep_exchange::limits::ExchangeLimits;
+use skep_protocol::storage_url::AllowedRoots;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,9 +11,8 @@ use std::time::Duration;
 pub struct CoordinatorConfig {
     /// Where the catalog and everything else that must survive a restart is kept.
     pub data_dir: PathBuf,
-    /// Locations that tables may have, besides those below `data_dir`; see
-    /// [`skep_protocol::storage_url::AllowedRoots`].
-    pub allowed_roots: Vec<String>,
+    /// Where tables may lie.
+    pub allowed_roots: AllowedRoots,
     /// The cluster's secret; where there is one, executors must have the same.
     pub cluster_secret: Option<String>,
     /// How often executors report.
@@ -50,8 +50,8 @@ pub struct QueryLimits {
     pub sessions_max: usize,
     /// After how long without use a session is closed.
     pub session_idle_timeout: Duration,
-    /// How many batches of a result lie ready for its client at most.
-    pub result_batches_max: usize,
+    /// How many bytes of a result lie ready for its client at most.
+    pub result_buffer_bytes: u32,
 }
 
 impl Default for QueryLimits {
@@ -65,7 +65,7 @@ impl Default for QueryLimits {
             history_max: 1000,
             sessions_max: 10_000,
             session_idle_timeout: Duration::from_secs(3600),
-            result_batches_max: 8,
+            result_buffer_bytes: 32 * 1024 * 1024,
         }
     }
 }

@@ -1,1 +1,18 @@
-//! coordinator
+//! The coordinator: accepts statements, plans them over the catalog and the cluster, runs them on
+//! executors and streams their results. See ARCHITECTURE.md for the life of a query.
+//!
+//! It opens no ports: the binary serves its [`cluster::ClusterService`] and a door that calls its
+//! [`service::QueryService`].
+
+pub mod cluster;
+pub mod config;
+mod engine;
+pub mod planning;
+pub mod query;
+mod results;
+pub mod service;
+pub mod session;
+pub mod statement;
+
+pub use config::CoordinatorConfig;
+pub use engine::{Engine, EngineError};

@@ -7,6 +7,7 @@
 pub mod channel;
 pub mod error;
 pub mod frame;
+pub mod functions;
 pub mod limits;
 pub mod memory;
 pub mod metrics;

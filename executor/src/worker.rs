@@ -15,6 +15,7 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use skep_exchange::channel::Connections;
 use skep_exchange::error::{from_datafusion, to_datafusion};
+use skep_exchange::functions;
 use skep_exchange::memory::{NodeMemory, QueryPool};
 use skep_exchange::panic_guard::{guard_broadcasts, guard_call};
 use skep_exchange::session::{TaskSession, settings_to_headers};
@@ -163,12 +164,13 @@ impl SessionFactory {
         };
         let config = builder.config().get_or_insert_default();
         session.apply(config)?;
-        let state = builder
+        let mut state = builder
             .with_runtime_env(Arc::new(runtime))
             .with_distributed_channel_resolver(self.connections.clone())
             .with_distributed_passthrough_headers(session.to_headers().map_err(to_datafusion)?)?
             .with_distributed_worker_plan_rewrite_handler(guard_plan)
             .build();
+        functions::register(&mut state)?;
         Ok(state)
     }
 }

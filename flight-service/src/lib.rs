@@ -1,1 +1,38 @@
-//! flight-service
+//! The Flight SQL door: what BI tools, drivers, the shell and the benchmark connect to.
+//!
+//! It turns calls of the Flight SQL protocol into calls of one
+//! [`QueryService`](skep_coordinator::service::QueryService) and streams the rows back. It knows
+//! nothing of planning, executors or storage, and keeps no state but sessions, prepared statements
+//! and results that wait to be fetched, all of them bounded by [`DoorOptions`].
+//!
+//! Deliberately absent: listening and TLS (the binary composes the server), users and passwords
+//! (whoever connects is let in), bulk ingest, Substrait, transactions, and results that clients read
+//! from executors directly. Calls for these answer `UNIMPLEMENTED`.
+
+mod actions;
+mod commands;
+mod door;
+mod errors;
+mod handle;
+mod handshake;
+mod keys;
+mod metadata;
+mod options;
+mod parameters;
+mod prepared;
+mod results;
+mod session_messages;
+mod session_options;
+mod sessions;
+mod split;
+mod sql_info;
+mod sql_types;
+mod statements;
+mod wire_schema;
+
+pub use door::FlightSqlDoor;
+pub use errors::DoorError;
+pub use options::DoorOptions;
+
+/// The protocol's types of the engine, under one name.
+pub(crate) use skep_coordinator::service as engine;

@@ -56,10 +56,9 @@ impl StorageUrlError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::NotAllowed(_) => ErrorCode::PermissionDenied,
-            Self::Empty
-            | Self::Relative(_)
-            | Self::UnknownScheme { .. }
-            | Self::Invalid { .. } => ErrorCode::InvalidArgument,
+            Self::Empty | Self::Relative(_) | Self::UnknownScheme { .. } | Self::Invalid { .. } => {
+                ErrorCode::InvalidArgument
+            }
         }
     }
 }

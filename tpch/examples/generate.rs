@@ -12,9 +12,20 @@ async fn main() -> anyhow::Result<()> {
     let usage = "usage: generate SCALE OUTPUT [PARTS]";
     let scale = arguments.next().context(usage)?.parse().context(usage)?;
     let output = DataLocation::parse(&arguments.next().context(usage)?, &[])?;
-    let parts = arguments.next().map(|parts| parts.parse()).transpose().context(usage)?;
-    let progress = Some(console_progress("generate", std::io::stderr().is_terminal()));
-    let options = GenerateOptions { parts, progress, ..GenerateOptions::new(scale, output) };
+    let parts = arguments
+        .next()
+        .map(|parts| parts.parse())
+        .transpose()
+        .context(usage)?;
+    let progress = Some(console_progress(
+        "generate",
+        std::io::stderr().is_terminal(),
+    ));
+    let options = GenerateOptions {
+        parts,
+        progress,
+        ..GenerateOptions::new(scale, output)
+    };
     let report = generate(&options).await?;
     println!("{:#?}", report.manifest);
     Ok(())

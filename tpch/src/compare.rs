@@ -28,9 +28,18 @@ impl Expected {
     /// Keeps of `rows`, the result of a query with a raised limit, what a result cut at the
     /// query's own limit may hold. `raised_limit` is the limit that `rows` came from.
     pub fn from_raised_limit(mut rows: Rows, order: ResultOrder, raised_limit: usize) -> Expected {
-        let Some(limit) = order.limit else { return Expected { rows, ties_complete: true } };
+        let Some(limit) = order.limit else {
+            return Expected {
+                rows,
+                ties_complete: true,
+            };
+        };
         let fetched = rows.rows.len();
-        if let Some(boundary) = limit.checked_sub(1).and_then(|last| rows.rows.get(last)).cloned() {
+        if let Some(boundary) = limit
+            .checked_sub(1)
+            .and_then(|last| rows.rows.get(last))
+            .cloned()
+        {
             let tied = rows.rows[limit..]
                 .iter()
                 .take_while(|row| keys_match(order.sort_keys, &boundary, row))
@@ -38,7 +47,10 @@ impl Expected {
             rows.rows.truncate(limit + tied);
         }
         let ties_complete = fetched < raised_limit || rows.rows.len() < fetched;
-        Expected { rows, ties_complete }
+        Expected {
+            rows,
+            ties_complete,
+        }
     }
 }
 
@@ -50,9 +62,19 @@ pub enum Mismatch {
     #[error("{actual} rows instead of {expected}")]
     RowCount { expected: usize, actual: usize },
     #[error("row {row}, column {column} ({name}): {actual} instead of {expected}")]
-    Value { row: usize, column: usize, name: String, expected: String, actual: String },
+    Value {
+        row: usize,
+        column: usize,
+        name: String,
+        expected: String,
+        actual: String,
+    },
     #[error("row {row} is none of the {tied} rows that share its sort keys: ({actual})")]
-    TiedRow { row: usize, tied: usize, actual: String },
+    TiedRow {
+        row: usize,
+        tied: usize,
+        actual: String,
+    },
 }
 
 /// Compares a result with the expected one.
@@ -61,9 +83,14 @@ pub fn compare(expected: &Expected, actual: &Rows, order: ResultOrder) -> Result
     let columns = expected.rows.columns.len();
     // An empty result may come without any batch and so without columns.
     if actual.columns.len() != columns && !(actual.columns.is_empty() && actual.rows.is_empty()) {
-        return Err(Mismatch::ColumnCount { expected: columns, actual: actual.columns.len() });
+        return Err(Mismatch::ColumnCount {
+            expected: columns,
+            actual: actual.columns.len(),
+        });
     }
-    let wanted = order.limit.map_or(rows.len(), |limit| limit.min(rows.len()));
+    let wanted = order
+        .limit
+        .map_or(rows.len(), |limit| limit.min(rows.len()));
     let mut start = 0;
     while start < wanted.min(actual.rows.len()) {
         let tied = rows[start..]
@@ -77,11 +104,18 @@ pub fn compare(expected: &Expected, actual: &Rows, order: ResultOrder) -> Result
             keys_only: !expected.ties_complete && end == rows.len(),
         };
         let last = end.min(wanted).min(actual.rows.len());
-        group.compare(&actual.rows[start..last], &expected.rows.columns, order.sort_keys)?;
+        group.compare(
+            &actual.rows[start..last],
+            &expected.rows.columns,
+            order.sort_keys,
+        )?;
         start = end;
     }
     if actual.rows.len() != wanted {
-        return Err(Mismatch::RowCount { expected: wanted, actual: actual.rows.len() });
+        return Err(Mismatch::RowCount {
+            expected: wanted,
+            actual: actual.rows.len(),
+        });
     }
     Ok(())
 }
@@ -103,7 +137,11 @@ impl Group<'_> {
         let all: Vec<usize> = (0..names.len()).collect();
         let mut used = vec![false; self.expected.len()];
         for (index, row) in actual.iter().enumerate() {
-            let columns = if self.expected.len() == 1 && !self.keys_only { &all } else { sort_keys };
+            let columns = if self.expected.len() == 1 && !self.keys_only {
+                &all
+            } else {
+                sort_keys
+            };
             let differs = |column: &&usize| !same(&self.expected[0][**column], &row[**column]);
             if let Some(&column) = columns.iter().find(differs) {
                 return Err(Mismatch::Value {
@@ -117,9 +155,17 @@ impl Group<'_> {
             if self.keys_only {
                 continue;
             }
-            let found = self.expected.iter().enumerate().position(|(candidate, expected)| {
-                !used[candidate] && expected.iter().zip(row).all(|(left, right)| same(left, right))
-            });
+            let found = self
+                .expected
+                .iter()
+                .enumerate()
+                .position(|(candidate, expected)| {
+                    !used[candidate]
+                        && expected
+                            .iter()
+                            .zip(row)
+                            .all(|(left, right)| same(left, right))
+                });
             match found {
                 Some(candidate) => used[candidate] = true,
                 None => {
@@ -149,8 +195,14 @@ pub fn same(left: &Value, right: &Value) -> bool {
         (Value::Text(left), Value::Text(right)) => left == right,
         (Value::Float(left), Value::Float(right)) => floats_same(*left, *right),
         (
-            Value::Number { unscaled: left, scale: left_scale },
-            Value::Number { unscaled: right, scale: right_scale },
+            Value::Number {
+                unscaled: left,
+                scale: left_scale,
+            },
+            Value::Number {
+                unscaled: right,
+                scale: right_scale,
+            },
         ) => normalized(*left, *left_scale) == normalized(*right, *right_scale),
         (Value::Number { unscaled, scale }, Value::Float(float))
         | (Value::Float(float), Value::Number { unscaled, scale }) => {
@@ -171,7 +223,11 @@ fn floats_same(left: f64, right: f64) -> bool {
 /// unit in the last place.
 fn number_is_float(unscaled: i128, scale: u8, float: f64) -> bool {
     let number = unscaled as f64 / 10f64.powi(i32::from(scale));
-    let last_place = if scale == 0 { 0.0 } else { 10f64.powi(-i32::from(scale)) };
+    let last_place = if scale == 0 {
+        0.0
+    } else {
+        10f64.powi(-i32::from(scale))
+    };
     floats_same(number, float) || (number - float).abs() <= last_place
 }
 

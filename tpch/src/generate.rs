@@ -29,9 +29,10 @@ pub use manifest::{Manifest, TableEntry};
 /// The most parts that a table is cut into, so that file names keep four digits.
 pub const PARTS_MAX: u32 = 9999;
 
-/// The most files that are written at once: each holds up to a row group of encoded data, some
-/// 30 MB, beside the generator's 300 MB of text.
-const FILES_AT_ONCE_MAX: usize = 8;
+/// The most files that are written at once. Each takes about 110 MB (measured: row groups that are
+/// being encoded, chunks that wait for the upload), beside the generator's 300 MB of text, so that
+/// any scale stays below 1 GiB.
+const FILES_AT_ONCE_MAX: usize = 4;
 
 /// A file format to generate.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -63,7 +64,7 @@ pub struct GenerateOptions {
     pub format: Format,
     /// The data set's directory.
     pub output: DataLocation,
-    /// Files to write at once; by default one per core, at most eight.
+    /// Files to write at once; by default one per core, at most four.
     pub threads: Option<usize>,
     /// Called after every batch with the state of the whole; it must return quickly.
     pub progress: Option<ProgressCallback>,
@@ -76,7 +77,14 @@ impl GenerateOptions {
     /// Options with their defaults.
     pub fn new(scale: f64, output: DataLocation) -> GenerateOptions {
         let format = Format::default();
-        GenerateOptions { scale, parts: None, format, output, threads: None, progress: None }
+        GenerateOptions {
+            scale,
+            parts: None,
+            format,
+            output,
+            threads: None,
+            progress: None,
+        }
     }
 }
 
@@ -109,13 +117,25 @@ pub enum GenerateError {
     Parts(u32),
     #[error("format '{0}' cannot be generated: only 'parquet' can")]
     Format(String),
-    #[error("'{location}' holds data of scale {found}, not of scale {wanted}: choose another place")]
-    OtherScale { location: String, found: f64, wanted: f64 },
+    #[error(
+        "'{location}' holds data of scale {found}, not of scale {wanted}: choose another place"
+    )]
+    OtherScale {
+        location: String,
+        found: f64,
+        wanted: f64,
+    },
     #[error("cannot read or write '{path}'")]
     Storage {
         path: String,
         #[source]
         source: object_store::Error,
+    },
+    #[error("cannot finish the upload of '{path}'")]
+    Upload {
+        path: String,
+        #[source]
+        source: std::io::Error,
     },
     #[error("cannot remove '{path}'")]
     Sweep {
@@ -143,7 +163,10 @@ pub enum GenerateError {
 pub async fn generate(options: &GenerateOptions) -> Result<GenerateReport, GenerateError> {
     check(options)?;
     let mut manifest = manifest::load(&options.output, options.scale).await?;
-    let threads = options.threads.unwrap_or_else(cores).clamp(1, FILES_AT_ONCE_MAX);
+    let threads = options
+        .threads
+        .unwrap_or_else(cores)
+        .clamp(1, FILES_AT_ONCE_MAX);
     let missing: Vec<(Table, u32)> = Table::ALL
         .into_iter()
         .map(|table| (table, parts(table, options)))
@@ -155,7 +178,10 @@ pub async fn generate(options: &GenerateOptions) -> Result<GenerateReport, Gener
     let mut generated: Vec<Table> = missing.iter().map(|(table, _)| *table).collect();
     generated.sort();
     if missing.is_empty() {
-        return Ok(GenerateReport { generated, manifest });
+        return Ok(GenerateReport {
+            generated,
+            manifest,
+        });
     }
 
     for table in &generated {
@@ -173,13 +199,18 @@ pub async fn generate(options: &GenerateOptions) -> Result<GenerateReport, Gener
         manifest.tables.insert(table.name().to_string(), entry);
         manifest::store(&options.output, &manifest).await?;
     }
-    Ok(GenerateReport { generated, manifest })
+    Ok(GenerateReport {
+        generated,
+        manifest,
+    })
 }
 
 /// Whether all tables of the scale are there.
 pub async fn is_complete(output: &DataLocation, scale: f64) -> Result<bool, GenerateError> {
     let manifest = manifest::load(output, scale).await?;
-    Ok(Table::ALL.iter().all(|table| manifest.tables.contains_key(table.name())))
+    Ok(Table::ALL
+        .iter()
+        .all(|table| manifest.tables.contains_key(table.name())))
 }
 
 /// The number of cores that this process may use.
@@ -214,7 +245,12 @@ async fn generate_table(
     layout::sweep(&options.output, table).await?;
     let mut files: FuturesUnordered<_> = (0..parts)
         .map(|part| {
-            let file = files::PartFile { table, scale: options.scale, part, parts };
+            let file = files::PartFile {
+                table,
+                scale: options.scale,
+                part,
+                parts,
+            };
             async move {
                 // The semaphore is never closed, so that this waits and then goes on.
                 let _slot = slots.acquire().await;
@@ -222,7 +258,11 @@ async fn generate_table(
             }
         })
         .collect();
-    let mut entry = TableEntry { parts, rows: 0, bytes: 0 };
+    let mut entry = TableEntry {
+        parts,
+        rows: 0,
+        bytes: 0,
+    };
     while let Some(written) = files.next().await {
         let written = written?;
         entry.rows += written.rows;
@@ -244,7 +284,10 @@ impl Counters {
         Counters {
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
-            rows_expected: tables.iter().map(|table| table.rows_estimate(options.scale)).sum(),
+            rows_expected: tables
+                .iter()
+                .map(|table| table.rows_estimate(options.scale))
+                .sum(),
             progress: options.progress.clone(),
         }
     }
@@ -253,7 +296,11 @@ impl Counters {
         let rows = self.rows.fetch_add(rows, Ordering::Relaxed) + rows;
         let bytes = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if let Some(progress) = &self.progress {
-            progress(GenerateProgress { rows, rows_expected: self.rows_expected, bytes });
+            progress(GenerateProgress {
+                rows,
+                rows_expected: self.rows_expected,
+                bytes,
+            });
         }
     }
 }

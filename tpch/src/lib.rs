@@ -10,12 +10,15 @@ pub mod compare;
 pub mod generate;
 pub mod location;
 pub mod queries;
+pub mod run;
+pub mod single;
 pub mod tables;
 pub mod value;
 
 pub use generate::{GenerateError, GenerateOptions, GenerateProgress, GenerateReport, generate};
 pub use location::{DataLocation, LocationError};
 pub use queries::{QueryListError, parse_queries};
+pub use run::{RunOptions, RunReport, Verify, print_report, run};
 
 /// The smallest scale that the benchmark runs at: below it the specification's tables lose rows
 /// that its queries look for.

@@ -50,9 +50,15 @@ impl DataLocation {
             let path = format!("{}/", url.path());
             url.set_path(&path);
         }
-        let options = storage_options.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let options = storage_options
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()));
         match parse_url_opts(&url, options) {
-            Ok((store, prefix)) => Ok(DataLocation { url, store: Arc::from(store), prefix }),
+            Ok((store, prefix)) => Ok(DataLocation {
+                url,
+                store: Arc::from(store),
+                prefix,
+            }),
             Err(source) => Err(LocationError::Storage { url, source }),
         }
     }
@@ -79,18 +85,26 @@ impl DataLocation {
 
     /// The path in the store of something below the data set's directory.
     pub(crate) fn path(&self, below: &str) -> Path {
-        below.split('/').fold(self.prefix.clone(), |path, part| path.join(part))
+        below
+            .split('/')
+            .fold(self.prefix.clone(), |path, part| path.join(part))
     }
 
     /// The data set's directory where it is on a local disk.
     pub(crate) fn local_directory(&self) -> Option<std::path::PathBuf> {
-        (self.url.scheme() == "file").then(|| self.url.to_file_path().ok()).flatten()
+        (self.url.scheme() == "file")
+            .then(|| self.url.to_file_path().ok())
+            .flatten()
     }
 }
 
 fn directory_url(text: &str) -> Result<Url, LocationError> {
-    let invalid = |reason: String| LocationError::Invalid { text: text.to_string(), reason };
-    let absolute = std::path::absolute(FilePath::new(text)).map_err(|error| invalid(error.to_string()))?;
+    let invalid = |reason: String| LocationError::Invalid {
+        text: text.to_string(),
+        reason,
+    };
+    let absolute =
+        std::path::absolute(FilePath::new(text)).map_err(|error| invalid(error.to_string()))?;
     Url::from_directory_path(&absolute)
         .map_err(|()| invalid("the path has no URL form".to_string()))
 }
@@ -103,8 +117,14 @@ mod tests {
     fn directories_and_urls_are_both_locations() {
         let location = DataLocation::parse("/data/tpch sf1", &[]).expect("a directory");
         assert_eq!(location.url().as_str(), "file:///data/tpch%20sf1/");
-        assert_eq!(location.path("nation/part-0000.parquet").as_ref(), "data/tpch sf1/nation/part-0000.parquet");
-        assert_eq!(location.table_url(Table::Nation), "file:///data/tpch%20sf1/nation/");
+        assert_eq!(
+            location.path("nation/part-0000.parquet").as_ref(),
+            "data/tpch sf1/nation/part-0000.parquet"
+        );
+        assert_eq!(
+            location.table_url(Table::Nation),
+            "file:///data/tpch%20sf1/nation/"
+        );
         let location = DataLocation::parse("memory:///tpch/sf1", &[]).expect("a URL");
         assert_eq!(location.url().as_str(), "memory:///tpch/sf1/");
         assert!(location.local_directory().is_none());
@@ -112,7 +132,11 @@ mod tests {
 
     #[test]
     fn an_unknown_scheme_is_named() {
-        let error = DataLocation::parse("carrier-pigeon://loft/tpch", &[]).expect_err("no such store");
-        assert!(error.to_string().contains("carrier-pigeon://loft/tpch/"), "{error}");
+        let error =
+            DataLocation::parse("carrier-pigeon://loft/tpch", &[]).expect_err("no such store");
+        assert!(
+            error.to_string().contains("carrier-pigeon://loft/tpch/"),
+            "{error}"
+        );
     }
 }

@@ -52,7 +52,11 @@ pub fn all_queries() -> Vec<u8> {
 /// Parses a list such as `1,6,18` or `1-5,22`, keeping its order and dropping repetitions.
 pub fn parse_queries(list: &str) -> Result<Vec<u8>, QueryListError> {
     let mut queries = Vec::new();
-    for item in list.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+    for item in list
+        .split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+    {
         let (first, last) = match item.split_once('-') {
             Some((first, last)) => (query_number(first)?, query_number(last)?),
             None => (query_number(item)?, query_number(item)?),
@@ -66,12 +70,18 @@ pub fn parse_queries(list: &str) -> Result<Vec<u8>, QueryListError> {
             }
         }
     }
-    if queries.is_empty() { Err(QueryListError::Empty) } else { Ok(queries) }
+    if queries.is_empty() {
+        Err(QueryListError::Empty)
+    } else {
+        Ok(queries)
+    }
 }
 
 fn query_number(text: &str) -> Result<u8, QueryListError> {
-    let number: u64 =
-        text.trim().parse().map_err(|_| QueryListError::NotANumber(text.trim().to_string()))?;
+    let number: u64 = text
+        .trim()
+        .parse()
+        .map_err(|_| QueryListError::NotANumber(text.trim().to_string()))?;
     match u8::try_from(number) {
         Ok(small) if (1..=QUERY_COUNT).contains(&small) => Ok(small),
         _ => Err(QueryListError::OutOfRange(number)),
@@ -81,10 +91,15 @@ fn query_number(text: &str) -> Result<u8, QueryListError> {
 /// The SQL of a query at a scale, one statement without the closing semicolon; `None` for a
 /// number that is not a query's.
 pub fn query(number: u8, scale: f64) -> Option<Cow<'static, str>> {
-    let text = TEXTS.get(usize::from(number).checked_sub(1)?)?.trim_end().trim_end_matches(';');
+    let text = TEXTS
+        .get(usize::from(number).checked_sub(1)?)?
+        .trim_end()
+        .trim_end_matches(';');
     if number == 11 && scale != 1.0 {
         let fraction = format!("{:.12}", 0.0001 / scale);
-        return Some(Cow::Owned(text.replace(Q11_FRACTION, fraction.trim_end_matches('0'))));
+        return Some(Cow::Owned(
+            text.replace(Q11_FRACTION, fraction.trim_end_matches('0')),
+        ));
     }
     Some(Cow::Borrowed(text))
 }
@@ -93,8 +108,12 @@ pub fn query(number: u8, scale: f64) -> Option<Cow<'static, str>> {
 /// cut; unchanged where there is no limit.
 pub fn query_with_limit(number: u8, scale: f64, limit: usize) -> Option<Cow<'static, str>> {
     let text = query(number, scale)?;
-    let Some(own) = result_order(number).limit else { return Some(text) };
-    let cut = text.strip_suffix(&format!("limit {own}")).map(|head| format!("{head}limit {limit}"));
+    let Some(own) = result_order(number).limit else {
+        return Some(text);
+    };
+    let cut = text
+        .strip_suffix(&format!("limit {own}"))
+        .map(|head| format!("{head}limit {limit}"));
     Some(cut.map_or(text, Cow::Owned))
 }
 
@@ -162,10 +181,16 @@ mod tests {
         for number in all_queries() {
             let text = query(number, 1.0).expect("a query");
             let order = result_order(number);
-            let header = answers::answer(number, 1.0).expect("readable").expect("kept").columns;
+            let header = answers::answer(number, 1.0)
+                .expect("readable")
+                .expect("kept")
+                .columns;
             // The outermost ORDER BY is the only one at the start of a line.
             let Some((_, tail)) = text.rsplit_once("\norder by\n") else {
-                assert!(order.sort_keys.is_empty() && order.limit.is_none(), "query {number}");
+                assert!(
+                    order.sort_keys.is_empty() && order.limit.is_none(),
+                    "query {number}"
+                );
                 continue;
             };
             let (keys, limit) = match tail.split_once("\nlimit ") {
@@ -175,16 +200,32 @@ mod tests {
             let keys: Vec<usize> = keys
                 .split(',')
                 .map(|key| key.trim().trim_end_matches(" desc"))
-                .map(|key| header.iter().position(|name| name == key).expect("an output column"))
+                .map(|key| {
+                    header
+                        .iter()
+                        .position(|name| name == key)
+                        .expect("an output column")
+                })
                 .collect();
-            assert_eq!(order, ResultOrder { sort_keys: order.sort_keys, limit }, "query {number}");
+            assert_eq!(
+                order,
+                ResultOrder {
+                    sort_keys: order.sort_keys,
+                    limit
+                },
+                "query {number}"
+            );
             assert_eq!(order.sort_keys, keys, "query {number}");
         }
     }
 
     #[test]
     fn limits_can_be_raised() {
-        assert!(query_with_limit(3, 1.0, 99).expect("q03").ends_with("limit 99"));
+        assert!(
+            query_with_limit(3, 1.0, 99)
+                .expect("q03")
+                .ends_with("limit 99")
+        );
         assert_eq!(query_with_limit(1, 1.0, 99), query(1, 1.0));
     }
 }

@@ -7,8 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, RecordBatch,
-    StringArray,
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float64Array,
+    RecordBatch, StringArray,
 };
 use arrow::compute::cast;
 use arrow::compute::kernels::cast_utils::Parser;
@@ -22,7 +22,10 @@ pub enum Value {
     Null,
     Boolean(bool),
     /// An integer or a decimal: `unscaled / 10^scale`, exactly.
-    Number { unscaled: i128, scale: u8 },
+    Number {
+        unscaled: i128,
+        scale: u8,
+    },
     Float(f64),
     /// Days since 1970-01-01.
     Date(i32),
@@ -56,7 +59,11 @@ impl Rows {
         for batch in batches {
             let schema = batch.schema();
             if result.columns.is_empty() {
-                result.columns = schema.fields().iter().map(|field| field.name().clone()).collect();
+                result.columns = schema
+                    .fields()
+                    .iter()
+                    .map(|field| field.name().clone())
+                    .collect();
             }
             let columns = schema
                 .fields()
@@ -92,8 +99,10 @@ impl Column {
             if array.data_type() == target {
                 return Ok(Arc::clone(array));
             }
-            cast(array, target)
-                .map_err(|source| ValueError::Arrow { column: name.to_string(), source })
+            cast(array, target).map_err(|source| ValueError::Arrow {
+                column: name.to_string(),
+                source,
+            })
         };
         Ok(match array.data_type() {
             DataType::Null => Column::Null,
@@ -134,9 +143,10 @@ impl Column {
         match self {
             Column::Null => Value::Null,
             Column::Boolean(array) => Value::Boolean(array.value(row)),
-            Column::Number(array, scale) => {
-                Value::Number { unscaled: array.value(row), scale: *scale }
-            }
+            Column::Number(array, scale) => Value::Number {
+                unscaled: array.value(row),
+                scale: *scale,
+            },
             Column::Float(array) => Value::Float(array.value(row)),
             Column::Date(array) => Value::Date(array.value(row)),
             Column::Text(array) => Value::Text(array.value(row).to_string()),
@@ -154,7 +164,11 @@ impl fmt::Display for Value {
                 let scale = usize::from(*scale);
                 let digits = format!("{:0>width$}", unscaled.unsigned_abs(), width = scale + 1);
                 let (whole, fraction) = digits.split_at(digits.len() - scale);
-                write!(f, "{}{whole}.{fraction}", if *unscaled < 0 { "-" } else { "" })
+                write!(
+                    f,
+                    "{}{whole}.{fraction}",
+                    if *unscaled < 0 { "-" } else { "" }
+                )
             }
             Value::Float(value) => write!(f, "{value}"),
             Value::Date(days) => f.write_str(&date_text(*days)),
@@ -170,7 +184,10 @@ pub(crate) fn parse_number(text: &str) -> Option<Value> {
         return None;
     }
     let unscaled = format!("{whole}{fraction}").parse().ok()?;
-    Some(Value::Number { unscaled, scale: u8::try_from(fraction.len()).ok()? })
+    Some(Value::Number {
+        unscaled,
+        scale: u8::try_from(fraction.len()).ok()?,
+    })
 }
 
 /// Parses a date in the form `1995-03-15`.
@@ -189,28 +206,43 @@ mod tests {
 
     #[test]
     fn dates_and_numbers_survive_their_text_form() {
-        for text in ["1970-01-01", "1992-02-29", "1995-03-15", "1998-12-31", "2000-03-01"] {
+        for text in [
+            "1970-01-01",
+            "1992-02-29",
+            "1995-03-15",
+            "1998-12-31",
+            "2000-03-01",
+        ] {
             assert_eq!(parse_date(text).expect(text).to_string(), text);
         }
         for text in ["0", "-12.340", "0.05", "-0.05", "123141078.2283"] {
             assert_eq!(parse_number(text).expect(text).to_string(), text);
         }
         for text in ["", "1.x", "1.2.3", "1.-2", "1995-13-01", "soon"] {
-            assert!(parse_number(text).is_none() && parse_date(text).is_none(), "{text}");
+            assert!(
+                parse_number(text).is_none() && parse_date(text).is_none(),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn batches_become_values() {
         let batch = RecordBatch::try_from_iter([
-            ("i", Arc::new(Int32Array::from(vec![Some(-7), None])) as ArrayRef),
+            (
+                "i",
+                Arc::new(Int32Array::from(vec![Some(-7), None])) as ArrayRef,
+            ),
             ("u", Arc::new(UInt64Array::from(vec![u64::MAX, 0]))),
             ("s", Arc::new(StringViewArray::from(vec!["a ", "b"]))),
         ])
         .expect("a batch");
         let rows = Rows::from_batches(&[batch]).expect("values");
         let text: Vec<String> = rows.rows.iter().flatten().map(Value::to_string).collect();
-        assert_eq!(text, ["-7", "18446744073709551615", "'a '", "NULL", "0", "'b'"]);
+        assert_eq!(
+            text,
+            ["-7", "18446744073709551615", "'a '", "NULL", "0", "'b'"]
+        );
         assert_eq!(rows.columns, ["i", "u", "s"]);
     }
 }

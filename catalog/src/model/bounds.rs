@@ -195,7 +195,11 @@ mod tests {
         for value in values {
             let bounds = bounds(value.clone(), value);
             let json = serde_json::to_string(&bounds).unwrap();
-            assert_eq!(serde_json::from_str::<ColumnBounds>(&json).unwrap(), bounds, "{json}");
+            assert_eq!(
+                serde_json::from_str::<ColumnBounds>(&json).unwrap(),
+                bounds,
+                "{json}"
+            );
         }
         let unknown = ColumnBounds::unknown(ColumnId(1));
         assert_eq!(serde_json::to_string(&unknown).unwrap(), r#"{"c":1}"#);

@@ -25,7 +25,9 @@ pub fn validate(what: &'static str, name: &str) -> Result<String, CatalogError> 
         return Err(invalid("it is longer than 128 bytes"));
     }
     if name.contains(|c: char| c.is_control() || "./\\".contains(c)) {
-        return Err(invalid("'.', slashes and control characters are not allowed"));
+        return Err(invalid(
+            "'.', slashes and control characters are not allowed",
+        ));
     }
     Ok(normalise(name))
 }
@@ -48,8 +50,14 @@ mod tests {
     #[test]
     fn the_nearest_name_is_offered_and_a_far_one_is_not() {
         let names = ["lineitem", "orders", "part"];
-        assert_eq!(nearest("lineitme", names.into_iter()), Some("lineitem".to_owned()));
-        assert_eq!(nearest("order", names.into_iter()), Some("orders".to_owned()));
+        assert_eq!(
+            nearest("lineitme", names.into_iter()),
+            Some("lineitem".to_owned())
+        );
+        assert_eq!(
+            nearest("order", names.into_iter()),
+            Some("orders".to_owned())
+        );
         assert_eq!(nearest("customer", names.into_iter()), None);
     }
 

@@ -27,11 +27,18 @@ pub fn parse_directory(directory: &str) -> Option<(String, Option<String>)> {
 /// Undoes `%XX`. What is no escape stands for itself, as in Hive.
 fn unescape(text: &str) -> String {
     let bytes = text.as_bytes();
-    let digit = |index: usize| bytes.get(index).and_then(|byte| char::from(*byte).to_digit(16));
+    let digit = |index: usize| {
+        bytes
+            .get(index)
+            .and_then(|byte| char::from(*byte).to_digit(16))
+    };
     let mut result = Vec::with_capacity(bytes.len());
     let mut index = 0;
     while let Some(byte) = bytes.get(index) {
-        match (*byte == b'%').then(|| digit(index + 1).zip(digit(index + 2))).flatten() {
+        match (*byte == b'%')
+            .then(|| digit(index + 1).zip(digit(index + 2)))
+            .flatten()
+        {
             Some((high, low)) => {
                 result.push((high * 16 + low) as u8);
                 index += 3;
@@ -119,9 +126,8 @@ mod tests {
     #[test]
     fn directories_are_read_as_hive_writes_them() {
         let parse = |directory| parse_directory(directory);
-        let pair = |name: &str, value: Option<&str>| {
-            Some((name.to_owned(), value.map(str::to_owned)))
-        };
+        let pair =
+            |name: &str, value: Option<&str>| Some((name.to_owned(), value.map(str::to_owned)));
         assert_eq!(parse("day=2024-01-31"), pair("day", Some("2024-01-31")));
         assert_eq!(parse("k=a%3Ab%2Fc%25"), pair("k", Some("a:b/c%")));
         assert_eq!(parse("k=50%"), pair("k", Some("50%")));
@@ -137,7 +143,10 @@ mod tests {
         let infer = |values: &[Option<&'static str>]| infer_type(values.iter().copied());
         assert_eq!(infer(&[Some("1"), Some("-20"), None]), DataType::Int32);
         assert_eq!(infer(&[Some("1"), Some("3000000000")]), DataType::Int64);
-        assert_eq!(infer(&[Some("2024-01-31"), Some("1999-12-01")]), DataType::Date32);
+        assert_eq!(
+            infer(&[Some("2024-01-31"), Some("1999-12-01")]),
+            DataType::Date32
+        );
         assert_eq!(infer(&[Some("2024-02-31")]), DataType::Utf8);
         assert_eq!(infer(&[Some("1"), Some("x")]), DataType::Utf8);
         assert_eq!(infer(&[Some("+1")]), DataType::Utf8);

@@ -1,9 +1,10 @@
 //! From a physical plan to a distributed plan that passes the plan check.
 //!
 //! The physical plan is made once. It is distributed and checked; stages that fail are narrowed to
-//! one task and the same physical plan is distributed again. When that does not converge, the plan
-//! runs undivided: in one process DataFusion's own proof holds.
+//! one task and the same physical plan is distributed again. When that does not converge, or the
+//! library fails, the plan runs undivided: in one process DataFusion's own proof holds.
 
+use super::place_head::scans_storage;
 use super::plan_check::{self, NarrowedStages, Violation};
 use async_trait::async_trait;
 use datafusion::catalog::Session;
@@ -36,26 +37,36 @@ pub struct Checked {
 /// stages.
 ///
 /// # Errors
-/// `UNSAFE_PLAN` where not even the undivided plan passes the check, `INTERNAL_ERROR` where the
-/// library fails to distribute.
+/// `UNSAFE_PLAN` where not even the undivided plan passes the check.
 pub async fn distribute_checked(
     physical: Arc<dyn ExecutionPlan>,
     base: &SessionState,
 ) -> Result<Checked, QueryError> {
+    // Without files there is nothing to divide, nor need there be an executor.
+    let rounds = if scans_storage(&physical) {
+        DISTRIBUTION_ROUNDS_MAX
+    } else {
+        0
+    };
     let mut narrowed = NarrowedStages::default();
     let mut mended = Vec::new();
-    for _ in 0..DISTRIBUTION_ROUNDS_MAX {
-        let plan = distribute(&physical, base, &narrowed).await.map_err(|error| {
-            let cause = error.strip_backtrace();
-            QueryError::internal(format!("the plan could not be distributed: {cause}"))
-        })?;
+    for _ in 0..rounds {
+        let plan = match distribute(&physical, base, &narrowed).await {
+            Ok(plan) => plan,
+            Err(error) => {
+                let error = error.strip_backtrace();
+                tracing::warn!(%error, "a plan could not be distributed and runs undivided");
+                break;
+            }
+        };
         let violations = match plan_check::check(&plan) {
             Ok(()) => return Ok(Checked { plan, mended }),
             Err(violations) => violations,
         };
-        let grown = violations
-            .iter()
-            .fold(false, |grown, violation| narrowed.add(&violation.culprit) || grown);
+        let mut grown = false;
+        for violation in &violations {
+            grown |= narrowed.add(&violation.culprit);
+        }
         mended.extend(violations);
         if !grown {
             break;
@@ -74,7 +85,8 @@ pub async fn distribute_checked(
     }
 }
 
-async fn distribute(
+/// One round: what the library makes of `physical` when the stages of `narrowed` have one task.
+pub(super) async fn distribute(
     physical: &Arc<dyn ExecutionPlan>,
     base: &SessionState,
     narrowed: &NarrowedStages,

@@ -15,6 +15,7 @@ use datafusion_distributed::{
     DistributedExec, DistributedLeafExec, NetworkBoundary, NetworkBoundaryExt, NetworkCoalesceExec,
     Stage,
 };
+use skep_exchange::error::from_datafusion;
 use skep_protocol::QueryError;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -25,12 +26,7 @@ use uuid::Uuid;
 /// # Errors
 /// Only where a rebuilt operator refuses its own children, which is a defect.
 pub fn place_head(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
-    move_head(plan).map_err(|error| {
-        QueryError::internal(format!(
-            "the head of the plan could not be placed: {}",
-            error.strip_backtrace()
-        ))
-    })
+    move_head(plan).map_err(|error| from_datafusion(&error))
 }
 
 fn move_head(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
@@ -63,26 +59,35 @@ fn must_stay(head: &Arc<dyn ExecutionPlan>) -> bool {
     any_in_stage(head, &mut |node| {
         matches!(
             node.name(),
-            "AnalyzeExec" | "DataSinkExec" | "DistributedAnalyzeExec" | "DmlResultExec" | "ExplainExec"
+            "AnalyzeExec"
+                | "DataSinkExec"
+                | "DistributedAnalyzeExec"
+                | "DmlResultExec"
+                | "ExplainExec"
         )
     })
 }
 
-/// Whether the head itself reads files.
-fn scans_storage(head: &Arc<dyn ExecutionPlan>) -> bool {
+/// Whether the head itself, or an undivided plan, reads files.
+pub(super) fn scans_storage(head: &Arc<dyn ExecutionPlan>) -> bool {
     any_in_stage(head, &mut |node| {
         let leaf = match node.downcast_ref::<DistributedLeafExec>() {
             Some(split) => split.original(),
             None => node,
         };
-        leaf.downcast_ref::<DataSourceExec>()
-            .is_some_and(|scan| scan.data_source().downcast_ref::<FileScanConfig>().is_some())
+        leaf.downcast_ref::<DataSourceExec>().is_some_and(|scan| {
+            scan.data_source()
+                .downcast_ref::<FileScanConfig>()
+                .is_some()
+        })
     })
 }
 
 /// Whether the head, above other stages, does more than to gather their rows.
 fn is_split_and_busy(head: &Arc<dyn ExecutionPlan>) -> bool {
-    let split = head.exists(|node| Ok(node.is_network_boundary())).unwrap_or(false);
+    let split = head
+        .exists(|node| Ok(node.is_network_boundary()))
+        .unwrap_or(false);
     split
         && any_in_stage(head, &mut |node| {
             !node.is_network_boundary()
@@ -105,7 +110,10 @@ fn any_in_stage(
 ) -> bool {
     found(node)
         || (!node.is_network_boundary()
-            && node.children().into_iter().any(|child| any_in_stage(child, found)))
+            && node
+                .children()
+                .into_iter()
+                .any(|child| any_in_stage(child, found)))
 }
 
 /// The query's id as the stages carry it, and a stage number that none of them has.

@@ -63,9 +63,7 @@ impl AllowedRoots {
             StorageScheme::S3
             | StorageScheme::Gcs
             | StorageScheme::Azure
-            | StorageScheme::AzureDataLake => {
-                self.roots.is_empty() || self.is_under_root(location)
-            }
+            | StorageScheme::AzureDataLake => self.roots.is_empty() || self.is_under_root(location),
         }
     }
 

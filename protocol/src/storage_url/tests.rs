@@ -18,19 +18,29 @@ fn locations_have_one_normal_form() {
         ("FILE:///a", "file:///a"),
         ("/", "file:///"),
         ("s3://bucket", "s3://bucket/"),
-        ("s3a://bucket/t/day=2024-01-01/", "s3://bucket/t/day=2024-01-01/"),
+        (
+            "s3a://bucket/t/day=2024-01-01/",
+            "s3://bucket/t/day=2024-01-01/",
+        ),
         ("gcs://bucket/x", "gs://bucket/x"),
         ("az://container/x", "az://container/x"),
         (
             "abfss://box@Account.dfs.core.windows.net/x",
             "abfss://box@account.dfs.core.windows.net/x",
         ),
-        ("https://Example.org:8443/a/b.parquet", "https://example.org:8443/a/b.parquet"),
+        (
+            "https://Example.org:8443/a/b.parquet",
+            "https://example.org:8443/a/b.parquet",
+        ),
     ];
     for (text, expected) in cases {
         let url = parse(text);
         assert_eq!(url.to_string(), expected, "{text}");
-        assert_eq!(parse(expected), url, "the normal form of {text} is a fixed point");
+        assert_eq!(
+            parse(expected),
+            url,
+            "the normal form of {text} is a fixed point"
+        );
     }
 }
 
@@ -74,11 +84,17 @@ fn a_relative_path_needs_a_base() {
 #[test]
 fn keys_and_stores_are_what_object_stores_expect() {
     let url = parse("s3://bucket/a%20b/c");
-    assert_eq!((url.key(), url.store_url().as_str()), ("a b/c", "s3://bucket"));
+    assert_eq!(
+        (url.key(), url.store_url().as_str()),
+        ("a b/c", "s3://bucket")
+    );
     let url = parse("/a b/c/");
     assert_eq!((url.key(), url.store_url().as_str()), ("a b/c", "file://"));
     assert_eq!(url.to_local_path(), Some(PathBuf::from("/a b/c")));
-    assert_eq!(url.with_key("a b/c/d=1/f").unwrap().to_string(), "file:///a%20b/c/d=1/f");
+    assert_eq!(
+        url.with_key("a b/c/d=1/f").unwrap().to_string(),
+        "file:///a%20b/c/d=1/f"
+    );
 }
 
 #[test]
@@ -103,7 +119,10 @@ fn without_roots_only_object_stores_are_open() {
 
 #[test]
 fn with_roots_everything_must_lie_under_one() {
-    let roots = AllowedRoots::new(vec![parse("s3://bucket/open"), parse("https://example.org/")]);
+    let roots = AllowedRoots::new(vec![
+        parse("s3://bucket/open"),
+        parse("https://example.org/"),
+    ]);
     assert!(roots.check(&parse("s3://bucket/open/x")).is_ok());
     assert!(roots.check(&parse("https://example.org/x")).is_ok());
     for closed in ["s3://bucket/opening", "s3://other/x", "/tmp"] {
@@ -127,8 +146,17 @@ fn links_do_not_lead_out_of_a_root() {
     assert!(roots.check(&at(open.join("t"))).is_ok());
     assert!(roots.check(&at(open.join("not/yet"))).is_ok());
     assert!(roots.check(&at(base.join("alias/t"))).is_ok());
-    for closed in [open.join("link"), open.join("link/x"), open.join("dangling"), secret] {
-        assert!(roots.check(&at(closed.clone())).is_err(), "{}", closed.display());
+    for closed in [
+        open.join("link"),
+        open.join("link/x"),
+        open.join("dangling"),
+        secret,
+    ] {
+        assert!(
+            roots.check(&at(closed.clone())).is_err(),
+            "{}",
+            closed.display()
+        );
     }
     std::fs::remove_dir_all(base).unwrap();
 }

@@ -2,8 +2,14 @@
 
 use super::*;
 
-const BY_FIRST: ResultOrder = ResultOrder { sort_keys: &[0], limit: None };
-const BY_FIRST_LIMIT_2: ResultOrder = ResultOrder { sort_keys: &[0], limit: Some(2) };
+const BY_FIRST: ResultOrder = ResultOrder {
+    sort_keys: &[0],
+    limit: None,
+};
+const BY_FIRST_LIMIT_2: ResultOrder = ResultOrder {
+    sort_keys: &[0],
+    limit: Some(2),
+};
 
 fn number(unscaled: i128, scale: u8) -> Value {
     Value::Number { unscaled, scale }
@@ -17,25 +23,38 @@ fn text(value: &str) -> Value {
 fn rows(values: &[(i128, &str)]) -> Rows {
     Rows {
         columns: vec!["n".to_string(), "t".to_string()],
-        rows: values.iter().map(|(n, t)| vec![number(*n, 0), text(t)]).collect(),
+        rows: values
+            .iter()
+            .map(|(n, t)| vec![number(*n, 0), text(t)])
+            .collect(),
     }
 }
 
 fn expected(values: &[(i128, &str)]) -> Expected {
-    Expected { rows: rows(values), ties_complete: true }
+    Expected {
+        rows: rows(values),
+        ties_complete: true,
+    }
 }
 
 #[test]
 fn equal_results_pass() {
     let values = [(1, "a"), (2, "b"), (3, "c")];
-    assert_eq!(compare(&expected(&values), &rows(&values), BY_FIRST), Ok(()));
+    assert_eq!(
+        compare(&expected(&values), &rows(&values), BY_FIRST),
+        Ok(())
+    );
     assert_eq!(compare(&expected(&[]), &rows(&[]), BY_FIRST), Ok(()));
     assert_eq!(compare(&expected(&[]), &Rows::default(), BY_FIRST), Ok(()));
 }
 
 #[test]
 fn wrong_values_are_located() {
-    let wrong = compare(&expected(&[(1, "a"), (2, "b")]), &rows(&[(1, "a"), (2, "x")]), BY_FIRST);
+    let wrong = compare(
+        &expected(&[(1, "a"), (2, "b")]),
+        &rows(&[(1, "a"), (2, "x")]),
+        BY_FIRST,
+    );
     let message = wrong.expect_err("a wrong value").to_string();
     assert_eq!(message, "row 2, column 2 (t): 'x' instead of 'b'");
 }
@@ -45,33 +64,67 @@ fn missing_and_surplus_rows_fail() {
     let two = [(1, "a"), (2, "b")];
     for actual in [vec![], vec![(1, "a")], vec![(1, "a"), (2, "b"), (2, "b")]] {
         let result = compare(&expected(&two), &rows(&actual), BY_FIRST);
-        assert_eq!(result, Err(Mismatch::RowCount { expected: 2, actual: actual.len() }));
+        assert_eq!(
+            result,
+            Err(Mismatch::RowCount {
+                expected: 2,
+                actual: actual.len()
+            })
+        );
     }
     assert!(compare(&expected(&[]), &rows(&two), BY_FIRST).is_err());
 }
 
 #[test]
 fn missing_columns_fail() {
-    let actual = Rows { columns: vec!["n".to_string()], rows: vec![vec![number(1, 0)]] };
+    let actual = Rows {
+        columns: vec!["n".to_string()],
+        rows: vec![vec![number(1, 0)]],
+    };
     let result = compare(&expected(&[(1, "a")]), &actual, BY_FIRST);
-    assert_eq!(result, Err(Mismatch::ColumnCount { expected: 2, actual: 1 }));
+    assert_eq!(
+        result,
+        Err(Mismatch::ColumnCount {
+            expected: 2,
+            actual: 1
+        })
+    );
 }
 
 #[test]
 fn order_matters_except_among_ties() {
     let tied = expected(&[(1, "a"), (1, "b"), (2, "c")]);
-    assert_eq!(compare(&tied, &rows(&[(1, "b"), (1, "a"), (2, "c")]), BY_FIRST), Ok(()));
+    assert_eq!(
+        compare(&tied, &rows(&[(1, "b"), (1, "a"), (2, "c")]), BY_FIRST),
+        Ok(())
+    );
     assert!(compare(&tied, &rows(&[(2, "c"), (1, "a"), (1, "b")]), BY_FIRST).is_err());
     // The same row twice is not the two rows that were expected.
     let twice = compare(&tied, &rows(&[(1, "a"), (1, "a"), (2, "c")]), BY_FIRST);
-    assert!(matches!(twice, Err(Mismatch::TiedRow { row: 2, tied: 2, .. })), "{twice:?}");
+    assert!(
+        matches!(
+            twice,
+            Err(Mismatch::TiedRow {
+                row: 2,
+                tied: 2,
+                ..
+            })
+        ),
+        "{twice:?}"
+    );
 }
 
 #[test]
 fn any_row_tied_at_the_limit_may_be_returned() {
     let boundary = expected(&[(1, "a"), (2, "b"), (2, "c")]);
-    assert_eq!(compare(&boundary, &rows(&[(1, "a"), (2, "b")]), BY_FIRST_LIMIT_2), Ok(()));
-    assert_eq!(compare(&boundary, &rows(&[(1, "a"), (2, "c")]), BY_FIRST_LIMIT_2), Ok(()));
+    assert_eq!(
+        compare(&boundary, &rows(&[(1, "a"), (2, "b")]), BY_FIRST_LIMIT_2),
+        Ok(())
+    );
+    assert_eq!(
+        compare(&boundary, &rows(&[(1, "a"), (2, "c")]), BY_FIRST_LIMIT_2),
+        Ok(())
+    );
     assert!(compare(&boundary, &rows(&[(1, "a"), (2, "d")]), BY_FIRST_LIMIT_2).is_err());
     assert!(compare(&boundary, &rows(&[(2, "b"), (2, "c")]), BY_FIRST_LIMIT_2).is_err());
     let all = [(1, "a"), (2, "b"), (2, "c")];
@@ -80,8 +133,14 @@ fn any_row_tied_at_the_limit_may_be_returned() {
 
 #[test]
 fn an_open_boundary_is_held_to_its_keys() {
-    let open = Expected { rows: rows(&[(1, "a"), (2, "b")]), ties_complete: false };
-    assert_eq!(compare(&open, &rows(&[(1, "a"), (2, "z")]), BY_FIRST_LIMIT_2), Ok(()));
+    let open = Expected {
+        rows: rows(&[(1, "a"), (2, "b")]),
+        ties_complete: false,
+    };
+    assert_eq!(
+        compare(&open, &rows(&[(1, "a"), (2, "z")]), BY_FIRST_LIMIT_2),
+        Ok(())
+    );
     assert!(compare(&open, &rows(&[(1, "a"), (3, "b")]), BY_FIRST_LIMIT_2).is_err());
     assert!(compare(&open, &rows(&[(1, "z"), (2, "b")]), BY_FIRST_LIMIT_2).is_err());
 }
@@ -96,7 +155,10 @@ fn a_raised_limit_is_cut_after_the_ties() {
     let short = Expected::from_raised_limit(rows(&fetched[..1]), BY_FIRST_LIMIT_2, 4);
     assert_eq!((short.rows.rows.len(), short.ties_complete), (1, true));
     let unlimited = Expected::from_raised_limit(rows(&fetched), BY_FIRST, 4);
-    assert_eq!((unlimited.rows.rows.len(), unlimited.ties_complete), (4, true));
+    assert_eq!(
+        (unlimited.rows.rows.len(), unlimited.ties_complete),
+        (4, true)
+    );
 }
 
 #[test]

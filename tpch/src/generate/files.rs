@@ -60,9 +60,11 @@ pub(super) async fn write(
     let mut encoder = JoinSet::new();
     encoder.spawn_blocking(move || encode(file, sender, &counters));
 
-    let mut upload =
-        BufWriter::with_capacity(Arc::clone(output.store()), path, UPLOAD_PART_BYTES);
-    let failed = |source| GenerateError::Storage { path: name.clone(), source };
+    let mut upload = BufWriter::with_capacity(Arc::clone(output.store()), path, UPLOAD_PART_BYTES);
+    let failed = |source| GenerateError::Storage {
+        path: name.clone(),
+        source,
+    };
     let mut bytes = 0;
     while let Some(chunk) = chunks.recv().await {
         bytes += chunk.len() as u64;
@@ -71,7 +73,8 @@ pub(super) async fn write(
     // The channel also closes when the encoder fails: only its result makes the file whole.
     match encoder.join_next().await {
         Some(Ok(Ok(rows))) => {
-            upload.shutdown().await.map_err(|error| failed(error.into()))?;
+            let finished = upload.shutdown().await;
+            finished.map_err(|source| GenerateError::Upload { path: name, source })?;
             Ok(Written { rows, bytes })
         }
         Some(Ok(Err(source))) => {
@@ -94,7 +97,12 @@ fn encode(
     let options = ArrowWriterOptions::new()
         .with_properties(writer_properties()?)
         .with_skip_arrow_metadata(true);
-    let sink = ChunkWriter { sender, buffer: Vec::with_capacity(CHUNK_BYTES) };
+    let buffer = Vec::with_capacity(CHUNK_BYTES);
+    let sink = ChunkWriter {
+        sender,
+        buffer,
+        bytes_sent: 0,
+    };
     let mut writer = ArrowWriter::try_new_with_options(sink, batches.schema(), options)?;
     let (mut rows, mut bytes) = (0, 0);
     for batch in batches {
@@ -105,9 +113,10 @@ fn encode(
         counters.add(batch.num_rows() as u64, written - bytes);
         bytes = written;
     }
-    writer.finish()?;
-    counters.add(0, writer.bytes_written() as u64 - bytes);
-    writer.into_inner()?.send()?;
+    // This writes the footer.
+    let mut sink = writer.into_inner()?;
+    sink.send()?;
+    counters.add(0, sink.bytes_sent - bytes);
     Ok(rows)
 }
 
@@ -123,6 +132,7 @@ fn writer_properties() -> Result<WriterProperties, ParquetError> {
 struct ChunkWriter {
     sender: mpsc::Sender<Bytes>,
     buffer: Vec<u8>,
+    bytes_sent: u64,
 }
 
 impl ChunkWriter {
@@ -131,6 +141,7 @@ impl ChunkWriter {
             return Ok(());
         }
         let chunk = std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK_BYTES));
+        self.bytes_sent += chunk.len() as u64;
         let sent = self.sender.blocking_send(Bytes::from(chunk));
         sent.map_err(|_| Error::other("the upload has ended"))
     }

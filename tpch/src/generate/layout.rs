@@ -24,7 +24,9 @@ pub fn parts_default(table: Table, scale: f64, cores: usize) -> u32 {
         return 1;
     }
     let bytes = table.bytes_estimate(scale);
-    let wanted = PARTS_MIN.max(cores as u64).max(bytes.div_ceil(FILE_BYTES_TARGET));
+    let wanted = PARTS_MIN
+        .max(cores as u64)
+        .max(bytes.div_ceil(FILE_BYTES_TARGET));
     let parts = wanted.min(bytes / FILE_BYTES_MIN).max(1);
     u32::try_from(parts).unwrap_or(PARTS_MAX).min(PARTS_MAX)
 }
@@ -43,8 +45,10 @@ pub(super) async fn sweep(output: &DataLocation, table: Table) -> Result<(), Gen
         source,
     };
     let mut objects = output.store().list(Some(&directory));
-    while let Some(object) =
-        objects.try_next().await.map_err(|source| failed(&directory, source))?
+    while let Some(object) = objects
+        .try_next()
+        .await
+        .map_err(|source| failed(&directory, source))?
     {
         if object.location.filename().is_some_and(is_part) {
             let deleted = output.store().delete(&object.location).await;
@@ -61,7 +65,9 @@ fn sweep_unfinished(output: &DataLocation, table: Table) -> Result<(), GenerateE
         return Ok(());
     };
     // The directory need not exist yet.
-    let Ok(entries) = std::fs::read_dir(&directory) else { return Ok(()) };
+    let Ok(entries) = std::fs::read_dir(&directory) else {
+        return Ok(());
+    };
     for entry in entries.flatten() {
         let name = entry.file_name();
         let unfinished = name.to_str().and_then(|name| name.split_once('#'));
@@ -77,7 +83,9 @@ fn sweep_unfinished(output: &DataLocation, table: Table) -> Result<(), GenerateE
 }
 
 fn is_part(name: &str) -> bool {
-    let number = name.strip_prefix("part-").and_then(|name| name.strip_suffix(".parquet"));
+    let number = name
+        .strip_prefix("part-")
+        .and_then(|name| name.strip_suffix(".parquet"));
     number.is_some_and(|number| number.len() == 4 && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
@@ -92,13 +100,18 @@ mod tests {
         assert_eq!(parts_default(Table::Supplier, 1.0, 8), 1);
         assert_eq!(parts_default(Table::Lineitem, 1.0, 2), 4);
         assert_eq!(parts_default(Table::Lineitem, 1.0, 16), 16);
-        assert_eq!(parts_default(Table::Lineitem, 100.0, 2), 153);
+        assert_eq!(parts_default(Table::Lineitem, 100.0, 2), 126);
     }
 
     #[test]
     fn only_our_own_names_are_parts() {
         assert!(is_part("part-0000.parquet") && is_part("part-9999.parquet"));
-        for other in ["part-0.parquet", "part-00000.parquet", "part-abcd.parquet", "mine.parquet"] {
+        for other in [
+            "part-0.parquet",
+            "part-00000.parquet",
+            "part-abcd.parquet",
+            "mine.parquet",
+        ] {
             assert!(!is_part(other), "{other}");
         }
     }

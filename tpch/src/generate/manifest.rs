@@ -2,7 +2,7 @@
 //!
 //! It lies at the root and not in the tables' directories, where every file is data.
 
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{ObjectStoreExt, PutPayload};
 use serde::{Deserialize, Serialize};
 
 use super::{GenerateError, TableEntries};
@@ -41,7 +41,10 @@ pub struct TableEntry {
 /// Loads the manifest; a missing one, or one of another version, is one without tables.
 pub(super) async fn load(output: &DataLocation, scale: f64) -> Result<Manifest, GenerateError> {
     let path = output.path(FILE_NAME);
-    let failed = |source| GenerateError::Storage { path: path.to_string(), source };
+    let failed = |source| GenerateError::Storage {
+        path: path.to_string(),
+        source,
+    };
     let empty = Manifest {
         format_version: FORMAT_VERSION,
         generator: GENERATOR.to_string(),
@@ -53,8 +56,11 @@ pub(super) async fn load(output: &DataLocation, scale: f64) -> Result<Manifest, 
         Err(object_store::Error::NotFound { .. }) => return Ok(empty),
         Err(source) => return Err(failed(source)),
     };
-    let manifest: Manifest = serde_json::from_slice(&bytes)
-        .map_err(|source| GenerateError::Manifest { path: path.to_string(), source })?;
+    let manifest: Manifest =
+        serde_json::from_slice(&bytes).map_err(|source| GenerateError::Manifest {
+            path: path.to_string(),
+            source,
+        })?;
     if manifest.scale != scale {
         return Err(GenerateError::OtherScale {
             location: output.url().to_string(),
@@ -69,9 +75,14 @@ pub(super) async fn load(output: &DataLocation, scale: f64) -> Result<Manifest, 
 /// Replaces the manifest, in one step.
 pub(super) async fn store(output: &DataLocation, manifest: &Manifest) -> Result<(), GenerateError> {
     let path = output.path(FILE_NAME);
-    let text = serde_json::to_vec_pretty(manifest)
-        .map_err(|source| GenerateError::Manifest { path: path.to_string(), source })?;
+    let text = serde_json::to_vec_pretty(manifest).map_err(|source| GenerateError::Manifest {
+        path: path.to_string(),
+        source,
+    })?;
     let stored = output.store().put(&path, PutPayload::from(text)).await;
-    stored.map_err(|source| GenerateError::Storage { path: path.to_string(), source })?;
+    stored.map_err(|source| GenerateError::Storage {
+        path: path.to_string(),
+        source,
+    })?;
     Ok(())
 }

@@ -12,8 +12,16 @@ fn memory() -> DataLocation {
 }
 
 async fn names(output: &DataLocation) -> Vec<String> {
-    let objects: Vec<_> = output.store().list(None).try_collect().await.expect("a listing");
-    let mut names: Vec<String> = objects.iter().map(|object| object.location.to_string()).collect();
+    let objects: Vec<_> = output
+        .store()
+        .list(None)
+        .try_collect()
+        .await
+        .expect("a listing");
+    let mut names: Vec<String> = objects
+        .iter()
+        .map(|object| object.location.to_string())
+        .collect();
     names.sort();
     names
 }
@@ -25,7 +33,9 @@ async fn all_tables_are_written_once() {
     let seen = Arc::clone(&last);
     let options = GenerateOptions {
         parts: Some(2),
-        progress: Some(Arc::new(move |progress| *seen.lock().expect("a lock") = Some(progress))),
+        progress: Some(Arc::new(move |progress| {
+            *seen.lock().expect("a lock") = Some(progress)
+        })),
         ..GenerateOptions::new(0.01, output.clone())
     };
     assert!(!is_complete(&output, 0.01).await.expect("a state"));
@@ -37,34 +47,63 @@ async fn all_tables_are_written_once() {
     assert!(is_complete(&output, 0.01).await.expect("a state"));
     // Six tables of two files, two of one, and the manifest.
     assert_eq!(names(&output).await.len(), 15);
-    let bytes: u64 = report.manifest.tables.values().map(|entry| entry.bytes).sum();
+    let bytes: u64 = report
+        .manifest
+        .tables
+        .values()
+        .map(|entry| entry.bytes)
+        .sum();
     let progress = last.lock().expect("a lock").expect("progress");
-    assert!(progress.bytes >= bytes && progress.rows >= 86_000, "{progress:?}");
+    assert!(
+        progress.bytes >= bytes && progress.rows >= 86_000,
+        "{progress:?}"
+    );
 
     let again = generate(&options).await.expect("nothing to do");
     assert!(again.generated.is_empty());
     assert_eq!(again.manifest, report.manifest);
     let any_parts = GenerateOptions::new(0.01, output.clone());
-    assert!(generate(&any_parts).await.expect("nothing to do").generated.is_empty());
+    assert!(
+        generate(&any_parts)
+            .await
+            .expect("nothing to do")
+            .generated
+            .is_empty()
+    );
 }
 
 #[tokio::test]
 async fn an_interrupted_table_is_done_again() {
     let output = memory();
-    let options = GenerateOptions { parts: Some(1), ..GenerateOptions::new(0.01, output.clone()) };
+    let options = GenerateOptions {
+        parts: Some(1),
+        ..GenerateOptions::new(0.01, output.clone())
+    };
     let mut manifest = generate(&options).await.expect("data").manifest;
     manifest.tables.remove("supplier");
     manifest::store(&output, &manifest).await.expect("stored");
     // A file of a run with more parts, and one that is not ours.
     for name in ["supplier/part-0007.parquet", "supplier/mine.parquet"] {
-        let put = output.store().put(&output.path(name), PutPayload::from("x")).await;
+        let put = output
+            .store()
+            .put(&output.path(name), PutPayload::from("x"))
+            .await;
         put.expect("stored");
     }
     let report = generate(&options).await.expect("data");
     assert_eq!(report.generated, [Table::Supplier]);
-    let names: Vec<_> =
-        names(&output).await.into_iter().filter(|name| name.contains("supplier")).collect();
-    assert_eq!(names, ["tpch/supplier/mine.parquet", "tpch/supplier/part-0000.parquet"]);
+    let names: Vec<_> = names(&output)
+        .await
+        .into_iter()
+        .filter(|name| name.contains("supplier"))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "tpch/supplier/mine.parquet",
+            "tpch/supplier/part-0000.parquet"
+        ]
+    );
 }
 
 #[tokio::test]
@@ -74,7 +113,9 @@ async fn leftovers_of_a_killed_run_on_disk_are_removed() {
     std::fs::create_dir_all(directory.join("region")).expect("a directory");
     std::fs::write(&leftover, "half").expect("a file");
     let output = DataLocation::parse(&directory.to_string_lossy(), &[]).expect("a location");
-    generate(&GenerateOptions::new(0.01, output)).await.expect("data");
+    generate(&GenerateOptions::new(0.01, output))
+        .await
+        .expect("data");
     assert!(!leftover.exists());
     assert!(directory.join("region/part-0000.parquet").exists());
     std::fs::remove_dir_all(&directory).expect("removed");
@@ -83,10 +124,15 @@ async fn leftovers_of_a_killed_run_on_disk_are_removed() {
 #[tokio::test]
 async fn bad_options_are_named() {
     for scale in [0.0, -1.0, 0.005, f64::NAN, f64::INFINITY] {
-        let error = generate(&GenerateOptions::new(scale, memory())).await.expect_err("a scale");
+        let error = generate(&GenerateOptions::new(scale, memory()))
+            .await
+            .expect_err("a scale");
         assert!(error.to_string().contains("0.01 upwards"), "{error}");
     }
-    let options = GenerateOptions { parts: Some(0), ..GenerateOptions::new(0.01, memory()) };
+    let options = GenerateOptions {
+        parts: Some(0),
+        ..GenerateOptions::new(0.01, memory())
+    };
     let error = generate(&options).await.expect_err("no parts");
     assert!(error.to_string().contains("from 1 to 9999"), "{error}");
     assert!("orc".parse::<Format>().is_err());
@@ -95,7 +141,14 @@ async fn bad_options_are_named() {
 #[tokio::test]
 async fn another_scale_is_not_overwritten() {
     let output = memory();
-    generate(&GenerateOptions::new(0.01, output.clone())).await.expect("data");
-    let error = generate(&GenerateOptions::new(0.02, output)).await.expect_err("another scale");
-    assert!(error.to_string().contains("scale 0.01, not of scale 0.02"), "{error}");
+    generate(&GenerateOptions::new(0.01, output.clone()))
+        .await
+        .expect("data");
+    let error = generate(&GenerateOptions::new(0.02, output))
+        .await
+        .expect_err("another scale");
+    assert!(
+        error.to_string().contains("scale 0.01, not of scale 0.02"),
+        "{error}"
+    );
 }

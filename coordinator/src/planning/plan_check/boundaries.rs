@@ -14,7 +14,9 @@ use std::sync::Arc;
 
 /// Checks a boundary and the stage below it; says how the rows arrive in the stage above.
 pub(super) fn check(walk: &mut Walk, node: &Arc<dyn ExecutionPlan>, consumer: &Scope) -> Placement {
-    let stage = node.as_network_boundary().map(|boundary| boundary.input_stage());
+    let stage = node
+        .as_network_boundary()
+        .map(|boundary| boundary.input_stage());
     let Some(Stage::Local(stage)) = stage else {
         let detail = "its stage has already been sent away".to_owned();
         walk.report(Rule::Boundary, node, consumer, detail);
@@ -69,7 +71,9 @@ fn check_counts(
     } else if node.is::<NetworkCoalesceExec>() {
         let producers_per_consumer = producer.tasks.div_ceil(consumer_tasks);
         if !read.is_multiple_of(producers_per_consumer) {
-            return Err(format!("{read} partitions for {producers_per_consumer} tasks each"));
+            return Err(format!(
+                "{read} partitions for {producers_per_consumer} tasks each"
+            ));
         }
         read / producers_per_consumer
     } else {
@@ -78,7 +82,9 @@ fn check_counts(
     if written == expected {
         Ok(())
     } else {
-        Err(format!("{written} partitions are written and {expected} are read"))
+        Err(format!(
+            "{written} partitions are written and {expected} are read"
+        ))
     }
 }
 

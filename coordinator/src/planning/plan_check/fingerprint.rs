@@ -4,8 +4,9 @@
 //! and so does the shape. An operator is therefore known by its name, the leaves below it and the
 //! number of operators below it, not counting those that distributing adds or drops.
 
-use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
+use super::operators::type_name;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion_distributed::{DistributedLeafExec, NetworkBoundaryExt};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -66,8 +67,8 @@ pub(super) fn key(node: &Arc<dyn ExecutionPlan>) -> OperatorKey {
     shape.add(node);
     shape.leaves.sort_unstable();
     let name = match node.downcast_ref::<DistributedLeafExec>() {
-        Some(leaf) => leaf.original().name(),
-        None => node.name(),
+        Some(leaf) => type_name(leaf.original()),
+        None => type_name(node),
     };
     OperatorKey {
         name: name.to_owned(),

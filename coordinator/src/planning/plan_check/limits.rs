@@ -12,7 +12,7 @@ use datafusion::physical_plan::sorts::partial_sort::PartialSortExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
-use datafusion_distributed::DistributedLeafExec;
+use datafusion_distributed::{DistributedLeafExec, NetworkCoalesceExec};
 use std::sync::Arc;
 
 /// By what a limit chooses its rows.
@@ -50,11 +50,17 @@ pub(super) fn check(
     if whole {
         return; // a diverging choice, which is refused as such
     }
-    if node.downcast_ref::<GlobalLimitExec>().is_some_and(|limit| limit.skip() > 0) {
+    if node
+        .downcast_ref::<GlobalLimitExec>()
+        .is_some_and(|limit| limit.skip() > 0)
+    {
         let detail = "every task would skip rows of its own".to_owned();
         walk.report(Rule::Limit, node, scope, detail);
     } else if !is_restated(node, &limit, &walk.ancestors) {
-        let detail = format!("the limit of {} rows per task is not stated again above", limit.rows);
+        let detail = format!(
+            "the limit of {} rows per task is not stated again above",
+            limit.rows
+        );
         walk.report(Rule::Limit, node, scope, detail);
     }
 }
@@ -70,7 +76,9 @@ fn limit_of(node: &Arc<dyn ExecutionPlan>) -> Option<Limit> {
         });
     }
     if let Some(limit) = node.downcast_ref::<GlobalLimitExec>() {
-        let rows = limit.fetch().map_or(usize::MAX, |fetch| fetch.saturating_add(limit.skip()));
+        let rows = limit
+            .fetch()
+            .map_or(usize::MAX, |fetch| fetch.saturating_add(limit.skip()));
         let choice = choice_below(limit.input());
         return Some(Limit { rows, choice });
     }
@@ -87,7 +95,8 @@ fn sort_keys(node: &Arc<dyn ExecutionPlan>) -> Option<usize> {
     if let Some(sort) = node.downcast_ref::<PartialSortExec>() {
         return Some(sort.expr().len());
     }
-    node.downcast_ref::<SortPreservingMergeExec>().map(|merge| merge.expr().len())
+    node.downcast_ref::<SortPreservingMergeExec>()
+        .map(|merge| merge.expr().len())
 }
 
 fn choice_of_input(node: &Arc<dyn ExecutionPlan>) -> Choice {
@@ -114,7 +123,8 @@ fn is_restated(node: &Arc<dyn ExecutionPlan>, limit: &Limit, ancestors: &[Ancest
     let mut order_kept = true;
     for ancestor in ancestors.iter().rev() {
         let above = &ancestor.node;
-        let in_one_place = ancestor.tasks == 1 && above.output_partitioning().partition_count() == 1;
+        let in_one_place =
+            ancestor.tasks == 1 && above.output_partitioning().partition_count() == 1;
         if in_one_place && states_again(above, limit, keys_known, order_kept) {
             return true;
         }
@@ -124,8 +134,7 @@ fn is_restated(node: &Arc<dyn ExecutionPlan>, limit: &Limit, ancestors: &[Ancest
         if !passes {
             return false;
         }
-        order_kept &= above.maintains_input_order().iter().all(|kept| *kept)
-            || above.name() == "NetworkCoalesceExec";
+        order_kept &= keeps_order(above);
     }
     false
 }
@@ -137,7 +146,9 @@ fn states_again(
     order_kept: bool,
 ) -> bool {
     let rows = match above.downcast_ref::<GlobalLimitExec>() {
-        Some(global) => global.fetch().map(|fetch| fetch.saturating_add(global.skip())),
+        Some(global) => global
+            .fetch()
+            .map(|fetch| fetch.saturating_add(global.skip())),
         None => above.fetch(),
     };
     if rows.is_none_or(|rows| rows > limit.rows) {
@@ -149,13 +160,18 @@ fn states_again(
         // The same order decides again: a merge by it, or a limit on rows still in it.
         Choice::First(keys) => match merge_keys {
             Some(merge_keys) => above.is::<SortPreservingMergeExec>() && merge_keys == keys,
-            None => order_kept && is_plain_limit(above),
+            None => order_kept && keeps_order(above) && is_plain_limit(above),
         },
         Choice::Any => match merge_keys {
             Some(merge_keys) => above.is::<SortPreservingMergeExec>() && merge_keys <= keys_known,
             None => is_plain_limit(above),
         },
     }
+}
+
+/// A coalesce boundary hands partitions over as they are.
+fn keeps_order(node: &Arc<dyn ExecutionPlan>) -> bool {
+    node.is::<NetworkCoalesceExec>() || node.maintains_input_order().iter().all(|kept| *kept)
 }
 
 fn is_plain_limit(node: &Arc<dyn ExecutionPlan>) -> bool {
@@ -184,5 +200,7 @@ fn keeps_rows(node: &Arc<dyn ExecutionPlan>) -> bool {
             | "ProjectionExec"
             | "RepartitionExec"
             | "SortPreservingMergeExec"
-    ) && node.downcast_ref::<GlobalLimitExec>().is_none_or(|limit| limit.skip() == 0)
+    ) && node
+        .downcast_ref::<GlobalLimitExec>()
+        .is_none_or(|limit| limit.skip() == 0)
 }

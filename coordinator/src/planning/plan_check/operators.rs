@@ -6,11 +6,11 @@
 use super::{Rule, Scope, Walk};
 use datafusion::common::JoinType;
 use datafusion::physical_expr::Partitioning;
+use datafusion::physical_plan::joins::StreamJoinPartitionMode;
 use datafusion::physical_plan::joins::{
     CrossJoinExec, HashJoinExec, NestedLoopJoinExec, PartitionMode, SortMergeJoinExec,
     SymmetricHashJoinExec,
 };
-use datafusion::physical_plan::joins::StreamJoinPartitionMode;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, displayable};
 use datafusion_distributed::{DistributedLeafExec, NetworkBoundaryExt};
 use std::sync::Arc;
@@ -95,26 +95,41 @@ impl Operator {
                 StreamJoinPartitionMode::SinglePartition => Self::Unknown,
             };
         }
-        Self::of_name(node.name())
+        Self::of_name(type_name(node))
     }
 
     fn of_name(name: &str) -> Self {
         match name {
             "DistributedLeafExec" => Self::SplitLeaf,
             "DataSourceExec" | "EmptyExec" | "PlaceholderRowExec" => Self::WholeLeaf,
-            "AggregateExec" | "AsyncFuncExec" | "BufferExec" | "CoalesceBatchesExec"
-            | "CooperativeExec" | "FilterExec" | "GlobalLimitExec" | "LocalLimitExec"
-            | "PartialSortExec" | "PartitionedTopKExec" | "ProjectionExec" | "SortExec"
+            "AggregateExec"
+            | "AsyncFuncExec"
+            | "BufferExec"
+            | "CoalesceBatchesExec"
+            | "CooperativeExec"
+            | "FilterExec"
+            | "GlobalLimitExec"
+            | "LocalLimitExec"
+            | "PartialSortExec"
+            | "PartitionedTopKExec"
+            | "ProjectionExec"
+            | "SortExec"
             | "UnnestExec" => Self::PartitionWise,
-            "BroadcastExec" | "CoalescePartitionsExec" | "RepartitionExec"
+            "BroadcastExec"
+            | "CoalescePartitionsExec"
+            | "RepartitionExec"
             | "SortPreservingMergeExec" => Self::Regrouping,
             "BoundedWindowAggExec" | "WindowAggExec" => Self::Window,
             "UnionExec" => Self::Union,
             "InterleaveExec" => Self::Interleave,
             "RecursiveQueryExec" | "ScalarSubqueryExec" => Self::OneProcess,
             "ChildrenIsolatorUnionExec" => Self::Isolating,
-            "AnalyzeExec" | "DataSinkExec" | "DistributedAnalyzeExec" | "DistributedExec"
-            | "ExplainExec" | "OutputRequirementExec" => Self::Root,
+            "AnalyzeExec"
+            | "DataSinkExec"
+            | "DistributedAnalyzeExec"
+            | "DistributedExec"
+            | "ExplainExec"
+            | "OutputRequirementExec" => Self::Root,
             _ => Self::Unknown,
         }
     }
@@ -203,7 +218,17 @@ fn declared(node: &Arc<dyn ExecutionPlan>) -> Placement {
     }
 }
 
+/// The operator's name without what some say in brackets about how they run: `SortExec(TopK)`.
+pub(super) fn type_name(node: &Arc<dyn ExecutionPlan>) -> &str {
+    let name = node.name();
+    name.split_once('(').map_or(name, |(bare, _)| bare)
+}
+
 /// DataFusion's one-line form of an operator.
 pub(super) fn one_line(node: &Arc<dyn ExecutionPlan>) -> String {
-    displayable(node.as_ref()).one_line().to_string().trim_end().to_owned()
+    displayable(node.as_ref())
+        .one_line()
+        .to_string()
+        .trim_end()
+        .to_owned()
 }

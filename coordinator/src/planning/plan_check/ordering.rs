@@ -52,7 +52,11 @@ fn trace(node: &Arc<dyn ExecutionPlan>, stage_root: &Arc<dyn ExecutionPlan>) -> 
         return trace_boundary(node, stage_root);
     }
     let transparent = node.name() == "DistributedExec";
-    for (child, kept) in node.children().into_iter().zip(node.maintains_input_order()) {
+    for (child, kept) in node
+        .children()
+        .into_iter()
+        .zip(node.maintains_input_order())
+    {
         if kept || transparent {
             trace(child, stage_root)?;
         }
@@ -64,7 +68,10 @@ fn trace_boundary(
     node: &Arc<dyn ExecutionPlan>,
     stage_root: &Arc<dyn ExecutionPlan>,
 ) -> Result<(), Lost> {
-    let Some(stage) = node.as_network_boundary().map(|boundary| boundary.input_stage()) else {
+    let Some(stage) = node
+        .as_network_boundary()
+        .map(|boundary| boundary.input_stage())
+    else {
         return Ok(());
     };
     let Some(producer) = stage.local_plan() else {
@@ -90,7 +97,11 @@ fn trace_boundary(
     });
     if !claimed {
         return Err(Lost {
-            detail: format!("{} claims an order that stage {} has not", node.name(), stage.num()),
+            detail: format!(
+                "{} claims an order that stage {} has not",
+                node.name(),
+                stage.num()
+            ),
             culprit: Fingerprint::of_stage(producer).and(Fingerprint::of_stage(stage_root)),
         });
     }

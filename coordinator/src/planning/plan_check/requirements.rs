@@ -105,12 +105,18 @@ fn check_co_partitioned(
     }
     let requirements = node.input_distribution_requirements();
     let children = node.children();
-    let each_holds = children.iter().zip(inputs).enumerate().all(|(index, (child, placement))| {
-        *placement == Placement::Partitioned
-            && requirements.child_distribution(index).is_some_and(|required| {
-                holds_across_tasks(child, *placement, required, scope.tasks, false)
-            })
-    });
+    let each_holds = children
+        .iter()
+        .zip(inputs)
+        .enumerate()
+        .all(|(index, (child, placement))| {
+            *placement == Placement::Partitioned
+                && requirements
+                    .child_distribution(index)
+                    .is_some_and(|required| {
+                        holds_across_tasks(child, *placement, required, scope.tasks, false)
+                    })
+        });
     if !each_holds || !same_layout(&children) {
         let sides: Vec<String> = children
             .iter()
@@ -170,9 +176,15 @@ fn check_union(
     inputs: &[Placement],
     scope: &Scope,
 ) {
-    let replicated = inputs.iter().filter(|input| **input == Placement::Replicated).count();
+    let replicated = inputs
+        .iter()
+        .filter(|input| **input == Placement::Replicated)
+        .count();
     if replicated != 0 && replicated != inputs.len() {
-        let detail = format!("{replicated} of {} inputs are whole in every task", inputs.len());
+        let detail = format!(
+            "{replicated} of {} inputs are whole in every task",
+            inputs.len()
+        );
         walk.report(Rule::MixedUnion, node, scope, detail);
     }
 }

@@ -1,0 +1,210 @@
+//! One statement from its text to its outcome.
+
+use super::Inner;
+use crate::planning::{PlanningContext, ResolvedQuery};
+use crate::query::QueryHandle;
+use crate::query::admission::Place;
+use crate::results::{self, Deadline, Run};
+use crate::service::{
+    QueryOutcome, StatementDescription, StatementKind, SubmitRequest, SubmittedQuery,
+};
+use crate::session::{Session, SkepOptions};
+use crate::statement::{Explain, Statement, explain, parse, show};
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use datafusion::scalar::ScalarValue;
+use datafusion::sql::parser::Statement as DataFusionStatement;
+use futures::{StreamExt, stream};
+use skep_protocol::ids::QueryIdGenerator;
+use skep_protocol::{ErrorCode, QueryError};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+enum Dispatched {
+    /// A plan to run.
+    Run(Box<Run>),
+    /// Rows that are at hand.
+    Rows(RecordBatch),
+    /// Nothing to return.
+    Done { affected_rows: Option<u64> },
+}
+
+impl Inner {
+    /// Runs a statement: to its end, or until its rows begin to flow.
+    pub(super) async fn run(
+        self: &Arc<Self>,
+        session: Session,
+        handle: QueryHandle,
+        request: SubmitRequest,
+    ) -> Result<SubmittedQuery, QueryError> {
+        let dispatched = tokio::select! {
+            dispatched = self.dispatch(&session, &handle, request) => dispatched,
+            () = handle.cancellation().cancelled() => Err(handle.canceled_error()),
+        };
+        let dispatched = match dispatched {
+            Ok(dispatched) => dispatched,
+            Err(error) => return Err(handle.failed(error)),
+        };
+        let id = handle.id().clone();
+        let (schema, outcome) = match dispatched {
+            Dispatched::Run(run) => {
+                let schema = Arc::clone(run.planned.schema());
+                let bytes_max = self.config.queries.result_buffer_bytes;
+                let rows = results::start(*run, handle, bytes_max, &self.compute);
+                (schema, QueryOutcome::Rows(rows))
+            }
+            Dispatched::Rows(batch) => {
+                handle.add_rows(batch.num_rows());
+                handle.finished();
+                let schema = batch.schema();
+                let rows = stream::once(std::future::ready(Ok(batch))).boxed();
+                (schema, QueryOutcome::Rows(rows))
+            }
+            Dispatched::Done { affected_rows } => {
+                handle.finished();
+                (Arc::new(Schema::empty()), QueryOutcome::Done { affected_rows })
+            }
+        };
+        Ok(SubmittedQuery { id, schema, outcome })
+    }
+
+    async fn dispatch(
+        self: &Arc<Self>,
+        session: &Session,
+        handle: &QueryHandle,
+        request: SubmitRequest,
+    ) -> Result<Dispatched, QueryError> {
+        let SubmitRequest { sql, parameters, .. } = request;
+        let statement = parse(&sql, self.config.queries.statement_bytes_max)?;
+        if !matches!(statement, Statement::Query(_)) && !parameters.is_empty() {
+            let text = "only queries have parameters";
+            return Err(QueryError::new(ErrorCode::InvalidArgument, text));
+        }
+        match statement {
+            Statement::Query(statement) => {
+                let run = self.prepare(session, handle, &statement, parameters).await?;
+                Ok(Dispatched::Run(Box::new(run)))
+            }
+            Statement::Explain(statement) => self.explain(session, handle, &statement).await,
+            Statement::Show(what) => {
+                handle.admitted();
+                let rows = show::rows(self, session, &what, handle.id()).await?;
+                Ok(Dispatched::Rows(rows))
+            }
+            command => {
+                handle.admitted();
+                let affected_rows = self.command(session, handle.id(), command).await?;
+                Ok(Dispatched::Done { affected_rows })
+            }
+        }
+    }
+
+    /// Waits for a place, and makes a plan that is ready to run.
+    async fn prepare(
+        &self,
+        session: &Session,
+        handle: &QueryHandle,
+        statement: &DataFusionStatement,
+        parameters: Vec<ScalarValue>,
+    ) -> Result<Run, QueryError> {
+        let place = self.admission.admit().await?;
+        handle.admitted();
+        let (context, resolved) = self.resolve(session, handle, statement).await?;
+        let resolved = resolved.bind(parameters)?;
+        self.plan(&context, resolved, handle, place).await
+    }
+
+    /// Resolves a statement, waiting for the first executor where the statement reads a table.
+    async fn resolve(
+        &self,
+        session: &Session,
+        handle: &QueryHandle,
+        statement: &DataFusionStatement,
+    ) -> Result<(PlanningContext, ResolvedQuery), QueryError> {
+        let mut context = self.planning_context(session, handle.id());
+        let resolved = context.resolve(statement).await?;
+        if context.cluster.active().next().is_some() || !resolved.reads_files() {
+            return Ok((context, resolved));
+        }
+        context.cluster = self.members.wait_for_active(self.config.executor_wait).await?;
+        let resolved = context.resolve(statement).await?;
+        Ok((context, resolved))
+    }
+
+    async fn plan(
+        &self,
+        context: &PlanningContext,
+        resolved: ResolvedQuery,
+        handle: &QueryHandle,
+        place: Place,
+    ) -> Result<Run, QueryError> {
+        let deadline = self.deadline(context)?;
+        let planned = resolved.plan().await?;
+        let monitor = Arc::clone(&context.monitor);
+        handle.planned(Arc::clone(&monitor), planned.task_count());
+        Ok(Run { planned, _place: place, monitor, deadline })
+    }
+
+    /// The sooner of what the server and the session allow, from now on.
+    fn deadline(&self, context: &PlanningContext) -> Result<Option<Deadline>, QueryError> {
+        let config = context.session_config()?;
+        let options = config.options().extensions.get::<SkepOptions>().cloned();
+        let seconds = options.unwrap_or_default().query_run_time_max_s;
+        let session_max = (seconds > 0).then(|| Duration::from_secs(seconds as u64));
+        let limit = match (self.config.queries.run_time_max, session_max) {
+            (Some(server), Some(session)) => Some(server.min(session)),
+            (server, session) => server.or(session),
+        };
+        Ok(limit.map(|limit| Deadline { at: Instant::now() + limit, limit }))
+    }
+
+    async fn explain(
+        &self,
+        session: &Session,
+        handle: &QueryHandle,
+        statement: &Explain,
+    ) -> Result<Dispatched, QueryError> {
+        let place = self.admission.admit().await?;
+        handle.admitted();
+        let (context, resolved) = self.resolve(session, handle, &statement.statement).await?;
+        let logical = match statement.verbose {
+            true => Some(resolved.optimised()?),
+            false => None,
+        };
+        let run = self.plan(&context, resolved, handle, place).await?;
+        let rows = match statement.analyze {
+            true => Some(results::drain(&run, handle).await?),
+            false => None,
+        };
+        let shown = explain::rows(&run.planned, statement.format, logical, rows).await?;
+        Ok(Dispatched::Rows(shown))
+    }
+
+    /// Says what a statement would return.
+    pub(super) async fn describe(
+        &self,
+        session: &Session,
+        sql: &str,
+    ) -> Result<StatementDescription, QueryError> {
+        let statement = parse(sql, self.config.queries.statement_bytes_max)?;
+        let kind = match statement.returns_rows() {
+            true => StatementKind::Query,
+            false => StatementKind::Command,
+        };
+        let no_parameters: SchemaRef = Arc::new(Schema::empty());
+        let (schema, parameter_schema) = match &statement {
+            Statement::Query(query) => {
+                // A description is no query of its own: it takes no place and is not in the list.
+                let id = QueryIdGenerator::new().next(chrono::Utc::now());
+                let context = self.planning_context(session, &id);
+                let resolved = context.resolve(query).await?;
+                (resolved.schema(), resolved.parameter_schema()?)
+            }
+            Statement::Explain(_) => (explain::schema(), no_parameters),
+            Statement::Show(what) => (show::schema(what), no_parameters),
+            _ => (Arc::new(Schema::empty()), no_parameters),
+        };
+        Ok(StatementDescription { kind, schema, parameter_schema })
+    }
+}

@@ -1,0 +1,287 @@
+//! From a statement to a checked, distributed physical plan. The only part of this crate that knows the
+//! base library.
+
+mod context;
+mod distribute;
+pub mod explain;
+mod place_head;
+mod plan_check;
+mod resolve;
+mod routing;
+mod scalar_subquery;
+mod snapshot_catalog;
+mod table_scan;
+
+pub use context::{CATALOG_NAME, Planner, PlanningContext};
+pub use distribute::distribute_checked;
+pub use place_head::place_head;
+pub use table_scan::table_schema;
+
+use crate::planning::routing::Router;
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::common::ParamValues;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::scalar::ScalarValue;
+use datafusion::sql::parser::Statement as DataFusionStatement;
+use datafusion_distributed::{
+    DistributedExec, DistributedMetricsFormat, NetworkBoundaryExt,
+    rewrite_distributed_plan_with_metrics,
+};
+use skep_exchange::error::from_datafusion;
+use skep_exchange::panic_guard::{guard_call, guard_stream};
+use skep_protocol::{ErrorCode, QueryError};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long `EXPLAIN ANALYZE` waits for the statistics of the last task.
+const METRICS_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A statement whose names and types are resolved.
+pub struct ResolvedQuery {
+    state: SessionState,
+    logical: LogicalPlan,
+    router: Router,
+}
+
+/// A plan that passed its check, and all that running it needs.
+pub struct PlannedQuery {
+    plan: Arc<dyn ExecutionPlan>,
+    context: Arc<TaskContext>,
+    schema: SchemaRef,
+    router: Router,
+}
+
+impl PlanningContext {
+    /// Resolves the names of `statement` in this context's snapshot.
+    ///
+    /// # Errors
+    /// `TableNotFound` and `ColumnNotFound` with the nearest name, `Semantic`, …
+    pub async fn resolve(&self, statement: &DataFusionStatement) -> Result<ResolvedQuery, QueryError> {
+        let state = self.session_state()?;
+        resolve::check_tables(&state, statement, self)?;
+        let logical = state
+            .statement_to_plan(statement.clone())
+            .await
+            .map_err(|error| resolve::semantic_error(&error))?;
+        Ok(ResolvedQuery {
+            state,
+            logical,
+            router: self.router(),
+        })
+    }
+}
+
+impl PlanningContext {
+    /// Reads the types and names of a statement that defines something.
+    ///
+    /// # Errors
+    /// `Semantic`, …
+    pub async fn ddl(&self, statement: &DataFusionStatement) -> Result<LogicalPlan, QueryError> {
+        let state = self.session_state()?;
+        let plan = state.statement_to_plan(statement.clone()).await;
+        plan.map_err(|error| resolve::semantic_error(&error))
+    }
+}
+
+impl ResolvedQuery {
+    /// Whether it reads tables, which only executors do.
+    pub fn reads_files(&self) -> bool {
+        let mut found = false;
+        // The closure never fails.
+        let _ = self.logical.apply_with_subqueries(|plan| {
+            if let LogicalPlan::TableScan(scan) = plan {
+                found |= scan.table_name.schema() != Some(resolve::INFORMATION_SCHEMA);
+            }
+            Ok(TreeNodeRecursion::Continue)
+        });
+        found
+    }
+
+    /// The schema that every batch of the result has: the one that clients are told beforehand.
+    pub fn schema(&self) -> SchemaRef {
+        result_schema(self.logical.schema().as_arrow())
+    }
+
+    /// The parameters `$1`, `$2`, … in order, typed as far as the statement tells.
+    ///
+    /// # Errors
+    /// `Semantic` where two uses of a parameter disagree.
+    pub fn parameter_schema(&self) -> Result<SchemaRef, QueryError> {
+        let types = self
+            .logical
+            .get_parameter_types()
+            .map_err(|error| from_datafusion(&error))?;
+        let mut types: Vec<_> = types.into_iter().collect();
+        types.sort_by_key(|(name, _)| parameter_number(name));
+        let fields: Vec<Field> = types
+            .into_iter()
+            .map(|(name, data_type)| {
+                let data_type = data_type.unwrap_or(datafusion::arrow::datatypes::DataType::Utf8);
+                Field::new(name, data_type, true)
+            })
+            .collect();
+        Ok(Arc::new(Schema::new(fields)))
+    }
+
+    /// Puts values in place of the parameters.
+    ///
+    /// # Errors
+    /// `InvalidArgument` where their number is not right.
+    pub fn bind(mut self, parameters: Vec<ScalarValue>) -> Result<Self, QueryError> {
+        let expected = self.parameter_schema()?.fields().len();
+        if parameters.len() != expected {
+            let text = format!(
+                "the statement has {expected} parameters and {} values were given",
+                parameters.len()
+            );
+            return Err(QueryError::new(ErrorCode::InvalidArgument, text));
+        }
+        if expected > 0 {
+            self.logical = self
+                .logical
+                .with_param_values(ParamValues::from(parameters))
+                .map_err(|error| from_datafusion(&error))?;
+        }
+        Ok(self)
+    }
+
+    /// The optimised logical plan, for `EXPLAIN VERBOSE`.
+    ///
+    /// # Errors
+    /// Those of the optimiser.
+    pub fn optimised(&self) -> Result<String, QueryError> {
+        let optimised = self.state.optimize(&self.logical).map_err(|error| from_datafusion(&error))?;
+        Ok(optimised.display_indent().to_string())
+    }
+
+    /// Optimises, distributes and checks.
+    ///
+    /// # Errors
+    /// `UnsafePlan` where no safe plan was found; those of the optimiser.
+    pub async fn plan(self) -> Result<PlannedQuery, QueryError> {
+        let schema = self.schema();
+        let physical = self
+            .state
+            .create_physical_plan(&self.logical)
+            .await
+            .map_err(|error| resolve::semantic_error(&error))?;
+        let checked = distribute_checked(physical, &self.state).await?;
+        for violation in &checked.mended {
+            tracing::debug!(%violation, "narrowed a stage that failed the plan check");
+        }
+        let plan = place_head(checked.plan)?;
+        plan_check::check(&plan).map_err(|violations| {
+            let what: Vec<String> = violations.iter().map(ToString::to_string).collect();
+            QueryError::new(
+                ErrorCode::UnsafePlan,
+                format!("the plan failed its check: {}", what.join("; ")),
+            )
+        })?;
+        Ok(PlannedQuery {
+            plan,
+            context: self.state.task_ctx(),
+            schema,
+            router: self.router,
+        })
+    }
+}
+
+impl PlannedQuery {
+    /// The schema that every batch of the result has.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Whether it runs tasks on executors.
+    pub fn needs_executors(&self) -> bool {
+        self.plan.is::<DistributedExec>()
+    }
+
+    /// How many tasks it runs on executors.
+    pub fn task_count(&self) -> u32 {
+        let mut tasks = 0;
+        // The walk itself never fails.
+        let _ = self.plan.apply(|node| {
+            if let Some(boundary) = node.as_network_boundary() {
+                tasks += boundary.input_stage().task_count();
+            }
+            Ok(TreeNodeRecursion::Continue)
+        });
+        u32::try_from(tasks).unwrap_or(u32::MAX)
+    }
+
+    /// Starts the query. A plan is executed once.
+    ///
+    /// # Errors
+    /// Those of starting the head's operators.
+    pub fn execute(&self) -> Result<SendableRecordBatchStream, QueryError> {
+        let (plan, context) = (Arc::clone(&self.plan), Arc::clone(&self.context));
+        guard_call(|| execute_stream(plan, context))
+            .map(guard_stream)
+            .map_err(|error| from_datafusion(&error))
+    }
+
+    /// The plan as text.
+    pub fn explain_text(&self) -> String {
+        explain::render_text(&self.plan, &self.routes())
+    }
+
+    /// The plan as JSON.
+    pub fn explain_json(&self) -> serde_json::Value {
+        explain::render_json(&self.plan, &self.routes())
+    }
+
+    /// The plan as text, with what each operator did in the run that has just ended.
+    ///
+    /// # Errors
+    /// `Network` where the statistics do not arrive.
+    pub async fn explain_analyze_text(&self) -> Result<String, QueryError> {
+        let plan = self.with_metrics().await?;
+        Ok(explain::render_analyze_text(&plan, &self.routes()))
+    }
+
+    /// What [`Self::explain_analyze_text`] shows, as JSON.
+    ///
+    /// # Errors
+    /// `Network` where the statistics do not arrive.
+    pub async fn explain_analyze_json(&self) -> Result<serde_json::Value, QueryError> {
+        let plan = self.with_metrics().await?;
+        Ok(explain::render_analyze_json(&plan, &self.routes()))
+    }
+
+    fn routes(&self) -> impl Fn(usize, usize) -> Option<String> + '_ {
+        |stage, task| self.router.describe(&self.plan, stage, task)
+    }
+
+    async fn with_metrics(&self) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
+        let plan = Arc::clone(&self.plan);
+        let rewriting = rewrite_distributed_plan_with_metrics(plan, DistributedMetricsFormat::PerTask);
+        match tokio::time::timeout(METRICS_PATIENCE, rewriting).await {
+            Ok(result) => result.map_err(|error| from_datafusion(&error)),
+            Err(_) => Err(QueryError::new(
+                ErrorCode::Network,
+                "the statistics of some tasks did not arrive",
+            )),
+        }
+    }
+}
+
+/// Every column may be NULL in a result: the planners of different versions and operators do not
+/// agree about which cannot, and clients fail where one call says so and another does not.
+fn result_schema(schema: &Schema) -> SchemaRef {
+    let fields: Vec<Field> = schema
+        .fields()
+        .iter()
+        .map(|field| Field::new(field.name(), field.data_type().clone(), true))
+        .collect();
+    Arc::new(Schema::new(fields))
+}
+
+/// The number of `$12`; unnamed or named parameters come last, by name.
+fn parameter_number(name: &str) -> (u32, String) {
+    let number = name.trim_start_matches('$').parse().unwrap_or(u32::MAX);
+    (number, name.to_owned())
+}

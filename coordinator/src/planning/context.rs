@@ -1,0 +1,146 @@
+//! What a statement is planned with: one snapshot of the catalog, one of the cluster, and the
+//! settings of its session.
+
+use super::routing::Router;
+use super::scalar_subquery::SingleRowSubqueries;
+use super::snapshot_catalog::SnapshotCatalog;
+use crate::cluster::ClusterSnapshot;
+use crate::session::{Session, SkepOptions};
+use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
+use datafusion::common::DataFusionError;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::prelude::SessionConfig;
+use datafusion_distributed::{DistributedExt, WorkerResolver};
+use skep_catalog::CatalogSnapshot;
+use skep_exchange::channel::Connections;
+use skep_exchange::error::{from_datafusion, to_datafusion};
+use skep_exchange::functions;
+use skep_exchange::memory::NodeMemory;
+use skep_exchange::monitor::AttemptMonitor;
+use skep_exchange::session::TaskSession;
+use skep_protocol::{ErrorCode, QueryError, QueryId};
+use std::sync::Arc;
+use url::Url;
+
+/// The name of the one catalog.
+pub const CATALOG_NAME: &str = "skep";
+
+/// How many partitions a stage has per task at least: with one, the planner would aggregate in one
+/// step, which cannot be distributed.
+const PARTITIONS_MIN: usize = 2;
+
+/// What all statements of a coordinator are planned with.
+#[derive(Clone)]
+pub struct Planner {
+    /// The coordinator's own disk and object stores.
+    pub runtime: Arc<RuntimeEnv>,
+    /// The coordinator's own memory.
+    pub memory: Arc<NodeMemory>,
+    /// The connections to executors.
+    pub connections: Connections,
+}
+
+/// What one statement is planned with.
+#[derive(Clone)]
+pub struct PlanningContext {
+    /// What all statements share.
+    pub planner: Planner,
+    /// The catalog as it was when planning began.
+    pub catalog: Arc<CatalogSnapshot>,
+    /// The executors as they were when planning began.
+    pub cluster: Arc<ClusterSnapshot>,
+    /// Whose statement it is.
+    pub session: Session,
+    /// The query that the statement has become.
+    pub query: QueryId,
+    /// What the transport reports to.
+    pub monitor: Arc<AttemptMonitor>,
+}
+
+impl PlanningContext {
+    /// Where the tasks of this statement go.
+    pub(super) fn router(&self) -> Router {
+        Router::new(&self.query, self.cluster.active_addresses())
+    }
+
+    /// The session's settings with what follows from the cluster.
+    ///
+    /// # Errors
+    /// `InvalidSetting`; the settings were checked when they were set.
+    pub fn session_config(&self) -> Result<SessionConfig, QueryError> {
+        let mut config = SessionConfig::new()
+            .with_default_catalog_and_schema(CATALOG_NAME, &self.session.database)
+            .with_create_default_catalog_and_schema(false)
+            .with_information_schema(true)
+            .with_target_partitions(self.cluster.cores_max().max(PARTITIONS_MIN));
+        let options = config.options_mut();
+        // The values of physical scalar subqueries do not cross stages, and a distributed scan must
+        // read the files of its own task only.
+        options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
+        options.execution.enable_file_stream_work_stealing = false;
+        options.sql_parser.collect_spans = true;
+        options.extensions.insert(SkepOptions::default());
+        self.session
+            .settings
+            .apply(options)
+            .map_err(|text| QueryError::new(ErrorCode::InvalidSetting, text))?;
+        Ok(config)
+    }
+
+    pub(super) fn session_state(&self) -> Result<SessionState, QueryError> {
+        let config = self.session_config()?;
+        let options = config.options().extensions.get::<SkepOptions>().cloned();
+        let options = options.unwrap_or_default();
+        let memory_limit = options.query_memory_limit_bytes;
+        let task = TaskSession::new(self.query.clone(), memory_limit as u64, config.options());
+        let headers = task.to_headers()?;
+        let runtime = RuntimeEnv {
+            memory_pool: self.planner.memory.query_pool(&self.query, memory_limit),
+            ..self.planner.runtime.as_ref().clone()
+        };
+        let catalogs = MemoryCatalogProviderList::new();
+        let catalog = SnapshotCatalog::new(Arc::clone(&self.catalog));
+        catalogs.register_catalog(CATALOG_NAME.to_owned(), Arc::new(catalog));
+        let config = config
+            .with_extension(Arc::new(task))
+            .with_extension(Arc::clone(&self.monitor));
+        let distributed = || -> Result<SessionState, DataFusionError> {
+            let mut state = SessionStateBuilder::new()
+                .with_config(config)
+                .with_runtime_env(Arc::new(runtime))
+                .with_default_features()
+                .with_analyzer_rule(Arc::new(SingleRowSubqueries))
+                .with_catalog_list(Arc::new(catalogs))
+                .with_distributed_channel_resolver(self.planner.connections.clone())
+                .with_distributed_worker_resolver(FixedExecutors(self.cluster.active_addresses()))
+                .with_distributed_passthrough_headers(headers)?
+                .with_distributed_max_tasks_per_stage(options.stage_tasks_max)?
+                .with_distributed_file_scan_config_bytes_per_partition(
+                    options.scan_partition_bytes.max(1),
+                )?
+                .with_distributed_broadcast_joins(options.broadcast_joins)?
+                .with_distributed_partial_reduce(options.partial_reduce)?
+                .with_distributed_route_tasks_handler(self.router())
+                .build();
+            functions::register(&mut state)?;
+            Ok(state)
+        };
+        distributed().map_err(|error| from_datafusion(&error))
+    }
+}
+
+/// The executors that one attempt may use: those that there were when it was planned.
+struct FixedExecutors(Vec<Url>);
+
+impl WorkerResolver for FixedExecutors {
+    fn get_urls(&self) -> Result<Vec<Url>, DataFusionError> {
+        match self.0.is_empty() {
+            true => Err(to_datafusion(QueryError::new(
+                ErrorCode::NoExecutors,
+                "there is no executor in this cluster",
+            ))),
+            false => Ok(self.0.clone()),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! A catalog snapshot as DataFusion resolves names in it. Databases are its schemas.
+//!
+//! Nothing is listed and no file is opened: what a table consists of comes from the snapshot.
+
+use super::table_scan::CatalogTable;
+use async_trait::async_trait;
+use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
+use datafusion::common::DataFusionError;
+use datafusion::logical_expr::TableType;
+use skep_catalog::model::Table;
+use skep_catalog::{CatalogError, CatalogSnapshot};
+use skep_exchange::error::to_datafusion;
+use std::sync::Arc;
+
+/// The catalog that a statement sees, from its planning to its end.
+#[derive(Clone, Debug)]
+pub struct SnapshotCatalog {
+    snapshot: Arc<CatalogSnapshot>,
+    uses_views: bool,
+}
+
+impl SnapshotCatalog {
+    /// The catalog of `snapshot`. Text and bytes are read as views, as DataFusion does by default.
+    pub fn new(snapshot: Arc<CatalogSnapshot>) -> Self {
+        Self {
+            snapshot,
+            uses_views: true,
+        }
+    }
+
+    /// Whether text and bytes are read as views: `datafusion.execution.parquet.schema_force_view_types`.
+    pub fn with_views(mut self, uses_views: bool) -> Self {
+        self.uses_views = uses_views;
+        self
+    }
+}
+
+impl CatalogProvider for SnapshotCatalog {
+    fn schema_names(&self) -> Vec<String> {
+        let databases = self.snapshot.databases();
+        databases.map(|database| database.name.clone()).collect()
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        let database = self.snapshot.database(name).ok()?;
+        Some(Arc::new(SnapshotDatabase {
+            catalog: self.clone(),
+            name: database.name.clone(),
+            owner: database.owner.clone(),
+        }))
+    }
+}
+
+/// One database of a snapshot.
+#[derive(Debug)]
+struct SnapshotDatabase {
+    catalog: SnapshotCatalog,
+    name: String,
+    owner: String,
+}
+
+impl SnapshotDatabase {
+    fn find(&self, name: &str) -> Result<Option<&Arc<Table>>, DataFusionError> {
+        match self.catalog.snapshot.table(&self.name, name) {
+            Ok(table) => Ok(Some(table)),
+            Err(CatalogError::TableNotFound { .. }) => Ok(None),
+            Err(error) => Err(to_datafusion(error.into())),
+        }
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for SnapshotDatabase {
+    fn owner_name(&self) -> Option<&str> {
+        Some(&self.owner)
+    }
+
+    fn table_names(&self) -> Vec<String> {
+        match self.catalog.snapshot.tables(&self.name) {
+            Ok(tables) => tables.map(|table| table.definition.name.clone()).collect(),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        let Some(table) = self.find(name)? else {
+            return Ok(None);
+        };
+        let files = self.catalog.snapshot.table_files(table).await;
+        let files = files.map_err(|error| to_datafusion(error.into()))?;
+        let table = CatalogTable::new(Arc::clone(table), files, self.catalog.uses_views);
+        Ok(Some(Arc::new(table)))
+    }
+
+    async fn table_type(&self, name: &str) -> Result<Option<TableType>, DataFusionError> {
+        Ok(self.find(name)?.map(|_| TableType::Base))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.catalog.snapshot.table(&self.name, name).is_ok()
+    }
+}

@@ -1,0 +1,177 @@
+//! Runs a planned query and streams its rows to its client.
+//!
+//! The rows that lie ready are bounded: a client that does not read holds up the query, and nothing
+//! else. A client that goes away drops the stream, which drops the plan's own streams, which frees
+//! everything on the executors.
+
+use crate::planning::PlannedQuery;
+use crate::query::QueryHandle;
+use crate::query::admission::Place;
+use arrow::array::RecordBatchOptions;
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use datafusion::execution::SendableRecordBatchStream;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use skep_exchange::error::from_datafusion;
+use skep_exchange::monitor::AttemptMonitor;
+use skep_protocol::{ErrorCode, QueryError};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+
+/// A query that is ready to run.
+pub(crate) struct Run {
+    pub(crate) planned: PlannedQuery,
+    /// Held for as long as the query runs.
+    pub(crate) _place: Place,
+    pub(crate) monitor: Arc<AttemptMonitor>,
+    pub(crate) deadline: Option<Deadline>,
+}
+
+/// When a query has run for too long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline {
+    pub(crate) at: Instant,
+    pub(crate) limit: Duration,
+}
+
+type Rows = BoxStream<'static, Result<RecordBatch, QueryError>>;
+
+/// How many batches lie ready for a client at most, besides the bound in bytes.
+const READY_BATCHES_MAX: usize = 256;
+
+/// Rows that lie ready, with the place that they take.
+struct Ready {
+    batch: RecordBatch,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Where rows lie ready: at most so many bytes, or one larger batch alone.
+struct ReadyRows {
+    sender: mpsc::Sender<Result<Ready, QueryError>>,
+    places: Arc<Semaphore>,
+    bytes_max: u32,
+}
+
+impl ReadyRows {
+    /// Waits for a place for `batch`; false where the client is gone.
+    async fn send(&self, batch: RecordBatch) -> bool {
+        let size = u32::try_from(batch.get_array_memory_size()).unwrap_or(u32::MAX);
+        let needed = size.min(self.bytes_max);
+        let Ok(place) = Arc::clone(&self.places).acquire_many_owned(needed).await else {
+            return false;
+        };
+        let ready = Ready { batch, _place: place };
+        self.sender.send(Ok(ready)).await.is_ok()
+    }
+}
+
+/// Starts `run` on `compute` and returns its rows, of which at most `bytes_max` lie ready.
+pub(crate) fn start(run: Run, handle: QueryHandle, bytes_max: u32, compute: &Handle) -> Rows {
+    let (sender, mut receiver) = mpsc::channel(READY_BATCHES_MAX);
+    let bytes_max = bytes_max.max(1);
+    let rows = ReadyRows {
+        sender,
+        places: Arc::new(Semaphore::new(bytes_max as usize)),
+        bytes_max,
+    };
+    let task = AbortOnDropHandle::new(compute.spawn(drive(run, handle, rows)));
+    stream::poll_fn(move |context| {
+        let _alive = &task;
+        receiver.poll_recv(context)
+    })
+    .map(|ready: Result<Ready, QueryError>| ready.map(|ready| ready.batch))
+    .boxed()
+}
+
+async fn drive(run: Run, handle: QueryHandle, ready: ReadyRows) {
+    let outcome = send_rows(&run, &handle, &ready).await;
+    drop(run);
+    match outcome {
+        Ok(()) => handle.finished(),
+        Err(error) => {
+            let error = handle.failed(error);
+            // Where nobody listens any more there is nobody to tell.
+            let _ = ready.sender.send(Err(error)).await;
+        }
+    }
+}
+
+async fn send_rows(
+    run: &Run,
+    handle: &QueryHandle,
+    ready: &ReadyRows,
+) -> Result<(), QueryError> {
+    let mut batches = run.planned.execute()?;
+    while let Some(batch) = next_batch(run, handle, &mut batches).await? {
+        let rows = batch.num_rows();
+        let batch = with_schema(batch, run.planned.schema())?;
+        tokio::select! {
+            sent = ready.send(batch) => match sent {
+                true => handle.add_rows(rows),
+                false => return Err(handle.canceled_error()),
+            },
+            stopped = stop(run, handle) => return Err(stopped),
+        }
+    }
+    Ok(())
+}
+
+/// Runs a query for its statistics alone; returns how many rows it had.
+pub(crate) async fn drain(run: &Run, handle: &QueryHandle) -> Result<u64, QueryError> {
+    let mut batches = run.planned.execute()?;
+    let mut rows = 0;
+    while let Some(batch) = next_batch(run, handle, &mut batches).await? {
+        rows += batch.num_rows() as u64;
+    }
+    Ok(rows)
+}
+
+async fn next_batch(
+    run: &Run,
+    handle: &QueryHandle,
+    batches: &mut SendableRecordBatchStream,
+) -> Result<Option<RecordBatch>, QueryError> {
+    tokio::select! {
+        batch = batches.next() => match batch {
+            Some(Ok(batch)) => Ok(Some(batch)),
+            Some(Err(error)) => Err(from_datafusion(&error)),
+            None => Ok(None),
+        },
+        stopped = stop(run, handle) => Err(stopped),
+    }
+}
+
+/// Resolves when the query is not to go on.
+async fn stop(run: &Run, handle: &QueryHandle) -> QueryError {
+    let late = async {
+        match run.deadline {
+            Some(deadline) => {
+                tokio::time::sleep_until(deadline.at).await;
+                deadline.limit
+            }
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = handle.cancellation().cancelled() => handle.canceled_error(),
+        failure = run.monitor.failure() => failure,
+        limit = late => QueryError::new(
+            ErrorCode::DeadlineExceeded,
+            format!("the query ran longer than {} s", limit.as_secs()),
+        ),
+    }
+}
+
+/// The batch with the schema that the client was told: operators differ in what they say of NULLs.
+fn with_schema(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, QueryError> {
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let (_, columns, _) = batch.into_parts();
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).map_err(|error| {
+        QueryError::internal(format!("the result is not what the plan said: {error}"))
+    })
+}

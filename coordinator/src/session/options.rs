@@ -1,0 +1,27 @@
+//! The settings of Skep's own that a session may change.
+
+use datafusion::common::extensions_options;
+use datafusion::config::ConfigExtension;
+
+extensions_options! {
+    /// Settings that begin with `skep.`.
+    pub struct SkepOptions {
+        /// How many bytes of memory a query may use on one node; 0 for as much as the node has.
+        pub query_memory_limit_bytes: usize, default = 0
+        /// How many seconds a query may run; 0 for as long as the server allows.
+        pub query_run_time_max_s: usize, default = 0
+        /// How many tasks a stage may have; 0 for as many as there are executors.
+        pub stage_tasks_max: usize, default = 0
+        /// How many bytes of files one partition of a scan is expected to read. A scan of less than
+        /// that times the partitions of an executor runs on one executor.
+        pub scan_partition_bytes: usize, default = 16777216
+        /// Whether the smaller side of a join may be sent to all tasks instead of being distributed.
+        pub broadcast_joins: bool, default = true
+        /// Whether groups are merged once more before they are sent to other executors.
+        pub partial_reduce: bool, default = false
+    }
+}
+
+impl ConfigExtension for SkepOptions {
+    const PREFIX: &'static str = "skep";
+}

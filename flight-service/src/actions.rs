@@ -1,0 +1,181 @@
+//! DoAction: everything in Flight SQL that is neither a result nor rows being sent.
+//!
+//! Flight SQL's own actions are packed in an `Any`; Flight's (cancelling, renewing, sessions) are bare.
+
+use crate::commands::unpack;
+use crate::door::Door;
+use crate::errors::{DoorError, bad_message};
+use crate::handle::Handle;
+use crate::session_messages::{CloseSessionResult, CloseSessionStatus, SetSessionOptionsRequest};
+use crate::session_options::{get_options, set_options};
+use crate::sessions::Session;
+use arrow_flight::sql::{
+    ActionCancelQueryResult, ActionClosePreparedStatementRequest, Any, Command, ProstMessageExt,
+};
+use arrow_flight::{
+    Action, ActionType, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus,
+    FlightEndpoint, FlightInfo, RenewFlightEndpointRequest,
+};
+use bytes::Bytes;
+use prost::Message;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+const CREATE_PREPARED_STATEMENT: &str = "CreatePreparedStatement";
+const CLOSE_PREPARED_STATEMENT: &str = "ClosePreparedStatement";
+const CANCEL_QUERY: &str = "CancelQuery";
+const CANCEL_FLIGHT_INFO: &str = "CancelFlightInfo";
+const RENEW_FLIGHT_ENDPOINT: &str = "RenewFlightEndpoint";
+const SET_SESSION_OPTIONS: &str = "SetSessionOptions";
+const GET_SESSION_OPTIONS: &str = "GetSessionOptions";
+const CLOSE_SESSION: &str = "CloseSession";
+
+/// Every action that is answered, for ListActions.
+pub(crate) fn action_types() -> Vec<ActionType> {
+    [
+        (CREATE_PREPARED_STATEMENT, "prepares a statement"),
+        (CLOSE_PREPARED_STATEMENT, "forgets a prepared statement"),
+        (CANCEL_QUERY, "cancels a query"),
+        (CANCEL_FLIGHT_INFO, "cancels a query"),
+        (
+            RENEW_FLIGHT_ENDPOINT,
+            "keeps a result that waits to be fetched for longer",
+        ),
+        (SET_SESSION_OPTIONS, "changes the session's options"),
+        (GET_SESSION_OPTIONS, "tells the session's options"),
+        (CLOSE_SESSION, "closes the session and cancels its queries"),
+    ]
+    .map(|(name, description)| ActionType {
+        r#type: name.to_owned(),
+        description: description.to_owned(),
+    })
+    .into()
+}
+
+impl Door {
+    /// Carries out an action and says its answer, where it has one.
+    pub(crate) async fn act(
+        &self,
+        session: Arc<Session>,
+        action: Action,
+    ) -> Result<Option<Bytes>, DoorError> {
+        let answer = match action.r#type.as_str() {
+            CREATE_PREPARED_STATEMENT => {
+                let Command::ActionCreatePreparedStatementRequest(request) =
+                    unpack(&action.body, "action")?
+                else {
+                    return Err(wrong_body(CREATE_PREPARED_STATEMENT));
+                };
+                packed(&self.prepare(&session, request).await?)
+            }
+            CLOSE_PREPARED_STATEMENT => {
+                let Command::ActionClosePreparedStatementRequest(
+                    ActionClosePreparedStatementRequest {
+                        prepared_statement_handle,
+                    },
+                ) = unpack(&action.body, "action")?
+                else {
+                    return Err(wrong_body(CLOSE_PREPARED_STATEMENT));
+                };
+                session.prepared.remove(&prepared_statement_handle);
+                return Ok(None);
+            }
+            CANCEL_QUERY => {
+                let Command::ActionCancelQueryRequest(request) = unpack(&action.body, "action")?
+                else {
+                    return Err(wrong_body(CANCEL_QUERY));
+                };
+                let info: FlightInfo = decode(&request.info, "flight info")?;
+                packed(&ActionCancelQueryResult {
+                    // The protocol has the same numbers for both results.
+                    result: self.cancel(&session, &info) as i32,
+                })
+            }
+            CANCEL_FLIGHT_INFO => {
+                let request: CancelFlightInfoRequest = decode(&action.body, "cancel request")?;
+                let info = request.info.unwrap_or_default();
+                CancelFlightInfoResult::new(self.cancel(&session, &info)).encode_to_vec()
+            }
+            RENEW_FLIGHT_ENDPOINT => {
+                let request: RenewFlightEndpointRequest = decode(&action.body, "renew request")?;
+                self.renew(&session, request)?.encode_to_vec()
+            }
+            SET_SESSION_OPTIONS => {
+                let request: SetSessionOptionsRequest = decode(&action.body, "session options")?;
+                set_options(self.service.as_ref(), &session, request)
+                    .await?
+                    .encode_to_vec()
+            }
+            GET_SESSION_OPTIONS => get_options(self.service.as_ref(), &session)
+                .await?
+                .encode_to_vec(),
+            CLOSE_SESSION => {
+                self.sessions.close(&session);
+                let status = CloseSessionStatus::Closed as i32;
+                CloseSessionResult { status }.encode_to_vec()
+            }
+            other => return Err(DoorError::Unsupported(format!("the action '{other}'"))),
+        };
+        Ok(Some(answer.into()))
+    }
+
+    /// Cancels the queries of a result. One that is unknown, has ended or belongs to another session
+    /// cannot be cancelled, which is no error.
+    fn cancel(&self, session: &Session, info: &FlightInfo) -> CancelStatus {
+        let mut status = CancelStatus::NotCancellable;
+        for endpoint in &info.endpoint {
+            let Some(handle) = endpoint_handle(endpoint) else {
+                continue;
+            };
+            let Some(query) = session.results.query_of(handle) else {
+                continue;
+            };
+            if self.service.cancel(&query, "cancelled by the client") {
+                status = CancelStatus::Cancelled;
+            }
+        }
+        status
+    }
+
+    fn renew(
+        &self,
+        session: &Session,
+        request: RenewFlightEndpointRequest,
+    ) -> Result<FlightEndpoint, DoorError> {
+        let mut endpoint = request.endpoint.unwrap_or_default();
+        let wait = self.options.pending_result_wait_max;
+        let is_renewed = endpoint_handle(&endpoint)
+            .is_some_and(|handle| session.results.renew(handle, Instant::now() + wait));
+        if !is_renewed {
+            return Err(DoorError::UnknownHandle("result"));
+        }
+        let since_epoch = (SystemTime::now() + wait)
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let expiry = endpoint.expiration_time.get_or_insert_default();
+        expiry.seconds = i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX);
+        expiry.nanos = 0;
+        Ok(endpoint)
+    }
+}
+
+fn endpoint_handle(endpoint: &FlightEndpoint) -> Option<Handle> {
+    let ticket = endpoint.ticket.as_ref()?;
+    match unpack(&ticket.ticket, "ticket") {
+        Ok(Command::TicketStatementQuery(ticket)) => Handle::from_bytes(&ticket.statement_handle),
+        _ => None,
+    }
+}
+
+fn packed(message: &impl ProstMessageExt) -> Vec<u8> {
+    let any: Any = message.as_any();
+    any.encode_to_vec()
+}
+
+fn decode<M: Message + Default>(bytes: &Bytes, what: &str) -> Result<M, DoorError> {
+    M::decode(bytes.clone()).map_err(|error| bad_message(what, &error))
+}
+
+fn wrong_body(action: &str) -> DoorError {
+    DoorError::BadRequest(format!("the action '{action}' holds another action's body"))
+}

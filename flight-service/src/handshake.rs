@@ -1,0 +1,136 @@
+//! Logging in: the Handshake call, and credentials that come with every other call.
+//!
+//! Clients differ: most send `authorization: Basic …` and take `authorization: Bearer …` from the
+//! response's headers; some send the older `BasicAuth` message as the payload and take the token from
+//! the answer's payload; some never log in and send `Basic` with every call.
+
+use crate::errors::DoorError;
+use crate::sessions::{Credentials, Sessions};
+use arrow_flight::{BasicAuth, HandshakeRequest, HandshakeResponse};
+use base64::Engine;
+use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
+use bytes::Bytes;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use prost::Message;
+use std::time::Duration;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status, Streaming};
+
+/// Where the token travels, in both directions.
+const AUTHORIZATION: &str = "authorization";
+
+/// Where clients of the older handshake put the token.
+const AUTH_TOKEN: &str = "auth-token-bin";
+
+/// How long a client that sent no header may take to send its first message.
+const FIRST_MESSAGE_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Answers a Handshake: opens a session and says its token.
+pub(crate) async fn handshake(
+    sessions: &Sessions,
+    request: Request<Streaming<HandshakeRequest>>,
+) -> Result<Response<BoxStream<'static, Result<HandshakeResponse, Status>>>, Status> {
+    let in_headers = credentials(request.metadata())?;
+    // With credentials in the headers the answer does not wait for a message: some clients send
+    // none. And it holds none, for some clients read none and would wait for ever.
+    let (token, messages) = if in_headers == Credentials::None {
+        let payload = first_payload(request.into_inner()).await?;
+        let token = sessions.log_in(payload_credentials(&payload)?)?;
+        let answer = HandshakeResponse {
+            protocol_version: 0,
+            payload: Bytes::from(token.clone()),
+        };
+        (token, stream::iter([Ok(answer)]).boxed())
+    } else {
+        (sessions.log_in(in_headers)?, stream::empty().boxed())
+    };
+    let header = format!("Bearer {token}")
+        .parse()
+        .map_err(|_| DoorError::MalformedCredentials(AUTHORIZATION))?;
+    let mut response = Response::new(messages);
+    response.metadata_mut().insert(AUTHORIZATION, header);
+    Ok(response)
+}
+
+/// The credentials in a call's headers.
+pub(crate) fn credentials(headers: &MetadataMap) -> Result<Credentials, DoorError> {
+    if let Some(value) = headers.get(AUTHORIZATION) {
+        return value
+            .to_str()
+            .ok()
+            .and_then(parse_authorization)
+            .ok_or(DoorError::MalformedCredentials(AUTHORIZATION));
+    }
+    if let Some(value) = headers.get_bin(AUTH_TOKEN) {
+        let bytes = value
+            .to_bytes()
+            .map_err(|_| DoorError::MalformedCredentials(AUTH_TOKEN))?;
+        return String::from_utf8(bytes.to_vec())
+            .map(Credentials::Token)
+            .map_err(|_| DoorError::MalformedCredentials(AUTH_TOKEN));
+    }
+    Ok(Credentials::None)
+}
+
+async fn first_payload(mut messages: Streaming<HandshakeRequest>) -> Result<Bytes, Status> {
+    let first = tokio::time::timeout(FIRST_MESSAGE_WAIT_MAX, messages.try_next())
+        .await
+        .map_err(|_| DoorError::BadRequest("the handshake holds no message".to_owned()))??;
+    Ok(first.map(|message| message.payload).unwrap_or_default())
+}
+
+fn payload_credentials(payload: &Bytes) -> Result<Credentials, DoorError> {
+    if payload.is_empty() {
+        return Ok(Credentials::None);
+    }
+    BasicAuth::decode(payload.clone())
+        .map(|login| Credentials::Password {
+            user: login.username,
+            password: login.password,
+        })
+        .map_err(|_| DoorError::BadRequest("the handshake's payload is no login".to_owned()))
+}
+
+fn parse_authorization(header: &str) -> Option<Credentials> {
+    let (scheme, value) = header.trim().split_once(' ')?;
+    let value = value.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(Credentials::Token(value.to_owned()));
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let bytes = BASE64_STANDARD
+        .decode(value)
+        .or_else(|_| BASE64_STANDARD_NO_PAD.decode(value))
+        .ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    let (user, password) = text.split_once(':')?;
+    Some(Credentials::Password {
+        user: user.to_owned(),
+        password: password.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn authorization_headers_are_read() {
+        let ada = Some(Credentials::Password {
+            user: "ada".into(),
+            password: "a:b".into(),
+        });
+        assert_eq!(parse_authorization("Basic YWRhOmE6Yg=="), ada);
+        assert_eq!(parse_authorization("basic YWRhOmE6Yg"), ada);
+        assert_eq!(
+            parse_authorization("BEARER  0123"),
+            Some(Credentials::Token("0123".into()))
+        );
+        for nonsense in ["", "Basic", "Basic !!", "Basic YWRh", "Digest abc"] {
+            assert_eq!(parse_authorization(nonsense), None, "{nonsense}");
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Prepared statements: described once, run as often as the client likes, with the parameters that it
+//! bound last. Only the text is kept; the engine resolves names anew at every run, so a statement
+//! sees the catalog as it is then.
+
+use crate::engine::{StatementDescription, StatementKind};
+use crate::errors::DoorError;
+use crate::handle::Handle;
+use crate::parameters::ParameterRows;
+use crate::wire_schema::wire_schema;
+use arrow::datatypes::SchemaRef;
+use datafusion::scalar::ScalarValue;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// One prepared statement.
+pub(crate) struct PreparedStatement {
+    pub(crate) sql: String,
+    pub(crate) kind: StatementKind,
+    /// The wire schema of its rows.
+    pub(crate) schema: SchemaRef,
+    /// One field per parameter.
+    pub(crate) parameter_schema: SchemaRef,
+    bound: Mutex<Option<Arc<ParameterRows>>>,
+}
+
+impl PreparedStatement {
+    /// From what the engine says of the statement.
+    pub(crate) fn new(sql: String, description: StatementDescription) -> Self {
+        Self {
+            sql,
+            kind: description.kind,
+            schema: wire_schema(&description.schema),
+            parameter_schema: wire_schema(&description.parameter_schema),
+            bound: Mutex::new(None),
+        }
+    }
+
+    /// Keeps parameters for the runs that follow.
+    pub(crate) fn bind(&self, rows: Option<ParameterRows>) -> Result<(), DoorError> {
+        let rows = rows.map(|rows| self.checked(rows)).transpose()?;
+        *self.bound.lock() = rows.map(Arc::new);
+        Ok(())
+    }
+
+    /// The parameters of a query, which runs once.
+    pub(crate) fn one_row(&self) -> Result<Vec<ScalarValue>, DoorError> {
+        match self.rows(None)?.as_slice() {
+            [row] => Ok(row.clone()),
+            rows => Err(DoorError::BadRequest(format!(
+                "a query runs with one row of parameters, but {} are bound",
+                rows.len()
+            ))),
+        }
+    }
+
+    /// The parameters of a command, which runs once per row: those that came with the call, or those
+    /// that were bound before it.
+    pub(crate) fn rows(
+        &self,
+        given: Option<ParameterRows>,
+    ) -> Result<Arc<ParameterRows>, DoorError> {
+        let needed = self.parameter_schema.fields().len();
+        let bound = match given {
+            Some(rows) => Some(Arc::new(self.checked(rows)?)),
+            None => self.bound.lock().clone(),
+        };
+        match bound {
+            Some(rows) => Ok(rows),
+            None if needed == 0 => Ok(Arc::new(vec![vec![]])),
+            None => Err(DoorError::BadRequest(format!(
+                "the statement has {needed} parameters and none are bound"
+            ))),
+        }
+    }
+
+    fn checked(&self, rows: ParameterRows) -> Result<ParameterRows, DoorError> {
+        let needed = self.parameter_schema.fields().len();
+        match rows.iter().find(|row| row.len() != needed) {
+            Some(row) => Err(DoorError::BadRequest(format!(
+                "the statement has {needed} parameters, not {}",
+                row.len()
+            ))),
+            None => Ok(rows),
+        }
+    }
+}
+
+/// The prepared statements of one session.
+#[derive(Default)]
+pub(crate) struct PreparedStatements {
+    by_handle: Mutex<HashMap<Handle, Arc<PreparedStatement>>>,
+}
+
+impl PreparedStatements {
+    /// Keeps a statement, where there is room for it.
+    pub(crate) fn add(
+        &self,
+        statement: Arc<PreparedStatement>,
+        statements_max: usize,
+    ) -> Result<Handle, DoorError> {
+        let mut by_handle = self.by_handle.lock();
+        if by_handle.len() >= statements_max {
+            return Err(DoorError::TooMany {
+                what: "prepared statements in this session",
+                limit: statements_max,
+            });
+        }
+        let handle = Handle::random();
+        by_handle.insert(handle, statement);
+        Ok(handle)
+    }
+
+    /// The statement of that handle.
+    pub(crate) fn get(&self, handle: &[u8]) -> Result<Arc<PreparedStatement>, DoorError> {
+        Handle::from_bytes(handle)
+            .and_then(|handle| self.by_handle.lock().get(&handle).cloned())
+            .ok_or(DoorError::UnknownHandle("prepared statement"))
+    }
+
+    /// Forgets a statement; closing one twice is no error.
+    pub(crate) fn remove(&self, handle: &[u8]) {
+        if let Some(handle) = Handle::from_bytes(handle) {
+            self.by_handle.lock().remove(&handle);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::datatypes::{DataType, Field, Schema};
+
+    fn statement(parameters: usize) -> PreparedStatement {
+        let fields: Vec<Field> = (1..=parameters)
+            .map(|number| Field::new(format!("${number}"), DataType::Int64, true))
+            .collect();
+        PreparedStatement::new(
+            "SELECT 1".into(),
+            StatementDescription {
+                kind: StatementKind::Query,
+                schema: Arc::new(Schema::empty()),
+                parameter_schema: Arc::new(Schema::new(fields)),
+            },
+        )
+    }
+
+    #[test]
+    fn a_statement_without_parameters_runs_once() {
+        assert_eq!(statement(0).one_row().unwrap(), []);
+        assert_eq!(statement(0).rows(None).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn parameters_must_be_bound_and_of_the_right_number() {
+        let statement = statement(1);
+        assert!(statement.one_row().is_err());
+        let value = ScalarValue::from(1_i64);
+        let two = vec![vec![value.clone(), value.clone()]];
+        assert!(statement.bind(Some(two.clone())).is_err());
+        assert!(statement.rows(Some(two)).is_err());
+        statement.bind(Some(vec![vec![value.clone()]])).unwrap();
+        assert_eq!(statement.one_row().unwrap(), std::slice::from_ref(&value));
+        // They hold for the next run, too.
+        assert_eq!(statement.one_row().unwrap(), [value]);
+        statement.bind(None).unwrap();
+        assert!(statement.one_row().is_err());
+    }
+
+    #[test]
+    fn a_query_takes_one_row() {
+        let statement = statement(1);
+        let row = vec![ScalarValue::from(1_i64)];
+        statement.bind(Some(vec![row.clone(), row])).unwrap();
+        assert!(statement.one_row().is_err());
+        statement.bind(Some(vec![])).unwrap();
+        assert!(statement.one_row().is_err());
+    }
+
+    #[test]
+    fn statements_are_bounded_and_forgotten() {
+        let statements = PreparedStatements::default();
+        let handle = statements.add(Arc::new(statement(0)), 1).unwrap();
+        assert!(statements.add(Arc::new(statement(0)), 1).is_err());
+        assert!(statements.get(&handle.to_bytes()).is_ok());
+        statements.remove(&handle.to_bytes());
+        statements.remove(&handle.to_bytes());
+        assert!(statements.get(&handle.to_bytes()).is_err());
+        assert!(statements.get(b"nonsense").is_err());
+    }
+}

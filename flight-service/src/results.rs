@@ -1,0 +1,176 @@
+//! Results between GetFlightInfo, which starts a query, and DoGet, which fetches its rows.
+//!
+//! A row stream is held under a [`Handle`] until it is taken, once. It is bounded in number over all
+//! sessions by a permit that it carries, and in time; dropping it cancels its query.
+
+use crate::errors::DoorError;
+use crate::handle::Handle;
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use futures::stream::BoxStream;
+use parking_lot::Mutex;
+use skep_protocol::{QueryError, QueryId};
+use std::collections::HashMap;
+use std::time::Instant;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// A started query's rows.
+pub(crate) struct PendingResult {
+    pub(crate) query: QueryId,
+    /// The schema that was promised, which the rows are brought into.
+    pub(crate) wire_schema: SchemaRef,
+    pub(crate) rows: BoxStream<'static, Result<RecordBatch, QueryError>>,
+    /// The result's place among those that wait.
+    pub(crate) permit: OwnedSemaphorePermit,
+}
+
+/// A result and its query.
+pub(crate) struct Entry {
+    pub(crate) query: QueryId,
+    state: EntryState,
+}
+
+enum EntryState {
+    Pending {
+        result: PendingResult,
+        deadline: Instant,
+    },
+    /// Somebody fetches it.
+    Taken,
+}
+
+impl EntryState {
+    fn is_expired(&self, now: Instant) -> bool {
+        matches!(self, Self::Pending { deadline, .. } if *deadline <= now)
+    }
+}
+
+/// The results of one session.
+#[derive(Default)]
+pub(crate) struct Results {
+    entries: Mutex<HashMap<Handle, Entry>>,
+}
+
+impl Results {
+    /// Holds a result until `deadline`.
+    pub(crate) fn hold(&self, result: PendingResult, deadline: Instant) -> Handle {
+        let handle = Handle::random();
+        let entry = Entry {
+            query: result.query.clone(),
+            state: EntryState::Pending { result, deadline },
+        };
+        self.entries.lock().insert(handle, entry);
+        handle
+    }
+
+    /// Hands out a result, once. [`Self::end`] must follow when it has been read or dropped.
+    pub(crate) fn take(&self, handle: Handle) -> Result<PendingResult, DoorError> {
+        let mut entries = self.entries.lock();
+        let entry = entries
+            .get_mut(&handle)
+            .ok_or(DoorError::UnknownHandle("result"))?;
+        match std::mem::replace(&mut entry.state, EntryState::Taken) {
+            EntryState::Pending { result, .. } => Ok(result),
+            EntryState::Taken => Err(DoorError::UnknownHandle("result: it is being read")),
+        }
+    }
+
+    /// Forgets a result that was taken.
+    pub(crate) fn end(&self, handle: Handle) {
+        let entry = self.entries.lock().remove(&handle);
+        drop(entry);
+    }
+
+    /// The query behind a handle, whether its result waits or is being read.
+    pub(crate) fn query_of(&self, handle: Handle) -> Option<QueryId> {
+        let entries = self.entries.lock();
+        entries.get(&handle).map(|entry| entry.query.clone())
+    }
+
+    /// Gives a waiting result a later deadline; false where it does not wait.
+    pub(crate) fn renew(&self, handle: Handle, deadline: Instant) -> bool {
+        match self.entries.lock().get_mut(&handle) {
+            Some(Entry {
+                state:
+                    EntryState::Pending {
+                        deadline: current, ..
+                    },
+                ..
+            }) => {
+                *current = deadline;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes out the results whose deadline has passed, for the caller to cancel and to drop.
+    pub(crate) fn expire(&self, now: Instant) -> Vec<Entry> {
+        let mut entries = self.entries.lock();
+        entries
+            .extract_if(|_, entry| entry.state.is_expired(now))
+            .map(|(_, entry)| entry)
+            .collect()
+    }
+
+    /// Drops every result that waits.
+    pub(crate) fn clear(&self) {
+        let entries = std::mem::take(&mut *self.entries.lock());
+        drop(entries);
+    }
+
+    /// Whether no result waits or is being read.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.lock().is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::datatypes::Schema;
+    use futures::StreamExt;
+    use std::sync::Arc;
+    use std::time::Duration;
+    use tokio::sync::Semaphore;
+
+    fn pending(places: &Arc<Semaphore>) -> PendingResult {
+        PendingResult {
+            query: "20261123_230512_00001_k3f9q".parse().unwrap(),
+            wire_schema: Arc::new(Schema::empty()),
+            rows: futures::stream::empty().boxed(),
+            permit: places.clone().try_acquire_owned().unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_result_is_handed_out_once() {
+        let places = Arc::new(Semaphore::new(1));
+        let results = Results::default();
+        let handle = results.hold(pending(&places), Instant::now());
+        let taken = results.take(handle).unwrap();
+        assert!(results.take(handle).is_err());
+        assert!(results.query_of(handle).is_some());
+        assert!(!results.renew(handle, Instant::now()));
+        drop(taken);
+        results.end(handle);
+        assert!(results.is_empty());
+        assert!(results.query_of(handle).is_none());
+    }
+
+    #[test]
+    fn expired_results_give_back_their_places() {
+        let places = Arc::new(Semaphore::new(2));
+        let results = Results::default();
+        let now = Instant::now();
+        let soon = results.hold(pending(&places), now);
+        let late = results.hold(pending(&places), now + Duration::from_secs(9));
+        assert_eq!(results.expire(now).len(), 1);
+        assert!(results.query_of(soon).is_none());
+        assert_eq!(places.available_permits(), 1);
+        assert!(results.renew(late, now + Duration::from_secs(20)));
+        assert!(results.expire(now + Duration::from_secs(10)).is_empty());
+        results.clear();
+        assert_eq!(places.available_permits(), 2);
+    }
+}

@@ -1,0 +1,301 @@
+//! Running statements: GetFlightInfo starts one, DoGet streams its rows, DoPut runs a command.
+
+use crate::commands::ticket_endpoint;
+use crate::engine::{QueryOutcome, QueryService, SubmitRequest, SubmittedQuery};
+use crate::errors::{DoorError, stream_status};
+use crate::handle::Handle;
+use crate::options::DoorOptions;
+use crate::parameters::ParameterRows;
+use crate::prepared::PreparedStatement;
+use crate::results::PendingResult;
+use crate::sessions::Session;
+use crate::wire_schema::{to_wire, wire_schema};
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use arrow_flight::encode::FlightDataEncoderBuilder;
+use arrow_flight::error::FlightError;
+use arrow_flight::sql::{ProstMessageExt, TicketStatementQuery};
+use arrow_flight::{FlightData, FlightInfo};
+use bytes::Bytes;
+use datafusion::scalar::ScalarValue;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use serde_json::json;
+use skep_protocol::{QueryError, QueryId};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tonic::Status;
+
+/// What DoGet answers with.
+pub(crate) type FlightStream = BoxStream<'static, Result<FlightData, Status>>;
+
+/// The handle of the empty result that statements without rows have: clients that always fetch the
+/// first endpoint find one.
+const NO_ROWS: Bytes = Bytes::from_static(b"no rows");
+
+/// Starts statements and hands out their rows.
+pub(crate) struct Statements {
+    service: Arc<dyn QueryService>,
+    options: DoorOptions,
+    result_places: Arc<Semaphore>,
+}
+
+impl Statements {
+    pub(crate) fn new(service: Arc<dyn QueryService>, options: DoorOptions) -> Self {
+        Self {
+            service,
+            result_places: Arc::new(Semaphore::new(options.pending_results_max)),
+            options,
+        }
+    }
+
+    /// Starts a statement. Commands have run when this returns, exactly once; the rows of a query
+    /// wait under the ticket in the answer.
+    pub(crate) async fn start(
+        &self,
+        session: &Session,
+        sql: String,
+    ) -> Result<FlightInfo, DoorError> {
+        let place = self.result_place()?;
+        let submitted = self.submit(session, sql, vec![]).await?;
+        self.info(session, submitted, place)
+    }
+
+    /// Starts a prepared statement with the parameters that are bound.
+    pub(crate) async fn start_prepared(
+        &self,
+        session: &Session,
+        statement: &PreparedStatement,
+    ) -> Result<FlightInfo, DoorError> {
+        use crate::engine::StatementKind::{Command, Query};
+        let place = self.result_place()?;
+        match statement.kind {
+            Query => {
+                let parameters = statement.one_row()?;
+                let submitted = self
+                    .submit(session, statement.sql.clone(), parameters)
+                    .await?;
+                self.info(session, submitted, place)
+            }
+            Command => {
+                let rows = statement.rows(None)?;
+                let mut last = None;
+                let mut affected = None;
+                for parameters in rows.iter() {
+                    let (query, rows) = self
+                        .run_command(session, statement.sql.clone(), parameters.clone())
+                        .await?;
+                    affected = add(affected, rows);
+                    last = Some(query);
+                }
+                done_info(last.as_ref(), affected)
+            }
+        }
+    }
+
+    /// Runs a command and says how many rows it changed. 0 where that has no meaning: JDBC takes a
+    /// negative number for an error.
+    pub(crate) async fn update(&self, session: &Session, sql: String) -> Result<i64, DoorError> {
+        let (_, affected) = self.run_command(session, sql, vec![]).await?;
+        Ok(row_count(affected))
+    }
+
+    /// Runs a prepared command once per row of parameters.
+    pub(crate) async fn update_prepared(
+        &self,
+        session: &Session,
+        statement: &PreparedStatement,
+        parameters: Option<ParameterRows>,
+    ) -> Result<i64, DoorError> {
+        let mut affected = None;
+        for row in statement.rows(parameters)?.iter() {
+            let (_, rows) = self
+                .run_command(session, statement.sql.clone(), row.clone())
+                .await?;
+            affected = add(affected, rows);
+        }
+        Ok(row_count(affected))
+    }
+
+    /// The rows behind a handle. When the stream is dropped before its end, the query is cancelled.
+    pub(crate) fn fetch(
+        &self,
+        session: Arc<Session>,
+        handle: &[u8],
+    ) -> Result<FlightStream, DoorError> {
+        if handle == NO_ROWS {
+            let nothing = RecordBatch::new_empty(Arc::new(Schema::empty()));
+            return Ok(encode(
+                nothing.schema(),
+                stream::iter([Ok(nothing)]).boxed(),
+            ));
+        }
+        let handle = Handle::from_bytes(handle).ok_or(DoorError::UnknownHandle("result"))?;
+        let PendingResult {
+            query,
+            wire_schema: schema,
+            rows,
+            permit,
+        } = session.results.take(handle)?;
+        // The place is for results that wait; this one no longer does.
+        drop(permit);
+        let reading = Reading { session, handle };
+        let bytes_max = self.options.sent_batch_bytes_max;
+        let wire = schema.clone();
+        let batches = rows
+            .map(move |batch| {
+                reading.session.touch();
+                let pieces = batch
+                    .map_err(DoorError::Engine)
+                    .and_then(|batch| to_wire(&batch, &wire, bytes_max).map_err(DoorError::Encode));
+                let pieces = match pieces {
+                    Ok(pieces) => pieces.into_iter().map(Ok).collect(),
+                    Err(error) => vec![Err(of_query(error, &query))],
+                };
+                stream::iter(pieces)
+            })
+            .flatten()
+            .boxed();
+        Ok(encode(schema, batches))
+    }
+
+    fn result_place(&self) -> Result<OwnedSemaphorePermit, DoorError> {
+        let places = self.result_places.clone();
+        places.try_acquire_owned().map_err(|_| DoorError::TooMany {
+            what: "results that wait to be fetched",
+            limit: self.options.pending_results_max,
+        })
+    }
+
+    async fn submit(
+        &self,
+        session: &Session,
+        sql: String,
+        parameters: Vec<ScalarValue>,
+    ) -> Result<SubmittedQuery, DoorError> {
+        let request = SubmitRequest {
+            session: session.id.clone(),
+            sql,
+            parameters,
+        };
+        Ok(self.service.submit(request).await?)
+    }
+
+    async fn run_command(
+        &self,
+        session: &Session,
+        sql: String,
+        parameters: Vec<ScalarValue>,
+    ) -> Result<(QueryId, Option<u64>), DoorError> {
+        let submitted = self.submit(session, sql, parameters).await?;
+        match submitted.outcome {
+            QueryOutcome::Done { affected_rows } => Ok((submitted.id, affected_rows)),
+            // The stream is dropped, which cancels the query.
+            QueryOutcome::Rows(_) => Err(of_query(
+                DoorError::BadRequest(
+                    "the statement returns rows: run it as a query, not as an update".to_owned(),
+                ),
+                &submitted.id,
+            )),
+        }
+    }
+
+    fn info(
+        &self,
+        session: &Session,
+        submitted: SubmittedQuery,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<FlightInfo, DoorError> {
+        let rows = match submitted.outcome {
+            QueryOutcome::Rows(rows) => rows,
+            QueryOutcome::Done { affected_rows } => {
+                return done_info(Some(&submitted.id), affected_rows);
+            }
+        };
+        let wire_schema = wire_schema(&submitted.schema);
+        let pending = PendingResult {
+            query: submitted.id.clone(),
+            wire_schema: wire_schema.clone(),
+            rows,
+            permit,
+        };
+        let deadline = Instant::now() + self.options.pending_result_wait_max;
+        let handle = session.results.hold(pending, deadline);
+        flight_info(&wire_schema, handle.to_bytes(), Some(&submitted.id), None)
+    }
+}
+
+/// Says that somebody reads a result, until dropped. Keeps the session from expiring meanwhile.
+struct Reading {
+    session: Arc<Session>,
+    handle: Handle,
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.session.touch();
+        self.session.results.end(self.handle);
+    }
+}
+
+/// Rows as Flight messages. The batches have the schema already and are small enough already.
+pub(crate) fn encode(
+    schema: SchemaRef,
+    batches: BoxStream<'static, Result<RecordBatch, DoorError>>,
+) -> FlightStream {
+    FlightDataEncoderBuilder::new()
+        .with_schema(schema)
+        .with_max_flight_data_size(usize::MAX)
+        .build(batches.map_err(|error| FlightError::from(Status::from(error))))
+        .map_err(stream_status)
+        .boxed()
+}
+
+fn done_info(query: Option<&QueryId>, affected: Option<u64>) -> Result<FlightInfo, DoorError> {
+    flight_info(&Schema::empty(), NO_ROWS, query, Some(affected))
+}
+
+/// `affected` is there for commands, with the number of rows where that has a meaning.
+fn flight_info(
+    schema: &Schema,
+    handle: Bytes,
+    query: Option<&QueryId>,
+    affected: Option<Option<u64>>,
+) -> Result<FlightInfo, DoorError> {
+    let ticket = TicketStatementQuery {
+        statement_handle: handle,
+    };
+    let metadata = json!({
+        "query_id": query.map(QueryId::as_str),
+        "affected_rows": affected.flatten(),
+        "returns_rows": affected.is_none(),
+    });
+    let records = if affected.is_some() { 0 } else { -1 };
+    Ok(FlightInfo::new()
+        .try_with_schema(schema)
+        .map_err(DoorError::Encode)?
+        .with_endpoint(ticket_endpoint(&ticket.as_any()))
+        .with_total_records(records)
+        .with_total_bytes(-1)
+        .with_app_metadata(metadata.to_string()))
+}
+
+fn of_query(error: DoorError, query: &QueryId) -> DoorError {
+    let error = QueryError::from(error);
+    DoorError::Engine(match error.query_id {
+        Some(_) => error,
+        None => error.of_query(query.as_str()),
+    })
+}
+
+fn add(sum: Option<u64>, rows: Option<u64>) -> Option<u64> {
+    match (sum, rows) {
+        (Some(sum), Some(rows)) => Some(sum.saturating_add(rows)),
+        (sum, rows) => sum.or(rows),
+    }
+}
+
+fn row_count(affected: Option<u64>) -> i64 {
+    affected.map_or(0, |rows| i64::try_from(rows).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,124 @@
+//! Flags: those that the table of keys makes, and the few that stand for no key.
+
+use crate::config::keys::{self, Key};
+use crate::config::kinds::Raw;
+use crate::config::{Command, Given};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches};
+use std::path::PathBuf;
+
+/// `--config FILE`.
+pub const CONFIG: &str = "config-file";
+/// `--set KEY=VALUE`.
+pub const SET: &str = "set";
+/// `-e SQL`.
+pub const EXECUTE: &str = "execute";
+/// `-f FILE`.
+pub const FILE: &str = "file";
+/// `--for COMMAND` of `skep config`.
+pub const FOR: &str = "for";
+/// `--reference` of `skep config`.
+pub const REFERENCE: &str = "reference";
+
+fn keys_of(command: Command) -> impl Iterator<Item = (&'static Key, &'static str)> {
+    keys::all().filter_map(move |key| {
+        let (flag, commands) = key.flag?;
+        commands.contains(&command).then_some((key, flag))
+    })
+}
+
+/// Gives `parser` the flags of the keys that `command` has.
+pub fn with_keys(parser: clap::Command, command: Command) -> clap::Command {
+    keys_of(command).fold(parser, |parser, (key, flag)| {
+        parser.arg(argument(key, flag))
+    })
+}
+
+fn argument(key: &'static Key, flag: &'static str) -> Arg {
+    let help = format!("{} [default: {}]", key.doc.trim(), key.default.describe());
+    let argument = Arg::new(key.id)
+        .long(flag)
+        .value_name(flag.to_uppercase())
+        .help(help);
+    if key.is_switch {
+        let alone = argument.num_args(0..=1).require_equals(true);
+        return alone.default_missing_value("true");
+    }
+    match key.is_list {
+        true => argument.action(ArgAction::Append),
+        false => argument.action(ArgAction::Set),
+    }
+}
+
+/// Gives `parser` the flags for scripts.
+pub fn with_scripts(parser: clap::Command) -> clap::Command {
+    parser
+        .arg(
+            Arg::new(EXECUTE)
+                .short('e')
+                .long("execute")
+                .value_name("SQL")
+                .action(ArgAction::Append)
+                .help("Run these statements and leave; may be repeated and mixed with -f"),
+        )
+        .arg(
+            Arg::new(FILE)
+                .short('f')
+                .long("file")
+                .value_name("FILE")
+                .action(ArgAction::Append)
+                .value_parser(clap::value_parser!(PathBuf))
+                .help(
+                    "Run the statements in a file, or those from standard input for `-`, and leave",
+                ),
+        )
+}
+
+/// The keys' values that stand on the command line.
+pub fn given(command: Command, matches: &ArgMatches) -> Vec<Given> {
+    keys_of(command)
+        .filter_map(|(key, flag)| {
+            // `skep config` has none of the flags of the command that it is asked about.
+            let texts = matches.try_get_many::<String>(key.id).ok().flatten()?;
+            let mut texts: Vec<_> = texts.cloned().collect();
+            let raw = match (key.is_list, texts.pop()) {
+                (false, Some(text)) => Raw::One(text),
+                (true, Some(last)) if texts.is_empty() && last == "all" => Raw::One(last),
+                (true, last) => Raw::Many(texts.into_iter().chain(last).collect()),
+                (false, None) => return None,
+            };
+            Some(Given {
+                key: key.id,
+                flag: format!("--{flag}"),
+                raw,
+            })
+        })
+        .collect()
+}
+
+/// A flag that was given to the program itself and means nothing to its subcommands.
+pub fn of_root_only(root: &ArgMatches) -> Option<String> {
+    let keys = keys_of(Command::Skep).map(|(key, flag)| (key.id, format!("--{flag}")));
+    let scripts = [(EXECUTE, "-e".to_owned()), (FILE, "-f".to_owned())];
+    keys.chain(scripts)
+        .find(|(id, _)| root.value_source(id) == Some(ValueSource::CommandLine))
+        .map(|(_, flag)| flag)
+}
+
+/// The commands' names without the program's: `skep tpch run` is `tpch run`.
+fn short_name(command: Command) -> &'static str {
+    let name = command.name();
+    name.strip_prefix("skep ").unwrap_or(name)
+}
+
+/// What `--for` takes.
+pub fn command_names() -> Vec<&'static str> {
+    Command::ALL.into_iter().map(short_name).collect()
+}
+
+/// The command of that name.
+pub fn command_named(name: &str) -> Option<Command> {
+    Command::ALL
+        .into_iter()
+        .find(|command| short_name(*command) == name)
+}

@@ -1,0 +1,65 @@
+//! Carries out what the command line asked for.
+
+mod executor;
+mod logging;
+mod runtimes;
+mod server;
+mod settings;
+mod shell;
+mod tpch;
+
+use crate::cli::{Action, Invocation};
+use crate::config::Environment;
+use runtimes::Runtimes;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// The statements ran and the servers ended as they should.
+const EXIT_OK: u8 = 0;
+/// SQL or the engine failed.
+const EXIT_ERROR: u8 = 1;
+
+/// Runs to the end and returns the exit code.
+pub fn run(invocation: Invocation, environment: &Environment) -> ExitCode {
+    let Invocation { action, config } = invocation;
+    if let Action::Print(text) = action {
+        // A reader that has seen enough closes the pipe; that is no error.
+        drop(writeln!(std::io::stdout(), "{text}"));
+        return ExitCode::from(EXIT_OK);
+    }
+    if let Err(error) = logging::start(&config.log) {
+        eprintln!("error: {error}");
+        return ExitCode::from(crate::cli::EXIT_USAGE);
+    }
+    let cores = config.executor.cores * config.server.executors.max(1);
+    let runtimes = match Runtimes::start(cores) {
+        Ok(runtimes) => runtimes,
+        Err(error) => {
+            eprintln!("error: cannot start threads: {error}");
+            return ExitCode::from(EXIT_ERROR);
+        }
+    };
+    let storage = settings::storage_options(environment);
+    let code = runtimes.block_on(async {
+        let compute = runtimes.compute().clone();
+        let outcome = match action {
+            Action::EmbeddedShell(scripts) => {
+                shell::embedded(&config, scripts, storage, compute).await
+            }
+            Action::Shell(scripts) => Ok(shell::connected(&config, scripts).await),
+            Action::Standalone | Action::Coordinator => {
+                server::serve(&config, storage, compute).await
+            }
+            Action::Executor => executor::serve(&config, storage, compute).await,
+            Action::TpchGenerate => tpch::generate(&config, storage).await,
+            Action::TpchRun => tpch::run(&config, storage, compute).await,
+            Action::Print(_) => Ok(EXIT_OK),
+        };
+        outcome.unwrap_or_else(|error| {
+            eprintln!("error: {error:#}");
+            EXIT_ERROR
+        })
+    });
+    runtimes.stop();
+    ExitCode::from(code)
+}

@@ -1,0 +1,38 @@
+//! `skep executor`.
+
+use super::{EXIT_OK, server, settings};
+use crate::config::keys::Config;
+use skep_executor::Executor;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::runtime::Handle;
+
+/// How long running tasks may take to end when the executor is told to stop.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
+
+pub(super) async fn serve(
+    config: &Config,
+    storage_options: BTreeMap<String, String>,
+    compute: Handle,
+) -> anyhow::Result<u8> {
+    let coordinator = config.executor.coordinator.to_http();
+    let settings = settings::executor(config, coordinator, storage_options);
+    let work_dir = settings.work_dir.join(std::process::id().to_string());
+    let settings = skep_executor::ExecutorConfig { work_dir: work_dir.clone(), ..settings };
+    let mut executor = Executor::start(settings, compute).await?;
+    eprintln!(
+        "skep {} executor at {} joins the coordinator at {}",
+        crate::version::SKEP,
+        executor.address(),
+        config.executor.coordinator
+    );
+    let stopped = tokio::select! {
+        result = executor.wait() => result.map_err(anyhow::Error::from),
+        result = server::stop_signal() => result,
+    };
+    executor.shut_down(DRAIN_PATIENCE).await;
+    // Best effort: an empty directory left behind harms nobody.
+    drop(std::fs::remove_dir_all(&work_dir));
+    stopped?;
+    Ok(EXIT_OK)
+}
