@@ -88,7 +88,11 @@ impl Engine {
             members: Arc::new(Members::new()),
             sessions: Sessions::new(config.queries.clone()),
             queries: Arc::new(QueryRegistry::new(config.queries.history_max)),
-            planner: Planner { runtime, memory, connections },
+            planner: Planner {
+                runtime,
+                memory,
+                connections,
+            },
             admission: Admission::new(config.queries.clone()),
             compute,
             config,
@@ -152,7 +156,9 @@ impl QueryService for Engine {
 
     fn close_session(&self, session: &SessionId) {
         if self.0.sessions.close(session) {
-            self.0.queries.cancel_session(&session.0, "its session was closed");
+            self.0
+                .queries
+                .cancel_session(&session.0, "its session was closed");
         }
     }
 

@@ -59,7 +59,10 @@ impl PlanningContext {
     ///
     /// # Errors
     /// `TableNotFound` and `ColumnNotFound` with the nearest name, `Semantic`, …
-    pub async fn resolve(&self, statement: &DataFusionStatement) -> Result<ResolvedQuery, QueryError> {
+    pub async fn resolve(
+        &self,
+        statement: &DataFusionStatement,
+    ) -> Result<ResolvedQuery, QueryError> {
         let state = self.session_state()?;
         resolve::check_tables(&state, statement, self)?;
         let logical = state
@@ -153,7 +156,10 @@ impl ResolvedQuery {
     /// # Errors
     /// Those of the optimiser.
     pub fn optimised(&self) -> Result<String, QueryError> {
-        let optimised = self.state.optimize(&self.logical).map_err(|error| from_datafusion(&error))?;
+        let optimised = self
+            .state
+            .optimize(&self.logical)
+            .map_err(|error| from_datafusion(&error))?;
         Ok(optimised.display_indent().to_string())
     }
 
@@ -258,7 +264,8 @@ impl PlannedQuery {
 
     async fn with_metrics(&self) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
         let plan = Arc::clone(&self.plan);
-        let rewriting = rewrite_distributed_plan_with_metrics(plan, DistributedMetricsFormat::PerTask);
+        let rewriting =
+            rewrite_distributed_plan_with_metrics(plan, DistributedMetricsFormat::PerTask);
         match tokio::time::timeout(METRICS_PATIENCE, rewriting).await {
             Ok(result) => result.map_err(|error| from_datafusion(&error)),
             Err(_) => Err(QueryError::new(

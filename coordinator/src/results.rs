@@ -65,7 +65,10 @@ impl ReadyRows {
         let Ok(place) = Arc::clone(&self.places).acquire_many_owned(needed).await else {
             return false;
         };
-        let ready = Ready { batch, _place: place };
+        let ready = Ready {
+            batch,
+            _place: place,
+        };
         self.sender.send(Ok(ready)).await.is_ok()
     }
 }
@@ -101,11 +104,7 @@ async fn drive(run: Run, handle: QueryHandle, ready: ReadyRows) {
     }
 }
 
-async fn send_rows(
-    run: &Run,
-    handle: &QueryHandle,
-    ready: &ReadyRows,
-) -> Result<(), QueryError> {
+async fn send_rows(run: &Run, handle: &QueryHandle, ready: &ReadyRows) -> Result<(), QueryError> {
     let mut batches = run.planned.execute()?;
     while let Some(batch) = next_batch(run, handle, &mut batches).await? {
         let rows = batch.num_rows();

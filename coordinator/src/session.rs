@@ -63,7 +63,10 @@ impl Sessions {
             open.retain(|_, known| now.saturating_duration_since(known.used_at) < timeout);
         }
         if open.len() >= self.limits.sessions_max {
-            let text = format!("{} sessions are open, which is the most that may be", open.len());
+            let text = format!(
+                "{} sessions are open, which is the most that may be",
+                open.len()
+            );
             return Err(QueryError::new(ErrorCode::QueueFull, text));
         }
         let id = SessionId(Uuid::new_v4().simple().to_string());
@@ -73,7 +76,13 @@ impl Sessions {
             database: DEFAULT_DATABASE.to_owned(),
             settings: Settings::default(),
         };
-        open.insert(id.clone(), OpenSession { session, used_at: now });
+        open.insert(
+            id.clone(),
+            OpenSession {
+                session,
+                used_at: now,
+            },
+        );
         Ok(id)
     }
 
@@ -150,7 +159,10 @@ mod tests {
             })
             .unwrap();
         assert_eq!(sessions.get(&first, now).unwrap().database, "sales");
-        assert_eq!(sessions.get(&second, now).unwrap().database, DEFAULT_DATABASE);
+        assert_eq!(
+            sessions.get(&second, now).unwrap().database,
+            DEFAULT_DATABASE
+        );
     }
 
     #[test]
@@ -159,7 +171,10 @@ mod tests {
         let now = Instant::now();
         let id = sessions.open("a", now).unwrap();
         let later = now + Duration::from_secs(61);
-        assert_eq!(sessions.get(&id, later).unwrap_err().code, ErrorCode::Unauthenticated);
+        assert_eq!(
+            sessions.get(&id, later).unwrap_err().code,
+            ErrorCode::Unauthenticated
+        );
         assert!(!sessions.close(&id));
     }
 
@@ -169,7 +184,10 @@ mod tests {
         let now = Instant::now();
         sessions.open("a", now).unwrap();
         sessions.open("b", now).unwrap();
-        assert_eq!(sessions.open("c", now).unwrap_err().code, ErrorCode::QueueFull);
+        assert_eq!(
+            sessions.open("c", now).unwrap_err().code,
+            ErrorCode::QueueFull
+        );
         assert!(sessions.open("c", now + Duration::from_secs(61)).is_ok());
     }
 }

@@ -111,7 +111,9 @@ impl WorkerChannel for ExecutorChannel {
             .map(move |event| match event {
                 Ok(metrics) => {
                     monitor.task_finished(&node, &metrics);
-                    Ok(WorkerToCoordinatorMsg::TaskMetrics(decode_task_metrics(metrics)))
+                    Ok(WorkerToCoordinatorMsg::TaskMetrics(decode_task_metrics(
+                        metrics,
+                    )))
                 }
                 Err(error) => {
                     monitor.fail(error.clone());
@@ -177,11 +179,16 @@ fn task_key(session: &TaskSession, key: &datafusion_distributed::TaskKey) -> Res
 
 fn to_u32(value: usize) -> Result<u32> {
     u32::try_from(value).map_err(|_| {
-        to_datafusion(QueryError::internal(format!("{value} is beyond what a ticket can name")))
+        to_datafusion(QueryError::internal(format!(
+            "{value} is beyond what a ticket can name"
+        )))
     })
 }
 
-fn encode_head(head: ProducerHead, context: &Arc<TaskContext>) -> Result<proto::Head, DataFusionError> {
+fn encode_head(
+    head: ProducerHead,
+    context: &Arc<TaskContext>,
+) -> Result<proto::Head, DataFusionError> {
     let head = match head {
         ProducerHead::None => proto::head::Head::None(proto::NoHead {}),
         ProducerHead::BroadcastExec { output_partitions } => {

@@ -197,7 +197,9 @@ mod tests {
         let wrapped = DataFusionError::Shared(Arc::new(DataFusionError::Context(
             "reading stage 2".into(),
             Box::new(DataFusionError::ArrowError(
-                Box::new(ArrowError::ExternalError(Box::new(to_datafusion(error.clone())))),
+                Box::new(ArrowError::ExternalError(Box::new(to_datafusion(
+                    error.clone(),
+                )))),
                 None,
             )),
         )));

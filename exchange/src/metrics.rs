@@ -53,9 +53,13 @@ fn encode_one(metric: &Metric) -> Option<proto::Metric> {
         MetricValue::Time { time, .. } => ("time", time.value(), 0),
         MetricValue::StartTimestamp(at) => ("start_timestamp", nanos(at)?, 0),
         MetricValue::EndTimestamp(at) => ("end_timestamp", nanos(at)?, 0),
-        MetricValue::PruningMetrics { pruning_metrics, .. } => {
-            ("pruning", pruning_metrics.pruned(), pruning_metrics.matched())
-        }
+        MetricValue::PruningMetrics {
+            pruning_metrics, ..
+        } => (
+            "pruning",
+            pruning_metrics.pruned(),
+            pruning_metrics.matched(),
+        ),
         MetricValue::Ratio { ratio_metrics, .. } => {
             ("ratio", ratio_metrics.part(), ratio_metrics.total())
         }
@@ -107,23 +111,41 @@ fn decode_one(metric: proto::Metric) -> Option<Metric> {
         "output_bytes" => MetricValue::OutputBytes(count(value)),
         "output_batches" => MetricValue::OutputBatches(count(value)),
         "current_memory_usage" => MetricValue::CurrentMemoryUsage(gauge(value)),
-        "count" => MetricValue::Count { name, count: count(value) },
-        "gauge" => MetricValue::Gauge { name, gauge: gauge(value) },
-        "peak_memory" => MetricValue::PeakMemoryUsage { name, gauge: gauge(value) },
-        "time" => MetricValue::Time { name, time: time(metric.value) },
+        "count" => MetricValue::Count {
+            name,
+            count: count(value),
+        },
+        "gauge" => MetricValue::Gauge {
+            name,
+            gauge: gauge(value),
+        },
+        "peak_memory" => MetricValue::PeakMemoryUsage {
+            name,
+            gauge: gauge(value),
+        },
+        "time" => MetricValue::Time {
+            name,
+            time: time(metric.value),
+        },
         "start_timestamp" => MetricValue::StartTimestamp(timestamp(metric.value)),
         "end_timestamp" => MetricValue::EndTimestamp(timestamp(metric.value)),
         "pruning" => {
             let pruning_metrics = PruningMetrics::new();
             pruning_metrics.add_pruned(value);
             pruning_metrics.add_matched(metric.second as usize);
-            MetricValue::PruningMetrics { name, pruning_metrics }
+            MetricValue::PruningMetrics {
+                name,
+                pruning_metrics,
+            }
         }
         "ratio" => {
             let ratio_metrics = RatioMetrics::new();
             ratio_metrics.add_part(value);
             ratio_metrics.add_total(metric.second as usize);
-            MetricValue::Ratio { name, ratio_metrics }
+            MetricValue::Ratio {
+                name,
+                ratio_metrics,
+            }
         }
         "max_latency" => MetricValue::Custom {
             name,
@@ -179,9 +201,15 @@ mod tests {
             vec![Label::new("task_id", "1")],
         );
         set.push(Arc::new(rows));
-        set.push(Arc::new(Metric::new(MetricValue::ElapsedCompute(time(77)), None)));
         set.push(Arc::new(Metric::new(
-            MetricValue::Count { name: "files".into(), count: count(5) },
+            MetricValue::ElapsedCompute(time(77)),
+            None,
+        )));
+        set.push(Arc::new(Metric::new(
+            MetricValue::Count {
+                name: "files".into(),
+                count: count(5),
+            },
             Some(0),
         )));
         let sent = TaskMetrics {
@@ -193,6 +221,9 @@ mod tests {
         assert_eq!(received.output_rows(), Some(42));
         assert_eq!(received.elapsed_compute(), Some(77));
         assert_eq!(received.sum_by_name("files").map(|v| v.as_usize()), Some(5));
-        assert_eq!(received.iter().next().map(|metric| metric.partition()), Some(Some(3)));
+        assert_eq!(
+            received.iter().next().map(|metric| metric.partition()),
+            Some(Some(3))
+        );
     }
 }

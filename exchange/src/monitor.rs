@@ -48,14 +48,21 @@ impl AttemptMonitor {
     pub fn task_finished(&self, node: &str, metrics: &TaskMetrics) {
         let mut statistics = self.statistics.lock();
         statistics.tasks_finished += 1;
-        for metric in metrics.operators.iter().flat_map(|operator| &operator.metrics) {
+        for metric in metrics
+            .operators
+            .iter()
+            .flat_map(|operator| &operator.metrics)
+        {
             if metric.name == EXCHANGE_BYTES_METRIC {
                 statistics.exchange_bytes += metric.value;
             } else if metric.kind == "spilled_bytes" {
                 statistics.spilled_bytes += metric.value;
             }
         }
-        let peak = statistics.peak_memory_bytes.entry(node.to_owned()).or_default();
+        let peak = statistics
+            .peak_memory_bytes
+            .entry(node.to_owned())
+            .or_default();
         *peak = (*peak).max(metrics.peak_memory_bytes);
     }
 
@@ -123,7 +130,10 @@ mod tests {
         monitor.task_finished("b", &task);
         let statistics = monitor.statistics();
         assert_eq!(statistics.tasks_finished, 3);
-        assert_eq!((statistics.exchange_bytes, statistics.spilled_bytes), (60, 18));
+        assert_eq!(
+            (statistics.exchange_bytes, statistics.spilled_bytes),
+            (60, 18)
+        );
         assert_eq!(statistics.peak_memory_bytes(), 14);
     }
 }

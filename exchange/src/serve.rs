@@ -171,7 +171,10 @@ fn from_flight(error: FlightError) -> QueryError {
 /// buffers of all the rows that it was cut from, and the encoder would send them all.
 fn compact(batch: RecordBatch) -> Result<RecordBatch, DataFusionError> {
     let wasteful = |column: &ArrayRef| {
-        matches!(column.data_type(), DataType::Utf8View | DataType::BinaryView)
+        matches!(
+            column.data_type(),
+            DataType::Utf8View | DataType::BinaryView
+        )
     };
     if !batch.columns().iter().any(wasteful) {
         return Ok(batch);

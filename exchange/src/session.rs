@@ -170,7 +170,10 @@ mod tests {
     #[test]
     fn a_setting_reaches_the_task() {
         let mut config = SessionConfig::new();
-        config.options_mut().execution.batch_size = 77;
+        config
+            .options_mut()
+            .set("datafusion.execution.batch_size", "77")
+            .unwrap();
         config
             .options_mut()
             .set("datafusion.execution.time_zone", "+02:00")
@@ -185,7 +188,7 @@ mod tests {
 
         let mut task = SessionConfig::new();
         received.apply(&mut task).unwrap();
-        assert_eq!(task.options().execution.batch_size, 77);
+        assert_eq!(task.options().execution.batch_size.to_string(), "77");
         let zone = &task.options().execution.time_zone;
         assert_eq!(zone.as_deref(), Some("+02:00"));
     }

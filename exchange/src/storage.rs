@@ -86,7 +86,10 @@ mod tests {
         let options = options.map(|(key, value)| (key.to_owned(), value.to_owned()));
         let storage = Storage::new(BTreeMap::from(options));
         let store = |url: &str| storage.get_store(&url.parse().unwrap()).unwrap();
-        assert!(Arc::ptr_eq(&store("s3://a/x/1.parquet"), &store("s3://a/y")));
+        assert!(Arc::ptr_eq(
+            &store("s3://a/x/1.parquet"),
+            &store("s3://a/y")
+        ));
         assert!(!Arc::ptr_eq(&store("s3://a/x"), &store("s3://b/x")));
         assert!(Arc::ptr_eq(&store("file:///a"), &store("file:///b")));
     }

@@ -77,10 +77,15 @@ impl FlightService for ExchangeService {
     type DoActionStream = Answer<arrow_flight::Result>;
     type ListActionsStream = Answer<ActionType>;
 
-    async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Self::DoGetStream>, Status> {
+    async fn do_get(
+        &self,
+        request: Request<Ticket>,
+    ) -> Result<Response<Self::DoGetStream>, Status> {
         let ticket = request.into_inner().ticket;
         let answer = self.serve(&ticket).await;
-        Ok(Response::new(answer.map_err(|error| error.on_node(self.node.clone()))?))
+        Ok(Response::new(
+            answer.map_err(|error| error.on_node(self.node.clone()))?,
+        ))
     }
 
     async fn handshake(

@@ -127,7 +127,8 @@ impl Membership {
             .map_err(|status| QueryError::from_status(&status))?
             .into_inner();
         let first = replies.next().await.ok_or_else(closed)?;
-        let interval = self.registered(first.map_err(|status| QueryError::from_status(&status))?)?;
+        let interval =
+            self.registered(first.map_err(|status| QueryError::from_status(&status))?)?;
         let mut ticks = tokio::time::interval(interval);
         loop {
             tokio::select! {
@@ -168,9 +169,15 @@ impl Membership {
     /// Takes the coordinator's answer and returns the interval of heartbeats.
     fn registered(&self, reply: CoordinatorMessage) -> Result<Duration, QueryError> {
         let Some(coordinator_message::Message::Registered(registered)) = reply.message else {
-            return Err(QueryError::internal("the coordinator did not answer a registration"));
+            return Err(QueryError::internal(
+                "the coordinator did not answer a registration",
+            ));
         };
-        let Registered { coordinator_id, heartbeat_interval_ms, exchange_key } = registered;
+        let Registered {
+            coordinator_id,
+            heartbeat_interval_ms,
+            exchange_key,
+        } = registered;
         let key = match &self.config.cluster_secret {
             Some(secret) => ClusterKey::from_secret(secret),
             None => ClusterKey::from_bytes(&exchange_key).ok_or_else(|| {
@@ -183,7 +190,9 @@ impl Membership {
         self.key.set(key);
         info!(coordinator = %self.config.coordinator, address = %self.address, "joined the cluster");
         *self.joined.lock() = Some(coordinator_id);
-        Ok(Duration::from_millis(u64::from(heartbeat_interval_ms.max(1))))
+        Ok(Duration::from_millis(u64::from(
+            heartbeat_interval_ms.max(1),
+        )))
     }
 }
 

@@ -82,7 +82,9 @@ impl Executor {
             address: config.listen.clone(),
             source,
         };
-        let listener = TcpListener::bind(&config.listen).await.map_err(listen_error)?;
+        let listener = TcpListener::bind(&config.listen)
+            .await
+            .map_err(listen_error)?;
         let port = listener.local_addr().map_err(listen_error)?.port();
         let host = advertised_host(&config);
         let address = match &config.advertise {
@@ -95,8 +97,7 @@ impl Executor {
         let runtime = make_runtime(&config, &memory)?;
         let key = SharedKey::default();
         let io = Handle::current();
-        let connections =
-            Connections::new(key.clone(), config.exchange.clone(), io, Some(host));
+        let connections = Connections::new(key.clone(), config.exchange.clone(), io, Some(host));
         let runner = TaskRunner::new(runtime, Arc::clone(&memory), connections);
         let load = Arc::new(Load {
             memory,
@@ -122,7 +123,13 @@ impl Executor {
         let stop = CancellationToken::new();
         let joined = Arc::new(Mutex::new(None));
         let mut work = JoinSet::new();
-        work.spawn(serve(listener, config.clone(), exchange, tasks, stop.clone()));
+        work.spawn(serve(
+            listener,
+            config.clone(),
+            exchange,
+            tasks,
+            stop.clone(),
+        ));
         let membership = Membership {
             executor_id: Uuid::new_v4().simple().to_string(),
             address: address.clone(),
@@ -134,7 +141,13 @@ impl Executor {
         };
         work.spawn(async move { membership.run().await.map_err(ExecutorError::Refused) });
         info!(%address, "executor started");
-        Ok(Self { address, load, stop, work, joined })
+        Ok(Self {
+            address,
+            load,
+            stop,
+            work,
+            joined,
+        })
     }
 
     /// How other nodes reach it.

@@ -7,7 +7,9 @@ use futures::stream::{self, BoxStream};
 use skep_exchange::channel::SharedKey;
 use skep_exchange::metrics::encode_task_metrics;
 use skep_protocol::proto::tasks_server::Tasks;
-use skep_protocol::proto::{StartTask, TaskCommand, TaskEvent, TaskStarted, task_command, task_event};
+use skep_protocol::proto::{
+    StartTask, TaskCommand, TaskEvent, TaskStarted, task_command, task_event,
+};
 use skep_protocol::{ErrorCode, QueryError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -79,7 +81,9 @@ impl TaskService {
             match metrics {
                 Ok(Some(metrics)) => {
                     let peak = task.pool.peak_bytes() as u64;
-                    Ok(event(task_event::Message::Metrics(encode_task_metrics(&metrics, peak))))
+                    Ok(event(task_event::Message::Metrics(encode_task_metrics(
+                        &metrics, peak,
+                    ))))
                 }
                 // A task of which nothing was ever read has none.
                 Ok(None) => Ok(event(task_event::Message::Metrics(Default::default()))),
@@ -87,7 +91,9 @@ impl TaskService {
             }
         });
         let first = event(task_event::Message::Started(TaskStarted {}));
-        Ok(stream::once(std::future::ready(Ok(first))).chain(watch).boxed())
+        Ok(stream::once(std::future::ready(Ok(first)))
+            .chain(watch)
+            .boxed())
     }
 }
 

@@ -92,7 +92,9 @@ impl TaskRunner {
             query_start_time_ns: start.query_started_at_ns as usize,
         };
         // The library takes the end of this stream for the end of the query.
-        let commands = stream::once(end).filter_map(|()| std::future::ready(None)).boxed();
+        let commands = stream::once(end)
+            .filter_map(|()| std::future::ready(None))
+            .boxed();
         let events = self
             .worker
             .coordinator_channel(headers, request, commands)
@@ -124,7 +126,9 @@ impl TaskRunner {
             .map_err(|error| from_datafusion(&error))?;
         match (streams.pop(), streams.is_empty()) {
             (Some(batches), true) => Ok(OpenPartition { batches, context }),
-            _ => Err(QueryError::internal("a task gave other partitions than were asked for")),
+            _ => Err(QueryError::internal(
+                "a task gave other partitions than were asked for",
+            )),
         }
     }
 }
@@ -154,7 +158,10 @@ impl SessionFactory {
     /// The session of one task: the statement's settings, and a memory pool that the query's other
     /// tasks on this node share.
     fn build(&self, context: WorkerQueryContext) -> Result<SessionState> {
-        let WorkerQueryContext { mut builder, headers } = context;
+        let WorkerQueryContext {
+            mut builder,
+            headers,
+        } = context;
         let session = TaskSession::from_headers(&headers).map_err(to_datafusion)?;
         let limit = session.memory_limit_bytes as usize;
         let pool = self.memory.query_pool(&session.query, limit);
@@ -203,6 +210,9 @@ fn producer_head(head: Option<head::Head>) -> Result<ProducerHead, QueryError> {
         Some(head::Head::Repartition(repartition)) => Ok(ProducerHead::RepartitionExec {
             partitioning: MaybeEncoded::Encoded(repartition.partitioning.to_vec()),
         }),
-        None => Err(QueryError::new(ErrorCode::InvalidArgument, "a ticket without a head")),
+        None => Err(QueryError::new(
+            ErrorCode::InvalidArgument,
+            "a ticket without a head",
+        )),
     }
 }

@@ -87,11 +87,3 @@ pub(crate) enum CloseSessionStatus {
     Closing = 2,
     NotCloseable = 3,
 }
-
-impl From<String> for SessionOptionValue {
-    fn from(value: String) -> Self {
-        Self {
-            option_value: Some(OptionValue::String(value)),
-        }
-    }
-}

@@ -1,8 +1,7 @@
 //! Session options: drivers' way to choose the current catalog and database and to change settings.
 //!
 //! They are another spelling of SQL: `schema` is `USE`, any other name is `SET`, no value is `RESET`,
-//! and reading them is `SELECT current_database()` and `SHOW ALL`. So there is one set of settings,
-//! and one place that checks them.
+//! and reading them is `SHOW ALL`. So there is one set of settings, and one place that checks them.
 
 use crate::engine::{QueryOutcome, QueryService, SubmitRequest};
 use crate::errors::DoorError;
@@ -22,6 +21,10 @@ use std::collections::HashMap;
 /// The options' names that the protocol fixes.
 const CATALOG: &str = "catalog";
 const SCHEMA: &str = "schema";
+
+/// The settings by which the engine shows the current catalog and database.
+const CATALOG_SETTING: &str = "datafusion.catalog.default_catalog";
+const SCHEMA_SETTING: &str = "datafusion.catalog.default_schema";
 
 /// The most settings that are told to a client.
 const SETTINGS_MAX: usize = 10_000;
@@ -59,16 +62,14 @@ pub(crate) async fn get_options(
     session: &Session,
 ) -> Result<GetSessionOptionsResult, DoorError> {
     let mut options = HashMap::new();
-    let catalog = service.metadata(&session.id).await?.catalog;
-    options.insert(CATALOG.to_owned(), catalog.into());
-    for row in rows(service, session, "SELECT current_database()").await? {
-        if let Some(Some(database)) = row.into_iter().next() {
-            options.insert(SCHEMA.to_owned(), database.into());
-        }
-    }
     for row in rows(service, session, "SHOW ALL").await? {
         let mut cells = row.into_iter();
         if let (Some(Some(name)), Some(value)) = (cells.next(), cells.next()) {
+            let name = match name.as_str() {
+                CATALOG_SETTING => CATALOG.to_owned(),
+                SCHEMA_SETTING => SCHEMA.to_owned(),
+                _ => name,
+            };
             let option_value = value.map(OptionValue::String);
             options.insert(name, SessionOptionValue { option_value });
         }

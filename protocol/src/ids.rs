@@ -181,7 +181,13 @@ mod tests {
 
     #[test]
     fn nonsense_is_no_query_id() {
-        for text in ["", "1", "20261123_1_2_a", "a_b_c_d", "20261123_230512_00001_'; --"] {
+        for text in [
+            "",
+            "1",
+            "20261123_1_2_a",
+            "a_b_c_d",
+            "20261123_230512_00001_'; --",
+        ] {
             assert!(text.parse::<QueryId>().is_err(), "{text}");
         }
     }

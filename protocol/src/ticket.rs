@@ -213,7 +213,10 @@ mod tests {
         assert_eq!(ClusterKey::from_secret("a"), ClusterKey::from_secret("a"));
         assert_ne!(ClusterKey::from_secret("a"), ClusterKey::from_secret("b"));
         let long = "x".repeat(100);
-        assert_eq!(ClusterKey::from_secret(&long), ClusterKey::from_secret(&long));
+        assert_eq!(
+            ClusterKey::from_secret(&long),
+            ClusterKey::from_secret(&long)
+        );
     }
 
     #[test]

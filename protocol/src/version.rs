@@ -27,9 +27,17 @@ pub fn this_version(datafusion: &str, arrow: &str) -> proto::Version {
 /// `VersionMismatch`, naming both versions of the first part that differs.
 pub fn check_compatible(ours: &proto::Version, theirs: &proto::Version) -> Result<(), QueryError> {
     let parts = [
-        ("protocol", ours.protocol.to_string(), theirs.protocol.to_string()),
+        (
+            "protocol",
+            ours.protocol.to_string(),
+            theirs.protocol.to_string(),
+        ),
         ("skep", ours.skep.clone(), theirs.skep.clone()),
-        ("datafusion", ours.datafusion.clone(), theirs.datafusion.clone()),
+        (
+            "datafusion",
+            ours.datafusion.clone(),
+            theirs.datafusion.clone(),
+        ),
         ("arrow", ours.arrow.clone(), theirs.arrow.clone()),
     ];
     for (name, ours, theirs) in parts {

@@ -18,7 +18,10 @@ pub(super) async fn serve(
     let coordinator = config.executor.coordinator.to_http();
     let settings = settings::executor(config, coordinator, storage_options);
     let work_dir = settings.work_dir.join(std::process::id().to_string());
-    let settings = skep_executor::ExecutorConfig { work_dir: work_dir.clone(), ..settings };
+    let settings = skep_executor::ExecutorConfig {
+        work_dir: work_dir.clone(),
+        ..settings
+    };
     let mut executor = Executor::start(settings, compute).await?;
     eprintln!(
         "skep {} executor at {} joins the coordinator at {}",

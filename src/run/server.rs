@@ -55,7 +55,12 @@ impl RunningServer {
         let engine = Engine::open(coordinator, compute.clone()).await?;
         let stop = CancellationToken::new();
         let mut work = JoinSet::new();
-        work.spawn(serve_doors(engine.clone(), listener, config.clone(), stop.clone()));
+        work.spawn(serve_doors(
+            engine.clone(),
+            listener,
+            config.clone(),
+            stop.clone(),
+        ));
         info!(%address, "coordinator started");
 
         let mut executors = Vec::new();
@@ -63,10 +68,17 @@ impl RunningServer {
             let url = format!("http://{}", reachable(address));
             let mut settings = settings::executor(config, url, storage_options.clone());
             settings.listen = SocketAddr::new(address.ip(), 0).to_string();
-            settings.work_dir.push(format!("{}-{number}", std::process::id()));
+            settings
+                .work_dir
+                .push(format!("{}-{number}", std::process::id()));
             executors.push(Executor::start(settings, compute.clone()).await?);
         }
-        let server = Self { address, stop, work, executors };
+        let server = Self {
+            address,
+            stop,
+            work,
+            executors,
+        };
         server.wait_for_executors(&engine).await?;
         Ok(server)
     }

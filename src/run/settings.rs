@@ -1,8 +1,8 @@
 //! From the configuration to what the other crates are told.
 
+use crate::config::Environment;
 use crate::config::keys::{Config, ExchangeConfig};
 use crate::config::kinds::Compression;
-use crate::config::Environment;
 use skep_coordinator::CoordinatorConfig;
 use skep_coordinator::config::QueryLimits;
 use skep_exchange::limits::{ExchangeLimits, WireCompression};
@@ -45,7 +45,9 @@ fn exchange(config: &ExchangeConfig) -> ExchangeLimits {
 
 /// HTTP/2 windows and semaphores count in 31 bits.
 fn to_u32(bytes: u64) -> u32 {
-    u32::try_from(bytes).unwrap_or(u32::MAX).min(i32::MAX as u32)
+    u32::try_from(bytes)
+        .unwrap_or(u32::MAX)
+        .min(i32::MAX as u32)
 }
 
 /// What the coordinator is told. An engine that is embedded in its user's own process may read whatever
@@ -70,7 +72,10 @@ pub(super) fn coordinator(
     Ok(CoordinatorConfig {
         data_dir: config.server.data_dir.clone(),
         allowed_roots,
-        cluster_secret: cluster.secret.as_ref().map(|secret| secret.reveal().to_owned()),
+        cluster_secret: cluster
+            .secret
+            .as_ref()
+            .map(|secret| secret.reveal().to_owned()),
         heartbeat_interval: cluster.heartbeat_interval,
         heartbeat_timeout: cluster.heartbeat_timeout,
         executor_wait: cluster.executor_wait,
@@ -99,13 +104,20 @@ pub(super) fn executor(
     ExecutorConfig {
         coordinator,
         listen: executor.listen.to_string(),
-        advertise: executor.advertise.as_ref().map(|url| format!("{}:{}", url.host, url.port)),
+        advertise: executor
+            .advertise
+            .as_ref()
+            .map(|url| format!("{}:{}", url.host, url.port)),
         cores: executor.cores,
         memory_limit_bytes: executor.memory_limit as usize,
         work_dir: executor.work_dir.clone(),
         spill_limit_bytes: executor.spill_limit,
         metadata_cache_bytes: METADATA_CACHE_BYTES,
-        cluster_secret: config.cluster.secret.as_ref().map(|secret| secret.reveal().to_owned()),
+        cluster_secret: config
+            .cluster
+            .secret
+            .as_ref()
+            .map(|secret| secret.reveal().to_owned()),
         exchange: exchange(&config.exchange),
         storage_options,
     }

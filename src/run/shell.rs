@@ -20,7 +20,10 @@ pub(super) async fn embedded(
 ) -> anyhow::Result<u8> {
     let server = RunningServer::start(config, true, storage_options, compute).await?;
     let mut options = options(config, scripts, server.url());
-    options.server_name = Some(format!("embedded engine, data in {}", config.server.data_dir.display()));
+    options.server_name = Some(format!(
+        "embedded engine, data in {}",
+        config.server.data_dir.display()
+    ));
     let code = skep_shell::run(options).await;
     server.shut_down(Duration::ZERO).await;
     Ok(exit_code(code))
@@ -42,7 +45,10 @@ fn options(config: &Config, scripts: Vec<Script>, url: String) -> ShellOptions {
         url,
         client: ClientOptions {
             user: shell.user.clone(),
-            password: shell.password.as_ref().map(|password| password.reveal().to_owned()),
+            password: shell
+                .password
+                .as_ref()
+                .map(|password| password.reveal().to_owned()),
             ..ClientOptions::default()
         },
         sources: scripts.into_iter().map(source).collect(),

@@ -30,17 +30,26 @@ pub(super) async fn generate(
     let url = output.url().clone();
     let mut options = GenerateOptions::new(config.tpch.scale, output);
     options.parts = parts(config);
-    options.progress = Some(console_progress("generating", std::io::stderr().is_terminal()));
+    options.progress = Some(console_progress(
+        "generating",
+        std::io::stderr().is_terminal(),
+    ));
     let report = skep_tpch::generate(&options).await?;
     match report.generated.is_empty() {
-        true => println!("TPC-H at scale {} is there already: {url}", config.tpch.scale),
+        true => println!(
+            "TPC-H at scale {} is there already: {url}",
+            config.tpch.scale
+        ),
         false => println!("made TPC-H at scale {}: {url}", config.tpch.scale),
     }
     Ok(EXIT_OK)
 }
 
 fn parts(config: &Config) -> Option<u32> {
-    config.tpch.parts.and_then(|parts| u32::try_from(parts).ok())
+    config
+        .tpch
+        .parts
+        .and_then(|parts| u32::try_from(parts).ok())
 }
 
 /// Runs the benchmark, on an engine that it starts or on a running one.
@@ -77,8 +86,11 @@ fn options(config: &Config, url: String, data: DataLocation) -> RunOptions {
     options.queries = tpch.queries.clone();
     options.iterations = u32::try_from(tpch.iterations).unwrap_or(u32::MAX);
     options.client.user = config.shell.user.clone();
-    options.client.password =
-        config.shell.password.as_ref().map(|password| password.reveal().to_owned());
+    options.client.password = config
+        .shell
+        .password
+        .as_ref()
+        .map(|password| password.reveal().to_owned());
     options.parts = parts(config);
     options.verify = match tpch.verify {
         Verify::Answers => skep_tpch::Verify::Answers,
@@ -87,17 +99,26 @@ fn options(config: &Config, url: String, data: DataLocation) -> RunOptions {
     };
     options.explain = tpch.explain;
     options.compare_single = matches!(tpch.compare, Some(Compare::Single));
-    options.skep_version = format!("{} (commit {})", crate::version::SKEP, crate::version::COMMIT);
+    options.skep_version = format!(
+        "{} (commit {})",
+        crate::version::SKEP,
+        crate::version::COMMIT
+    );
     if tpch.connect.is_none() {
         let executor = &config.executor;
         options.settings = BTreeMap::from([
             ("executors".to_owned(), config.server.executors.to_string()),
             ("cores per executor".to_owned(), executor.cores.to_string()),
-            ("memory per executor".to_owned(), executor.memory_limit.to_string()),
+            (
+                "memory per executor".to_owned(),
+                executor.memory_limit.to_string(),
+            ),
         ]);
     }
-    options.generate_progress =
-        Some(console_progress("generating", std::io::stderr().is_terminal()));
+    options.generate_progress = Some(console_progress(
+        "generating",
+        std::io::stderr().is_terminal(),
+    ));
     options.on_event = console_events(std::io::stdout().is_terminal());
     options
 }

@@ -1,1 +1,11 @@
-//! The home of tests that look at more than one crate; they are in `tests/`.
+//! What the end-to-end tests share: real processes, data, sessions and the reading of results. The
+//! tests themselves are in `tests/` and `slt/`.
+//!
+//! Everything here fails by panicking, with a message that says what was expected.
+
+pub mod cells;
+pub mod cluster;
+pub mod dataset;
+pub mod logic;
+pub mod process;
+pub mod session;

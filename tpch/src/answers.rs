@@ -27,20 +27,36 @@ const SF0_01: [&str; 22] = answer_files!("sf0_01");
 /// A kept answer cannot be read.
 #[derive(Debug, Error)]
 pub enum AnswerError {
+    /// A column has no known type.
     #[error("the answer to query {query} has a column '{header}' without a known type")]
-    Header { query: u8, header: String },
+    Header {
+        /// The query.
+        query: u8,
+        /// The column's header.
+        header: String,
+    },
+    /// A value is not of its column's type.
     #[error("the answer to query {query} has '{value}' in line {line}, column '{column}'")]
     Value {
+        /// The query.
         query: u8,
+        /// The line, counted from one.
         line: usize,
+        /// The column's name.
         column: String,
+        /// The text that is there.
         value: String,
     },
+    /// A line has too few or too many values.
     #[error("the answer to query {query} has {found} values in line {line} instead of {wanted}")]
     Width {
+        /// The query.
         query: u8,
+        /// The line, counted from one.
         line: usize,
+        /// How many values it has.
         found: usize,
+        /// How many it should have.
         wanted: usize,
     },
 }

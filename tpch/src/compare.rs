@@ -57,22 +57,44 @@ impl Expected {
 /// The first difference between a result and what was expected. Rows and columns count from one.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 pub enum Mismatch {
+    /// Columns are missing or too many.
     #[error("{actual} columns instead of {expected}")]
-    ColumnCount { expected: usize, actual: usize },
+    ColumnCount {
+        /// How many there should be.
+        expected: usize,
+        /// How many there are.
+        actual: usize,
+    },
+    /// Rows are missing or too many, those that are there being right.
     #[error("{actual} rows instead of {expected}")]
-    RowCount { expected: usize, actual: usize },
+    RowCount {
+        /// How many there should be.
+        expected: usize,
+        /// How many there are.
+        actual: usize,
+    },
+    /// A value is not the expected one.
     #[error("row {row}, column {column} ({name}): {actual} instead of {expected}")]
     Value {
+        /// The row.
         row: usize,
+        /// The column.
         column: usize,
+        /// The column's name.
         name: String,
+        /// The expected value.
         expected: String,
+        /// The value that is there.
         actual: String,
     },
+    /// A row is none of those that may stand at its place.
     #[error("row {row} is none of the {tied} rows that share its sort keys: ({actual})")]
     TiedRow {
+        /// The row.
         row: usize,
+        /// How many rows may stand at its place.
         tied: usize,
+        /// The row's values.
         actual: String,
     },
 }

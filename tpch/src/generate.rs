@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use thiserror::Error;
 use tokio::sync::Semaphore;
 
 use crate::SCALE_MIN;
@@ -18,11 +17,13 @@ use crate::location::DataLocation;
 use crate::tables::Table;
 
 mod console;
+mod error;
 mod files;
 mod layout;
 mod manifest;
 
 pub use console::console_progress;
+pub use error::GenerateError;
 pub use layout::parts_default;
 pub use manifest::{Manifest, TableEntry};
 
@@ -37,6 +38,7 @@ const FILES_AT_ONCE_MAX: usize = 4;
 /// A file format to generate.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Format {
+    /// Apache Parquet, compressed with zstd.
     #[default]
     Parquet,
 }
@@ -106,57 +108,6 @@ pub struct GenerateReport {
     pub generated: Vec<Table>,
     /// The data set as it is now.
     pub manifest: Manifest,
-}
-
-/// Why data could not be generated.
-#[derive(Debug, Error)]
-pub enum GenerateError {
-    #[error("scale {0} cannot be generated: give a number from {SCALE_MIN} upwards")]
-    Scale(f64),
-    #[error("{0} parts cannot be generated: give a number from 1 to {PARTS_MAX}")]
-    Parts(u32),
-    #[error("format '{0}' cannot be generated: only 'parquet' can")]
-    Format(String),
-    #[error(
-        "'{location}' holds data of scale {found}, not of scale {wanted}: choose another place"
-    )]
-    OtherScale {
-        location: String,
-        found: f64,
-        wanted: f64,
-    },
-    #[error("cannot read or write '{path}'")]
-    Storage {
-        path: String,
-        #[source]
-        source: object_store::Error,
-    },
-    #[error("cannot finish the upload of '{path}'")]
-    Upload {
-        path: String,
-        #[source]
-        source: std::io::Error,
-    },
-    #[error("cannot remove '{path}'")]
-    Sweep {
-        path: String,
-        #[source]
-        source: std::io::Error,
-    },
-    #[error("the manifest '{path}' is not readable: remove it to generate the data again")]
-    Manifest {
-        path: String,
-        #[source]
-        source: serde_json::Error,
-    },
-    #[error("cannot encode '{path}'")]
-    Encode {
-        path: String,
-        #[source]
-        source: parquet::errors::ParquetError,
-    },
-    #[error("the writer of '{path}' ended without a result")]
-    Lost { path: String },
 }
 
 /// Generates the tables that are not there yet.

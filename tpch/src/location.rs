@@ -15,13 +15,22 @@ use crate::tables::Table;
 /// Why a location cannot be used.
 #[derive(Debug, Error)]
 pub enum LocationError {
+    /// The text is no location.
     #[error("'{text}' is neither a directory nor a URL: {reason}")]
-    Invalid { text: String, reason: String },
+    Invalid {
+        /// The text.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// There is no storage for such a URL, or its options are wrong.
     #[error("cannot open storage at '{url}'")]
     Storage {
-        url: Url,
+        /// The URL.
+        url: String,
+        /// Why.
         #[source]
-        source: object_store::Error,
+        source: Box<object_store::Error>,
     },
 }
 

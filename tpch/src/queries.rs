@@ -36,10 +36,13 @@ pub struct ResultOrder {
 /// The list of queries cannot be used.
 #[derive(Debug, Error, Eq, PartialEq)]
 pub enum QueryListError {
+    /// Nothing is in it.
     #[error("the list of queries is empty: give numbers from 1 to {QUERY_COUNT}, such as '1,6,18'")]
     Empty,
+    /// Something in it is neither a number nor a range.
     #[error("'{0}' is not a query: give numbers from 1 to {QUERY_COUNT}, such as '1,6,18'")]
     NotANumber(String),
+    /// A number is not a query's.
     #[error("there is no query {0}: the queries are numbered from 1 to {QUERY_COUNT}")]
     OutOfRange(u64),
 }

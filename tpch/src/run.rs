@@ -125,13 +125,23 @@ pub type EventCallback = Arc<dyn Fn(&RunEvent) + Send + Sync>;
 pub enum RunEvent {
     /// Data and tables are there; the queries begin.
     Prepared {
+        /// The database that holds the tables.
         database: String,
+        /// How many tables had to be generated.
         generated_tables: usize,
     },
     /// The plan of a query.
-    Plan { query: u8, text: String },
+    Plan {
+        /// The query's number.
+        query: u8,
+        /// What `EXPLAIN` said.
+        text: String,
+    },
     /// A query begins.
-    Started { query: u8 },
+    Started {
+        /// The query's number.
+        query: u8,
+    },
     /// A query has run as often as it should.
     Finished(Box<QueryReport>),
 }

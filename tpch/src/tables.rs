@@ -21,13 +21,21 @@ const BATCH_ROWS: usize = 8192;
 /// A table of the benchmark.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Table {
+    /// Who buys.
     Customer,
+    /// The lines of orders, by far the largest table.
     Lineitem,
+    /// 25 nations, at any scale.
     Nation,
+    /// What was bought when.
     Orders,
+    /// What can be bought.
     Part,
+    /// Which supplier has which part, and at what cost.
     Partsupp,
+    /// 5 regions, at any scale.
     Region,
+    /// Who sells.
     Supplier,
 }
 

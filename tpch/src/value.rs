@@ -19,34 +19,51 @@ use thiserror::Error;
 /// A value of a result.
 #[derive(Clone, Debug)]
 pub enum Value {
+    /// NULL.
     Null,
+    /// A truth value.
     Boolean(bool),
     /// An integer or a decimal: `unscaled / 10^scale`, exactly.
     Number {
+        /// The digits.
         unscaled: i128,
+        /// How many of them are behind the point.
         scale: u8,
     },
+    /// A floating-point number.
     Float(f64),
     /// Days since 1970-01-01.
     Date(i32),
+    /// A string.
     Text(String),
 }
 
 /// The rows of a result, with the names of its columns.
 #[derive(Clone, Debug, Default)]
 pub struct Rows {
+    /// The columns' names.
     pub columns: Vec<String>,
+    /// The rows, each with a value per column.
     pub rows: Vec<Vec<Value>>,
 }
 
 /// A result cannot be turned into comparable values.
 #[derive(Debug, Error)]
 pub enum ValueError {
+    /// Its type is none that the benchmark has.
     #[error("column '{column}' has type {data_type}, which results are not compared in")]
-    Unsupported { column: String, data_type: DataType },
+    Unsupported {
+        /// The column.
+        column: String,
+        /// Its type.
+        data_type: DataType,
+    },
+    /// Its values cannot be converted.
     #[error("column '{column}' cannot be read")]
     Arrow {
+        /// The column.
         column: String,
+        /// Why.
         #[source]
         source: ArrowError,
     },

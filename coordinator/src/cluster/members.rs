@@ -80,12 +80,17 @@ impl ClusterSnapshot {
 
     /// Where those that take tasks are reached.
     pub fn active_addresses(&self) -> Vec<Url> {
-        self.active().map(|executor| executor.address.clone()).collect()
+        self.active()
+            .map(|executor| executor.address.clone())
+            .collect()
     }
 
     /// The most cores that one of them has.
     pub fn cores_max(&self) -> usize {
-        self.active().map(|executor| executor.cores).max().unwrap_or(1)
+        self.active()
+            .map(|executor| executor.cores)
+            .max()
+            .unwrap_or(1)
     }
 }
 
@@ -167,7 +172,8 @@ impl Members {
         let mut list = self.list.lock();
         change(&mut list);
         let executors = list.by_order.values().cloned().collect();
-        self.snapshot.send_replace(Arc::new(ClusterSnapshot { executors }));
+        self.snapshot
+            .send_replace(Arc::new(ClusterSnapshot { executors }));
     }
 }
 
@@ -228,7 +234,9 @@ impl MemberList {
     }
 
     fn find(&mut self, id: &str) -> Option<&mut ExecutorInfo> {
-        self.by_order.values_mut().find(|executor| executor.id == id)
+        self.by_order
+            .values_mut()
+            .find(|executor| executor.id == id)
     }
 }
 
@@ -248,13 +256,17 @@ mod tests {
     fn states(members: &Members) -> Vec<(String, ExecutorState)> {
         let snapshot = members.snapshot();
         let executors = snapshot.executors.iter();
-        executors.map(|executor| (executor.id.clone(), executor.state)).collect()
+        executors
+            .map(|executor| (executor.id.clone(), executor.state))
+            .collect()
     }
 
     #[test]
     fn an_executor_joins_reports_and_is_lost() {
         let members = Members::new();
-        members.join(&register("a", "http://h:1"), Instant::now()).unwrap();
+        members
+            .join(&register("a", "http://h:1"), Instant::now())
+            .unwrap();
         assert_eq!(members.snapshot().cores_max(), 4);
         members.leave("a");
         assert_eq!(states(&members), vec![("a".into(), ExecutorState::Lost)]);
@@ -267,10 +279,16 @@ mod tests {
     #[test]
     fn a_restarted_executor_replaces_itself() {
         let members = Members::new();
-        members.join(&register("a", "http://h:1"), Instant::now()).unwrap();
-        members.join(&register("b", "http://h:2"), Instant::now()).unwrap();
+        members
+            .join(&register("a", "http://h:1"), Instant::now())
+            .unwrap();
+        members
+            .join(&register("b", "http://h:2"), Instant::now())
+            .unwrap();
         members.leave("a");
-        members.join(&register("c", "http://h:1"), Instant::now()).unwrap();
+        members
+            .join(&register("c", "http://h:1"), Instant::now())
+            .unwrap();
         let expected = vec![
             ("b".into(), ExecutorState::Active),
             ("c".into(), ExecutorState::Active),
@@ -281,8 +299,13 @@ mod tests {
     #[test]
     fn a_draining_executor_takes_no_tasks_and_leaves() {
         let members = Members::new();
-        members.join(&register("a", "http://h:1"), Instant::now()).unwrap();
-        let draining = Heartbeat { draining: true, ..Default::default() };
+        members
+            .join(&register("a", "http://h:1"), Instant::now())
+            .unwrap();
+        let draining = Heartbeat {
+            draining: true,
+            ..Default::default()
+        };
         members.heartbeat("a", draining, Instant::now());
         assert_eq!(members.snapshot().active().count(), 0);
         members.leave("a");
@@ -295,7 +318,9 @@ mod tests {
         for number in 0..GONE_SHOWN_MAX + 10 {
             let id = format!("e{number}");
             let address = format!("http://h:{}", number + 1);
-            members.join(&register(&id, &address), Instant::now()).unwrap();
+            members
+                .join(&register(&id, &address), Instant::now())
+                .unwrap();
             members.leave(&id);
         }
         assert_eq!(members.snapshot().executors.len(), GONE_SHOWN_MAX);
@@ -304,9 +329,14 @@ mod tests {
     #[tokio::test]
     async fn waiting_for_an_executor_is_bounded() {
         let members = Arc::new(Members::new());
-        let error = members.wait_for_active(Duration::from_millis(5)).await.unwrap_err();
+        let error = members
+            .wait_for_active(Duration::from_millis(5))
+            .await
+            .unwrap_err();
         assert_eq!(error.code, ErrorCode::NoExecutors);
-        members.join(&register("a", "http://h:1"), Instant::now()).unwrap();
+        members
+            .join(&register("a", "http://h:1"), Instant::now())
+            .unwrap();
         let found = members.wait_for_active(Duration::from_millis(5)).await;
         assert_eq!(found.unwrap().active().count(), 1);
     }

@@ -7,8 +7,8 @@ use futures::stream::{self, BoxStream};
 use skep_exchange::this_version;
 use skep_protocol::proto::cluster_server::Cluster;
 use skep_protocol::proto::{
-    CoordinatorMessage, ExecutorMessage, HeartbeatReply, Register, Registered,
-    coordinator_message, executor_message,
+    CoordinatorMessage, ExecutorMessage, HeartbeatReply, Register, Registered, coordinator_message,
+    executor_message,
 };
 use skep_protocol::ticket::{ClusterKey, unix_time_ms};
 use skep_protocol::version::check_compatible;
@@ -90,7 +90,9 @@ impl Membership {
                 if let Some(executor_message::Message::Heartbeat(load)) = message.message {
                     self.members.heartbeat(&self.id, load, Instant::now());
                 }
-                Some(reply(coordinator_message::Message::HeartbeatReply(HeartbeatReply {})))
+                Some(reply(coordinator_message::Message::HeartbeatReply(
+                    HeartbeatReply {},
+                )))
             }
             Ok(Ok(None)) => None,
             Ok(Err(status)) => {
@@ -127,7 +129,10 @@ impl Cluster for ClusterService {
         request: Request<Streaming<ExecutorMessage>>,
     ) -> Result<Response<Self::JoinStream>, Status> {
         let mut messages = request.into_inner();
-        let first = messages.message().await?.and_then(|message| message.message);
+        let first = messages
+            .message()
+            .await?
+            .and_then(|message| message.message);
         let Some(executor_message::Message::Register(register)) = first else {
             let text = "the first message of an executor must register it";
             return Err(QueryError::new(ErrorCode::InvalidArgument, text).into());
@@ -147,6 +152,10 @@ impl Cluster for ClusterService {
             let reply = membership.next_reply().await?;
             Some((Ok(reply), membership))
         });
-        Ok(Response::new(stream::once(std::future::ready(first)).chain(replies).boxed()))
+        Ok(Response::new(
+            stream::once(std::future::ready(first))
+                .chain(replies)
+                .boxed(),
+        ))
     }
 }

@@ -63,10 +63,17 @@ impl Inner {
             }
             Dispatched::Done { affected_rows } => {
                 handle.finished();
-                (Arc::new(Schema::empty()), QueryOutcome::Done { affected_rows })
+                (
+                    Arc::new(Schema::empty()),
+                    QueryOutcome::Done { affected_rows },
+                )
             }
         };
-        Ok(SubmittedQuery { id, schema, outcome })
+        Ok(SubmittedQuery {
+            id,
+            schema,
+            outcome,
+        })
     }
 
     async fn dispatch(
@@ -75,7 +82,9 @@ impl Inner {
         handle: &QueryHandle,
         request: SubmitRequest,
     ) -> Result<Dispatched, QueryError> {
-        let SubmitRequest { sql, parameters, .. } = request;
+        let SubmitRequest {
+            sql, parameters, ..
+        } = request;
         let statement = parse(&sql, self.config.queries.statement_bytes_max)?;
         if !matches!(statement, Statement::Query(_)) && !parameters.is_empty() {
             let text = "only queries have parameters";
@@ -83,7 +92,9 @@ impl Inner {
         }
         match statement {
             Statement::Query(statement) => {
-                let run = self.prepare(session, handle, &statement, parameters).await?;
+                let run = self
+                    .prepare(session, handle, &statement, parameters)
+                    .await?;
                 Ok(Dispatched::Run(Box::new(run)))
             }
             Statement::Explain(statement) => self.explain(session, handle, &statement).await,
@@ -127,7 +138,10 @@ impl Inner {
         if context.cluster.active().next().is_some() || !resolved.reads_files() {
             return Ok((context, resolved));
         }
-        context.cluster = self.members.wait_for_active(self.config.executor_wait).await?;
+        context.cluster = self
+            .members
+            .wait_for_active(self.config.executor_wait)
+            .await?;
         let resolved = context.resolve(statement).await?;
         Ok((context, resolved))
     }
@@ -143,7 +157,12 @@ impl Inner {
         let planned = resolved.plan().await?;
         let monitor = Arc::clone(&context.monitor);
         handle.planned(Arc::clone(&monitor), planned.task_count());
-        Ok(Run { planned, _place: place, monitor, deadline })
+        Ok(Run {
+            planned,
+            _place: place,
+            monitor,
+            deadline,
+        })
     }
 
     /// The sooner of what the server and the session allow, from now on.
@@ -156,7 +175,10 @@ impl Inner {
             (Some(server), Some(session)) => Some(server.min(session)),
             (server, session) => server.or(session),
         };
-        Ok(limit.map(|limit| Deadline { at: Instant::now() + limit, limit }))
+        Ok(limit.map(|limit| Deadline {
+            at: Instant::now() + limit,
+            limit,
+        }))
     }
 
     async fn explain(
@@ -205,6 +227,10 @@ impl Inner {
             Statement::Show(what) => (show::schema(what), no_parameters),
             _ => (Arc::new(Schema::empty()), no_parameters),
         };
-        Ok(StatementDescription { kind, schema, parameter_schema })
+        Ok(StatementDescription {
+            kind,
+            schema,
+            parameter_schema,
+        })
     }
 }

@@ -77,7 +77,9 @@ impl PlanningContext {
         let options = config.options_mut();
         // The values of physical scalar subqueries do not cross stages, and a distributed scan must
         // read the files of its own task only.
-        options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
+        options
+            .optimizer
+            .enable_physical_uncorrelated_scalar_subquery = false;
         options.execution.enable_file_stream_work_stealing = false;
         options.sql_parser.collect_spans = true;
         options.extensions.insert(SkepOptions::default());
@@ -100,7 +102,8 @@ impl PlanningContext {
             ..self.planner.runtime.as_ref().clone()
         };
         let catalogs = MemoryCatalogProviderList::new();
-        let catalog = SnapshotCatalog::new(Arc::clone(&self.catalog));
+        let views = config.options().execution.parquet.schema_force_view_types;
+        let catalog = SnapshotCatalog::new(Arc::clone(&self.catalog)).with_views(views);
         catalogs.register_catalog(CATALOG_NAME.to_owned(), Arc::new(catalog));
         let config = config
             .with_extension(Arc::new(task))

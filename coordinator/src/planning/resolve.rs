@@ -1,9 +1,9 @@
 //! Errors about names that a person can act on: what is missing, where it stands, and what is nearest.
 
 use super::context::{CATALOG_NAME, PlanningContext};
+use datafusion::common::TableReference;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
-use datafusion::common::TableReference;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use skep_exchange::error::from_datafusion;
 use skep_protocol::{ErrorCode, QueryError};
@@ -26,11 +26,13 @@ pub(super) fn check_tables(
     for reference in &references {
         let catalog = reference.catalog().unwrap_or(CATALOG_NAME);
         if !catalog.eq_ignore_ascii_case(CATALOG_NAME) {
-            let text = format!("there is no catalog '{catalog}'; the one catalog is '{CATALOG_NAME}'");
+            let text =
+                format!("there is no catalog '{catalog}'; the one catalog is '{CATALOG_NAME}'");
             return Err(QueryError::new(ErrorCode::DatabaseNotFound, text));
         }
         let database = reference.schema().unwrap_or(&context.session.database);
-        if database.eq_ignore_ascii_case(INFORMATION_SCHEMA) || is_table_function(state, reference) {
+        if database.eq_ignore_ascii_case(INFORMATION_SCHEMA) || is_table_function(state, reference)
+        {
             continue;
         }
         context

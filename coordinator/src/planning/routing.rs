@@ -69,7 +69,11 @@ impl Router {
         });
         let routed = self.route(tasks?)?;
         let url = routed.get(task)?;
-        Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
+        Some(format!(
+            "{}:{}",
+            url.host_str()?,
+            url.port_or_known_default()?
+        ))
     }
 }
 
@@ -109,7 +113,10 @@ mod tests {
 
     #[test]
     fn the_tasks_of_a_stage_are_spread() {
-        let router = Router::new(&QueryIdGenerator::new().next(chrono::Utc::now()), executors(3));
+        let router = Router::new(
+            &QueryIdGenerator::new().next(chrono::Utc::now()),
+            executors(3),
+        );
         for tasks in 1..=7 {
             let routed = router.route(tasks).unwrap();
             assert_eq!(routed.len(), tasks);

@@ -89,7 +89,10 @@ mod tests {
     async fn the_wait_is_bounded() {
         let admission = admission(1, 1);
         let place = admission.admit().await.unwrap();
-        assert_eq!(admission.admit().await.unwrap_err().code, ErrorCode::QueueFull);
+        assert_eq!(
+            admission.admit().await.unwrap_err().code,
+            ErrorCode::QueueFull
+        );
         drop(place);
         assert!(admission.admit().await.is_ok());
     }

@@ -37,7 +37,9 @@ impl QueryLife {
 
     /// Where it stands.
     pub fn state(&self) -> QueryState {
-        self.entered.last().map_or(QueryState::Queued, |(state, _)| *state)
+        self.entered
+            .last()
+            .map_or(QueryState::Queued, |(state, _)| *state)
     }
 
     /// When it came in.
@@ -75,7 +77,9 @@ fn next_state(state: QueryState, event: Event) -> Option<QueryState> {
         (QueryState::Queued, Event::Admitted) => Some(QueryState::Planning),
         (QueryState::Planning, Event::Planned) => Some(QueryState::Running),
         // A statement without rows of its own is done when it is planned.
-        (QueryState::Planning | QueryState::Running, Event::RowsSent) => Some(QueryState::Finishing),
+        (QueryState::Planning | QueryState::Running, Event::RowsSent) => {
+            Some(QueryState::Finishing)
+        }
         (QueryState::Finishing, Event::CleanedUp) => Some(QueryState::Finished),
         (_, Event::Failed) => Some(QueryState::Failed),
         (_, Event::Canceled) => Some(QueryState::Canceled),

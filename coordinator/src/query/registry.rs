@@ -151,14 +151,19 @@ impl QueryEntry {
         if progress.life.state().is_final() {
             return false;
         }
-        progress.canceled_because.get_or_insert_with(|| reason.to_owned());
+        progress
+            .canceled_because
+            .get_or_insert_with(|| reason.to_owned());
         self.cancel.cancel();
         true
     }
 
     fn status(&self) -> QueryStatus {
         let progress = self.progress.lock();
-        let statistics = progress.monitor.as_ref().map(|monitor| monitor.statistics());
+        let statistics = progress
+            .monitor
+            .as_ref()
+            .map(|monitor| monitor.statistics());
         let statistics = statistics.unwrap_or_default();
         QueryStatus {
             id: self.id.clone(),

@@ -100,7 +100,10 @@ impl Settings {
     ///
     /// # Errors
     /// `InvalidSetting` where there is none of that name.
-    pub fn show(options: &ConfigOptions, name: Option<&str>) -> Result<Vec<SettingEntry>, QueryError> {
+    pub fn show(
+        options: &ConfigOptions,
+        name: Option<&str>,
+    ) -> Result<Vec<SettingEntry>, QueryError> {
         let name = name.map(str::to_ascii_lowercase);
         let wanted = |entry: &str| match &name {
             None => true,
@@ -141,7 +144,11 @@ fn check_name(name: &str) -> Result<(), QueryError> {
         return Err(QueryError::new(ErrorCode::InvalidSetting, text));
     }
     let options = base_options();
-    match options.entries().iter().any(|entry| entry.key == name && is_shown(name)) {
+    match options
+        .entries()
+        .iter()
+        .any(|entry| entry.key == name && is_shown(name))
+    {
         true => Ok(()),
         false => Err(unknown(name)),
     }
@@ -175,12 +182,21 @@ mod tests {
     #[test]
     fn what_is_set_applies() {
         let mut settings = Settings::default();
-        settings.set("datafusion.execution.batch_size", "100").unwrap();
+        settings
+            .set("datafusion.execution.batch_size", "100")
+            .unwrap();
         settings.set("SKEP.stage_tasks_max", "3").unwrap();
         let mut options = base_options();
         settings.apply(&mut options).unwrap();
-        assert_eq!(options.execution.batch_size, 100);
-        assert_eq!(options.extensions.get::<SkepOptions>().unwrap().stage_tasks_max, 3);
+        assert_eq!(options.execution.batch_size.to_string(), "100");
+        assert_eq!(
+            options
+                .extensions
+                .get::<SkepOptions>()
+                .unwrap()
+                .stage_tasks_max,
+            3
+        );
         settings.reset(Some("skep.stage_tasks_max")).unwrap();
         assert!(!settings.is_set("skep.stage_tasks_max"));
         settings.reset(None).unwrap();
@@ -189,17 +205,31 @@ mod tests {
 
     #[test]
     fn an_unknown_setting_names_the_nearest() {
-        let error = Settings::default().set("skep.stage_task_max", "1").unwrap_err();
+        let error = Settings::default()
+            .set("skep.stage_task_max", "1")
+            .unwrap_err();
         assert_eq!(error.code, ErrorCode::InvalidSetting);
-        assert!(error.message.contains("'skep.stage_tasks_max'"), "{}", error.message);
+        assert!(
+            error.message.contains("'skep.stage_tasks_max'"),
+            "{}",
+            error.message
+        );
         let error = Settings::default().set("batch_size", "1").unwrap_err();
-        assert!(error.message.contains("execution.batch_size"), "{}", error.message);
+        assert!(
+            error.message.contains("execution.batch_size"),
+            "{}",
+            error.message
+        );
     }
 
     #[test]
     fn a_wrong_value_changes_nothing() {
         let mut settings = Settings::default();
-        assert!(settings.set("datafusion.execution.batch_size", "many").is_err());
+        assert!(
+            settings
+                .set("datafusion.execution.batch_size", "many")
+                .is_err()
+        );
         assert_eq!(settings, Settings::default());
     }
 
@@ -208,8 +238,16 @@ mod tests {
         for name in RESERVED {
             assert!(Settings::default().set(name, "true").is_err(), "{name}");
         }
-        assert!(Settings::default().set("datafusion.runtime.memory_limit", "1G").is_err());
-        assert!(Settings::default().set("distributed.compression", "none").is_err());
+        assert!(
+            Settings::default()
+                .set("datafusion.runtime.memory_limit", "1G")
+                .is_err()
+        );
+        assert!(
+            Settings::default()
+                .set("distributed.compression", "none")
+                .is_err()
+        );
     }
 
     #[test]

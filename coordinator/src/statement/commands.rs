@@ -38,8 +38,14 @@ impl Inner {
                 };
                 self.catalog.create_database(new).await?;
             }
-            Statement::DropDatabase { name, if_exists, cascade } => {
-                self.catalog.drop_database(&name, if_exists, cascade).await?;
+            Statement::DropDatabase {
+                name,
+                if_exists,
+                cascade,
+            } => {
+                self.catalog
+                    .drop_database(&name, if_exists, cascade)
+                    .await?;
             }
             Statement::Use(name) => {
                 let name = self.catalog.snapshot().database(&name)?.name.clone();
@@ -55,21 +61,26 @@ impl Inner {
             }
             Statement::DropTable { name, if_exists } => {
                 let database = self.database_of(session, &name);
-                self.catalog.drop_table(&database, &name.table, if_exists).await?;
+                self.catalog
+                    .drop_table(&database, &name.table, if_exists)
+                    .await?;
             }
             Statement::RefreshTable(name) => {
                 let database = self.database_of(session, &name);
                 let table = Arc::clone(self.catalog.snapshot().table(&database, &name.table)?);
                 let store = self.object_store(&table.definition.location)?;
-                self.catalog.refresh_table(&database, &name.table, &store).await?;
+                self.catalog
+                    .refresh_table(&database, &name.table, &store)
+                    .await?;
             }
             Statement::Set { name, value } => {
                 self.sessions
                     .update(&session.id, |session| session.settings.set(&name, &value))?;
             }
             Statement::Reset(name) => {
-                self.sessions
-                    .update(&session.id, |session| session.settings.reset(name.as_deref()))?;
+                self.sessions.update(&session.id, |session| {
+                    session.settings.reset(name.as_deref())
+                })?;
             }
             Statement::KillQuery(id) => self.kill(session, &id)?,
             Statement::Query(_) | Statement::Explain(_) | Statement::Show(_) => {
@@ -81,7 +92,9 @@ impl Inner {
 
     /// The database that a name refers to.
     pub(crate) fn database_of(&self, session: &Session, name: &TableName) -> String {
-        name.database.clone().unwrap_or_else(|| session.database.clone())
+        name.database
+            .clone()
+            .unwrap_or_else(|| session.database.clone())
     }
 
     fn kill(&self, session: &Session, id: &str) -> Result<(), QueryError> {
@@ -90,7 +103,10 @@ impl Inner {
             QueryError::new(ErrorCode::QueryNotFound, text)
         };
         let query: QueryId = id.parse().map_err(|_| not_found())?;
-        match self.queries.cancel(&query, &format!("killed by {}", session.user)) {
+        match self
+            .queries
+            .cancel(&query, &format!("killed by {}", session.user))
+        {
             true => Ok(()),
             false => Err(not_found()),
         }
@@ -101,7 +117,9 @@ impl Inner {
             QueryError::internal(format!("'{}' is no URL: {error}", location.store_url()))
         })?;
         let registry: &Arc<dyn ObjectStoreRegistry> = &self.planner.runtime.object_store_registry;
-        registry.get_store(&url).map_err(|error| from_datafusion(&error))
+        registry
+            .get_store(&url)
+            .map_err(|error| from_datafusion(&error))
     }
 
     async fn external_table(
@@ -115,7 +133,9 @@ impl Inner {
             LogicalPlan::Ddl(DdlStatement::CreateExternalTable(create)) => {
                 new_external_table(session, *create)
             }
-            _ => Err(QueryError::internal("CREATE EXTERNAL TABLE became something else")),
+            _ => Err(QueryError::internal(
+                "CREATE EXTERNAL TABLE became something else",
+            )),
         }
     }
 }
@@ -133,9 +153,16 @@ fn new_external_table(
         }
     };
     let schema: &Schema = create.schema.as_arrow();
-    let partition_names: Vec<String> =
-        create.table_partition_cols.iter().map(|name| name.to_lowercase()).collect();
-    let is_partition = |name: &str| partition_names.iter().any(|found| found == &name.to_lowercase());
+    let partition_names: Vec<String> = create
+        .table_partition_cols
+        .iter()
+        .map(|name| name.to_lowercase())
+        .collect();
+    let is_partition = |name: &str| {
+        partition_names
+            .iter()
+            .any(|found| found == &name.to_lowercase())
+    };
     let columns = schema
         .fields()
         .iter()

@@ -32,7 +32,11 @@ impl Cursor {
     }
 
     fn is_word(&self, offset: usize, word: &str) -> bool {
-        match self.tokens.get(self.next + offset).map(|token| &token.token) {
+        match self
+            .tokens
+            .get(self.next + offset)
+            .map(|token| &token.token)
+        {
             Some(Token::Word(found)) => {
                 found.quote_style.is_none() && found.value.eq_ignore_ascii_case(word)
             }
@@ -100,10 +104,16 @@ impl Cursor {
     pub fn table_name(&mut self) -> Result<TableName, QueryError> {
         let first = self.name("a table's name")?;
         if !self.accept_token(&Token::Period) {
-            return Ok(TableName { database: None, table: first });
+            return Ok(TableName {
+                database: None,
+                table: first,
+            });
         }
         let table = self.name("a table's name")?;
-        Ok(TableName { database: Some(first), table })
+        Ok(TableName {
+            database: Some(first),
+            table,
+        })
     }
 
     /// Reads a string literal.

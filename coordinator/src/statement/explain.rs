@@ -31,7 +31,10 @@ pub(crate) async fn rows(
         (None, ExplainFormat::Text) => planned.explain_text(),
         (None, ExplainFormat::Json) => pretty(&planned.explain_json()),
         (Some(rows), ExplainFormat::Text) => {
-            format!("{rows} rows returned\n{}", planned.explain_analyze_text().await?)
+            format!(
+                "{rows} rows returned\n{}",
+                planned.explain_analyze_text().await?
+            )
         }
         (Some(rows), ExplainFormat::Json) => {
             let plan = planned.explain_analyze_json().await?;

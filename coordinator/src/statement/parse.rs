@@ -25,7 +25,10 @@ const PARSER_RECURSION_MAX: usize = 1000;
 /// `Syntax` with its place, `Unsupported` naming the statement, `StatementTooLarge`.
 pub fn parse(sql: &str, bytes_max: usize) -> Result<Statement, QueryError> {
     if sql.len() > bytes_max {
-        let text = format!("the statement has {} bytes, {bytes_max} are allowed", sql.len());
+        let text = format!(
+            "the statement has {} bytes, {bytes_max} are allowed",
+            sql.len()
+        );
         return Err(QueryError::new(ErrorCode::StatementTooLarge, text));
     }
     let mut cursor = Cursor::new(tokenize(sql)?);
@@ -59,7 +62,10 @@ fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, QueryError> {
         .into_iter()
         .filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF))
         .collect();
-    while tokens.last().is_some_and(|token| token.token == Token::SemiColon) {
+    while tokens
+        .last()
+        .is_some_and(|token| token.token == Token::SemiColon)
+    {
         tokens.pop();
     }
     check_size(&tokens)?;
@@ -97,7 +103,9 @@ fn check_size(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
             QueryError::new(ErrorCode::StatementTooLarge, what).at(position(token.span.start))
         };
         if depth > NESTING_MAX {
-            return Err(too_large(format!("the statement is nested more than {NESTING_MAX} deep")));
+            return Err(too_large(format!(
+                "the statement is nested more than {NESTING_MAX} deep"
+            )));
         }
         if operators > OPERATORS_MAX {
             let text = format!("the statement has more than {OPERATORS_MAX} operators");
@@ -132,7 +140,9 @@ fn parse_own(cursor: &mut Cursor) -> Result<Option<Statement>, QueryError> {
     }
     if cursor.accept(&["kill"]) {
         cursor.expect(&["query"])?;
-        return Ok(Some(Statement::KillQuery(cursor.string("the id of a query in quotes")?)));
+        return Ok(Some(Statement::KillQuery(
+            cursor.string("the id of a query in quotes")?,
+        )));
     }
     if cursor.accept(&["set"]) {
         let name = cursor.setting_name()?;
@@ -157,7 +167,9 @@ fn parse_explain(cursor: &mut Cursor) -> Result<Statement, QueryError> {
     let is_query = |cursor: &Cursor| {
         let mut inner = cursor.clone();
         inner.accept_token(&Token::LParen);
-        ["select", "with", "values", "("].iter().any(|word| inner.is_next(&[word]))
+        ["select", "with", "values", "("]
+            .iter()
+            .any(|word| inner.is_next(&[word]))
     };
     if !is_query(cursor) && cursor.accept_token(&Token::LParen) {
         loop {
@@ -170,7 +182,10 @@ fn parse_explain(cursor: &mut Cursor) -> Result<Statement, QueryError> {
             return Err(cursor.unexpected("',' or ')'"));
         }
     } else {
-        while ["analyze", "verbose", "format"].iter().any(|word| cursor.is_next(&[word])) {
+        while ["analyze", "verbose", "format"]
+            .iter()
+            .any(|word| cursor.is_next(&[word]))
+        {
             parse_explain_option(cursor, &mut explain)?;
         }
     }
@@ -272,7 +287,12 @@ fn parse_create_database(cursor: &mut Cursor) -> Result<Statement, QueryError> {
         true => Some(cursor.string("a location in quotes")?),
         false => None,
     };
-    Ok(Statement::CreateDatabase(CreateDatabase { name, if_not_exists, comment, location }))
+    Ok(Statement::CreateDatabase(CreateDatabase {
+        name,
+        if_not_exists,
+        comment,
+        location,
+    }))
 }
 
 fn parse_drop(cursor: &mut Cursor) -> Result<Statement, QueryError> {
@@ -288,7 +308,11 @@ fn parse_drop(cursor: &mut Cursor) -> Result<Statement, QueryError> {
         if !cascade {
             cursor.accept(&["restrict"]);
         }
-        return Ok(Statement::DropDatabase { name, if_exists, cascade });
+        return Ok(Statement::DropDatabase {
+            name,
+            if_exists,
+            cascade,
+        });
     }
     Err(cursor.unexpected("TABLE or DATABASE"))
 }
@@ -299,7 +323,9 @@ fn parse_datafusion(tokens: Vec<TokenWithSpan>) -> Result<DataFusionStatement, Q
         .with_recursion_limit(PARSER_RECURSION_MAX)
         .build()
         .map_err(|error| syntax_error(&error))?;
-    let mut statements = parser.parse_statements().map_err(|error| syntax_error(&error))?;
+    let mut statements = parser
+        .parse_statements()
+        .map_err(|error| syntax_error(&error))?;
     match (statements.pop_front(), statements.is_empty()) {
         (Some(statement), true) => Ok(statement),
         _ => Err(QueryError::new(ErrorCode::Syntax, "expected one statement")),
@@ -391,22 +417,41 @@ mod tests {
 
     #[test]
     fn queries_go_to_datafusion() {
-        for sql in ["SELECT 1", "select 1;;", "WITH a AS (SELECT 1) SELECT * FROM a", "VALUES (1)"] {
+        for sql in [
+            "SELECT 1",
+            "select 1;;",
+            "WITH a AS (SELECT 1) SELECT * FROM a",
+            "VALUES (1)",
+        ] {
             assert!(matches!(parsed(sql), Statement::Query(_)), "{sql}");
         }
     }
 
     #[test]
     fn skeps_own_statements() {
-        assert!(matches!(parsed("show executors"), Statement::Show(Show::Executors)));
-        assert!(matches!(parsed("SHOW QUERIES;"), Statement::Show(Show::Queries)));
+        assert!(matches!(
+            parsed("show executors"),
+            Statement::Show(Show::Executors)
+        ));
+        assert!(matches!(
+            parsed("SHOW QUERIES;"),
+            Statement::Show(Show::Queries)
+        ));
         assert!(matches!(parsed("KILL QUERY 'x'"), Statement::KillQuery(id) if id == "x"));
-        assert!(matches!(parsed("DESCRIBE QUERY 'x'"), Statement::Show(Show::Query(id)) if id == "x"));
+        assert!(
+            matches!(parsed("DESCRIBE QUERY 'x'"), Statement::Show(Show::Query(id)) if id == "x")
+        );
         assert!(matches!(parsed("USE sales"), Statement::Use(name) if name == "sales"));
         assert!(matches!(parsed("RESET ALL"), Statement::Reset(None)));
-        let name = TableName { database: Some("a".into()), table: "B".into() };
+        let name = TableName {
+            database: Some("a".into()),
+            table: "B".into(),
+        };
         match parsed("DROP TABLE IF EXISTS a.\"B\"") {
-            Statement::DropTable { name: found, if_exists: true } => assert_eq!(found, name),
+            Statement::DropTable {
+                name: found,
+                if_exists: true,
+            } => assert_eq!(found, name),
             other => panic!("{other:?}"),
         }
         match parsed("SET datafusion.execution.batch_size = 100") {
@@ -428,7 +473,10 @@ mod tests {
 
     #[test]
     fn a_table_may_be_called_query() {
-        let expected = Show::Columns(TableName { database: None, table: "query".into() });
+        let expected = Show::Columns(TableName {
+            database: None,
+            table: "query".into(),
+        });
         assert!(matches!(parsed("DESCRIBE query"), Statement::Show(show) if show == expected));
     }
 
@@ -438,35 +486,61 @@ mod tests {
             ("EXPLAIN SELECT 1", false, ExplainFormat::Text),
             ("EXPLAIN ANALYZE SELECT 1", true, ExplainFormat::Text),
             ("EXPLAIN (FORMAT JSON) SELECT 1", false, ExplainFormat::Json),
-            ("EXPLAIN (ANALYZE, FORMAT JSON) SELECT 1", true, ExplainFormat::Json),
+            (
+                "EXPLAIN (ANALYZE, FORMAT JSON) SELECT 1",
+                true,
+                ExplainFormat::Json,
+            ),
             ("EXPLAIN FORMAT JSON SELECT 1", false, ExplainFormat::Json),
             ("EXPLAIN (SELECT 1)", false, ExplainFormat::Text),
         ] {
             match parsed(sql) {
                 Statement::Explain(explain) => {
-                    assert_eq!((explain.analyze, explain.format), (analyze, format), "{sql}");
+                    assert_eq!(
+                        (explain.analyze, explain.format),
+                        (analyze, format),
+                        "{sql}"
+                    );
                 }
                 other => panic!("{sql}: {other:?}"),
             }
         }
-        assert!(failed("EXPLAIN (FORMAT XML) SELECT 1").message.contains("TEXT or JSON"));
+        assert!(
+            failed("EXPLAIN (FORMAT XML) SELECT 1")
+                .message
+                .contains("TEXT or JSON")
+        );
     }
 
     #[test]
     fn a_mistake_has_its_place() {
         let error = failed("SELECT 1,\n  FROM t WHERE");
         assert_eq!(error.code, ErrorCode::Syntax);
-        assert_eq!(error.position.map(|position| position.line), Some(2), "{error}");
+        assert_eq!(
+            error.position.map(|position| position.line),
+            Some(2),
+            "{error}"
+        );
         assert!(!error.message.contains("Line:"), "{error}");
         let error = failed("KILL QUERY 12");
-        assert_eq!(error.position, Some(Position { line: 1, column: 12 }));
+        assert_eq!(
+            error.position,
+            Some(Position {
+                line: 1,
+                column: 12
+            })
+        );
         let error = failed("SELECT 'abc");
         assert_eq!(error.position.map(|position| position.line), Some(1));
     }
 
     #[test]
     fn one_statement_at_a_time() {
-        assert!(failed("SELECT 1; SELECT 2").message.contains("one statement"));
+        assert!(
+            failed("SELECT 1; SELECT 2")
+                .message
+                .contains("one statement")
+        );
         assert!(failed("  -- nothing\n").message.contains("empty"));
     }
 

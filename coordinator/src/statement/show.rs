@@ -70,7 +70,9 @@ pub(crate) fn schema(what: &Show) -> SchemaRef {
         Show::Query(_) => vec![("property", TEXT), ("value", TEXT)],
         Show::Setting(_) => vec![("name", TEXT), ("value", TEXT), ("description", TEXT)],
     };
-    let fields = columns.into_iter().map(|(name, kind)| Field::new(name, kind, true));
+    let fields = columns
+        .into_iter()
+        .map(|(name, kind)| Field::new(name, kind, true));
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
@@ -131,20 +133,28 @@ fn databases(engine: &Inner, like: Option<&str>) -> Vec<ArrayRef> {
     vec![text(names.filter(|name| is_like(name, like)).map(Some))]
 }
 
-fn tables(
-    engine: &Inner,
-    database: &str,
-    like: Option<&str>,
-) -> Result<Vec<ArrayRef>, QueryError> {
+fn tables(engine: &Inner, database: &str, like: Option<&str>) -> Result<Vec<ArrayRef>, QueryError> {
     let snapshot = engine.catalog.snapshot();
     let tables: Vec<_> = snapshot
         .tables(database)?
         .filter(|table| is_like(&table.definition.name, like))
         .collect();
     Ok(vec![
-        text(tables.iter().map(|table| Some(table.definition.database.clone()))),
-        text(tables.iter().map(|table| Some(table.definition.name.clone()))),
-        text(tables.iter().map(|table| Some(table.definition.kind.as_str().to_owned()))),
+        text(
+            tables
+                .iter()
+                .map(|table| Some(table.definition.database.clone())),
+        ),
+        text(
+            tables
+                .iter()
+                .map(|table| Some(table.definition.name.clone())),
+        ),
+        text(
+            tables
+                .iter()
+                .map(|table| Some(table.definition.kind.as_str().to_owned())),
+        ),
     ])
 }
 
@@ -158,9 +168,16 @@ fn table_columns(
     let schema = table_schema(table);
     let stored = table.definition.columns.len();
     let yes_no = |yes: bool| Some(if yes { "YES" } else { "NO" }.to_owned());
-    let comments = table.definition.columns.iter().map(|column| column.comment.clone());
-    let partition_comments =
-        table.definition.partition_columns.iter().map(|column| column.comment.clone());
+    let comments = table
+        .definition
+        .columns
+        .iter()
+        .map(|column| column.comment.clone());
+    let partition_comments = table
+        .definition
+        .partition_columns
+        .iter()
+        .map(|column| column.comment.clone());
     let fields = schema.fields();
     Ok(vec![
         text(fields.iter().map(|field| Some(field.name().clone()))),
@@ -183,10 +200,17 @@ async fn partitions(
         return Err(QueryError::new(ErrorCode::Semantic, text));
     }
     let files = snapshot.table_files(table).await?;
-    let names = table.definition.partition_columns.iter().map(|column| &column.name);
+    let names = table
+        .definition
+        .partition_columns
+        .iter()
+        .map(|column| &column.name);
     let names: Vec<_> = names.collect();
     let sum = |number: u32, of: fn(&skep_catalog::model::DataFile) -> u64| {
-        let own = files.files.iter().filter(move |file| file.partition == Some(number));
+        let own = files
+            .files
+            .iter()
+            .filter(move |file| file.partition == Some(number));
         own.map(of).sum::<u64>()
     };
     let shown = files.partitions.iter().map(|partition| {
@@ -203,15 +227,19 @@ async fn partitions(
         count(numbers().map(|number| sum(number, |_| 1))),
         count(numbers().map(|number| sum(number, |file| file.rows))),
         count(numbers().map(|number| sum(number, |file| file.size_bytes))),
-        text(files.partitions.iter().map(|partition| Some(partition.location.to_string()))),
+        text(
+            files
+                .partitions
+                .iter()
+                .map(|partition| Some(partition.location.to_string())),
+        ),
     ])
 }
 
 fn executors(executors: &[ExecutorInfo]) -> Vec<ArrayRef> {
     let now = (Instant::now(), SystemTime::now());
-    let at = |executor: &ExecutorInfo| {
-        now.1 - now.0.saturating_duration_since(executor.last_heartbeat)
-    };
+    let at =
+        |executor: &ExecutorInfo| now.1 - now.0.saturating_duration_since(executor.last_heartbeat);
     let all = || executors.iter();
     vec![
         text(all().map(|executor| Some(executor.id.clone()))),
@@ -253,10 +281,12 @@ fn queries(queries: &[QueryStatus]) -> Vec<ArrayRef> {
 
 fn one_query(engine: &Inner, id: &str) -> Result<Vec<ArrayRef>, QueryError> {
     let known: Option<QueryId> = id.parse().ok();
-    let status = known.and_then(|id| engine.queries.status(&id)).ok_or_else(|| {
-        let text = format!("there is no query '{id}'; see SHOW QUERIES");
-        QueryError::new(ErrorCode::QueryNotFound, text)
-    })?;
+    let status = known
+        .and_then(|id| engine.queries.status(&id))
+        .ok_or_else(|| {
+            let text = format!("there is no query '{id}'; see SHOW QUERIES");
+            QueryError::new(ErrorCode::QueryNotFound, text)
+        })?;
     let mut shown = vec![
         ("query_id", status.id.to_string()),
         ("state", status.state.as_str().to_owned()),

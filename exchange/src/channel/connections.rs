@@ -67,7 +67,12 @@ impl fmt::Debug for Connections {
 
 impl Connections {
     /// No connections yet. They will live on the runtime `io`, which does no computing.
-    pub fn new(key: SharedKey, limits: ExchangeLimits, io: Handle, local_host: Option<String>) -> Self {
+    pub fn new(
+        key: SharedKey,
+        limits: ExchangeLimits,
+        io: Handle,
+        local_host: Option<String>,
+    ) -> Self {
         Self(Arc::new(Inner {
             key,
             limits,

@@ -54,7 +54,13 @@ pub(super) fn open(
     reservation.try_grow(source.window_bytes)?;
     let bytes_read = MetricBuilder::new(metrics).counter(EXCHANGE_BYTES_METRIC, partition);
     let elapsed_compute = MetricBuilder::new(metrics).elapsed_compute(partition);
-    let Source { channel, io, ticket, node, .. } = source;
+    let Source {
+        channel,
+        io,
+        ticket,
+        node,
+        ..
+    } = source;
     let request = async move {
         FlightServiceClient::new(channel)
             .max_decoding_message_size(usize::MAX)
@@ -75,7 +81,11 @@ pub(super) fn open(
         let batch = reader.next().await.map_err(to_datafusion)?;
         Ok(batch.map(|batch| (batch, reader)))
     });
-    Ok(Timed { inner: batches.boxed(), elapsed_compute }.boxed())
+    Ok(Timed {
+        inner: batches.boxed(),
+        elapsed_compute,
+    }
+    .boxed())
 }
 
 type Opening = AbortOnDropHandle<Result<Streaming<FlightData>, Status>>;
@@ -115,7 +125,9 @@ impl Reader {
 
     async fn connect(&mut self) -> Result<FlightDataDecoder, QueryError> {
         let Some(opening) = self.opening.take() else {
-            return Err(QueryError::internal("an exchange stream was read after its end"));
+            return Err(QueryError::internal(
+                "an exchange stream was read after its end",
+            ));
         };
         let messages = opening
             .await

@@ -5,7 +5,9 @@ use datafusion_distributed::CoordinatorToWorkerMsg;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use skep_protocol::proto::tasks_client::TasksClient;
-use skep_protocol::proto::{FinishTask, StartTask, TaskCommand, TaskMetrics, task_command, task_event};
+use skep_protocol::proto::{
+    FinishTask, StartTask, TaskCommand, TaskMetrics, task_command, task_event,
+};
 use skep_protocol::{ErrorCode, QueryError};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
@@ -30,7 +32,9 @@ pub(super) async fn run(
         command(task_command::Message::Finish(FinishTask {}))
     });
     let first = command(task_command::Message::Start(start));
-    let requests = stream::once(std::future::ready(first)).chain(finish).boxed();
+    let requests = stream::once(std::future::ready(first))
+        .chain(finish)
+        .boxed();
     let events = TasksClient::new(channel)
         .max_decoding_message_size(usize::MAX)
         .max_encoding_message_size(usize::MAX)

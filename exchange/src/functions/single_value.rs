@@ -1,5 +1,6 @@
 //! The aggregate that returns the only value of its input and refuses a second one.
 
+use crate::error::to_datafusion;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, UInt64Type};
 use datafusion::error::{DataFusionError, Result};
@@ -9,7 +10,6 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility,
 };
 use datafusion::scalar::ScalarValue;
-use crate::error::to_datafusion;
 use skep_protocol::{ErrorCode, QueryError};
 use std::sync::{Arc, LazyLock};
 

@@ -108,8 +108,11 @@ fn answer(sql: &str, parameters: &[ScalarValue]) -> Option<(SchemaRef, Rows)> {
             let rows = [Ok(int_batch([1])), Err(executor_lost())];
             Some((int_batch([]).schema(), stream::iter(rows).boxed()))
         }
-        "SELECT current_database()" => given(text_batch(&[("sales", "")])),
-        "SHOW ALL" => given(text_batch(&[("skep.a", "1"), ("skep.b", "two")])),
+        "SHOW ALL" => given(text_batch(&[
+            ("datafusion.catalog.default_catalog", "skep"),
+            ("datafusion.catalog.default_schema", "sales"),
+            ("skep.b", "two"),
+        ])),
         _ => None,
     }
 }

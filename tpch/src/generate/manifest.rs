@@ -21,8 +21,11 @@ const GENERATOR: &str = "tpchgen 4";
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
+    /// How files are laid out and written.
     pub format_version: u32,
+    /// Which generator the rows come from.
     pub generator: String,
+    /// The scale of all tables.
     pub scale: f64,
     /// The tables that are there in full, by name.
     pub tables: TableEntries,
@@ -33,6 +36,7 @@ pub struct Manifest {
 pub struct TableEntry {
     /// Its number of files.
     pub parts: u32,
+    /// Its number of rows.
     pub rows: u64,
     /// The size of its files.
     pub bytes: u64,

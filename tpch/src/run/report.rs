@@ -171,17 +171,22 @@ impl SingleReport {
 pub struct Versions {
     /// Version and commit of `skep`.
     pub skep: String,
+    /// DataFusion's version.
     pub datafusion: String,
+    /// Arrow's version.
     pub arrow: String,
 }
 
 /// Everything that a run found out.
 #[derive(Clone, Debug, Serialize)]
 pub struct RunReport {
+    /// Where it ran.
     pub machine: Machine,
+    /// What ran.
     pub versions: Versions,
     /// What was run: scale, data, verification, and the engine's settings.
     pub settings: BTreeMap<String, String>,
+    /// The queries, in the order that they ran in.
     pub queries: Vec<QueryReport>,
     /// The comparison with a single process, where it was asked for.
     pub single: Option<SingleReport>,

@@ -55,6 +55,7 @@ async fn all_queries_have_the_kept_answers() {
                     scale: *scale,
                 },
                 Value::Float(float) => Value::Float(float * 1.001 + 1.0),
+                Value::Null => Value::Text("not null".to_string()),
                 _ => Value::Null,
             };
             let result = compare(&expected, &wrong, order);
