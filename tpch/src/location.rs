@@ -68,7 +68,10 @@ impl DataLocation {
                 store: Arc::from(store),
                 prefix,
             }),
-            Err(source) => Err(LocationError::Storage { url, source }),
+            Err(source) => Err(LocationError::Storage {
+                url: url.to_string(),
+                source: Box::new(source),
+            }),
         }
     }
 

@@ -1,3 +1,5 @@
+//! The tests of the module above.
+
 use super::*;
 use crate::model::FileFormat;
 use crate::test_files::TestFiles;

@@ -1,3 +1,5 @@
+//! The tests of the module above.
+
 use super::*;
 use crate::model::{BoundValue, ColumnId};
 use crate::test_files::TestFiles;

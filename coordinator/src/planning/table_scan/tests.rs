@@ -1,3 +1,5 @@
+//! The tests of the module above.
+
 use super::*;
 use crate::planning::snapshot_catalog::SnapshotCatalog;
 use datafusion::arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
