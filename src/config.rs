@@ -16,7 +16,7 @@ mod tests;
 pub use error::{ConfigError, nearest};
 pub use keys::Config;
 pub use machine::Machine;
-pub use resolve::{FILE_VARIABLE, Origin, Resolved, Value};
+pub use resolve::{FILE_VARIABLE, Resolved};
 
 use kinds::Raw;
 use std::collections::BTreeMap;
