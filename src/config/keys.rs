@@ -36,6 +36,9 @@ pub struct Key {
     pub default: Default,
     /// Its flag, without dashes, and the commands that have it.
     pub flag: Option<(&'static str, &'static [Command])>,
+    /// Whether values are hidden. Read by the test that no secret has a flag.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only the tests ask"))]
+    pub is_secret: bool,
     /// Whether its flag may be repeated.
     pub is_list: bool,
     /// Whether its flag needs no value.
@@ -107,6 +110,7 @@ macro_rules! sections {
                         doc: concat!($($doc),+),
                         default: $default,
                         flag: sections!(@flag $($flag [$($command),+])?),
+                        is_secret: <$kind as Kind>::IS_SECRET,
                         is_list: <$kind as Kind>::IS_LIST,
                         is_switch: <$kind as Kind>::IS_SWITCH,
                         syntax: <$kind as Kind>::syntax,
