@@ -1,5 +1,6 @@
 //! What a coordinator is told when it starts.
 
+use skep_exchange::functions::FunctionSet;
 use skep_exchange::limits::ExchangeLimits;
 use skep_protocol::storage_url::AllowedRoots;
 use std::collections::BTreeMap;
@@ -29,6 +30,8 @@ pub struct CoordinatorConfig {
     pub exchange: ExchangeLimits,
     /// Options of the object stores, see [`skep_exchange::storage::Storage`].
     pub storage_options: BTreeMap<String, String>,
+    /// The functions that all nodes of the cluster know.
+    pub functions: FunctionSet,
 }
 
 /// The bounds of queries on one coordinator.

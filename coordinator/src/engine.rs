@@ -92,6 +92,7 @@ impl Engine {
                 runtime,
                 memory,
                 connections,
+                functions: config.functions.clone(),
             },
             admission: Admission::new(config.queries.clone()),
             compute,

@@ -1,13 +1,16 @@
 //! The consuming end of the exchange: the base library's transport port over Arrow Flight.
 //!
 //! A partition is a `DoGet` of its own, so that HTTP/2's flow control per stream is the back-pressure
-//! per partition: a slow one cannot hold up its siblings.
+//! per partition: a slow one cannot hold up its siblings. Partitions of tasks on the same node come
+//! without a connection.
 
 mod connections;
+mod local;
 mod partition;
 mod task;
 
 pub use connections::{Connections, SharedKey};
+pub use local::LocalTasks;
 pub use partition::EXCHANGE_BYTES_METRIC;
 
 use crate::error::to_datafusion;
@@ -133,18 +136,27 @@ impl WorkerChannel for ExecutorChannel {
         let session = TaskSession::of(context).map_err(to_datafusion)?;
         let key = self.connections.key().map_err(to_datafusion)?;
         let limits = self.connections.limits();
+        let local = self.connections.local_tasks(&self.url);
         let id = task_key(&session, &request.task_key)?;
         let head = encode_head(request.producer_head, context)?;
         let expires_at_ms = unix_time_ms() + limits.ticket_lifetime.as_millis() as u64;
         (request.target_partition_start..request.target_partition_end)
             .map(|partition| {
-                let ticket = key.sign_ticket(&ExchangeTicket {
+                let ticket = ExchangeTicket {
                     task: Some(proto::TaskId::from(&id)),
                     partition: to_u32(partition)?,
                     head: Some(head.clone()),
                     expires_at_ms,
                     compression: self.compression().to_owned(),
-                });
+                };
+                if let Some(tasks) = &local {
+                    let ready = local::Ready {
+                        bytes_max: limits.send_buffer_bytes,
+                        pool: Arc::clone(context.memory_pool()),
+                    };
+                    return Ok(local::open(Arc::clone(tasks), ticket, ready, self.node()));
+                }
+                let ticket = key.sign_ticket(&ticket);
                 let source = partition::Source {
                     channel: self.channel.clone(),
                     io: self.connections.io().clone(),

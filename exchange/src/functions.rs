@@ -1,18 +1,54 @@
-//! The functions that every node of a cluster knows besides DataFusion's own: a plan names them, and an
-//! executor that did not know one could not run it.
+//! The functions that every node of a cluster knows besides DataFusion's own, and those that it knows
+//! better: a plan names them, and an executor that did not know one could not run it.
 
+mod checked_arithmetic;
+mod checked_sum;
 mod single_value;
 
+pub use checked_arithmetic::Arithmetic;
 pub use single_value::single_value;
 
 use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+use std::sync::Arc;
 
-/// Registers them in a session.
-///
-/// # Errors
-/// The registry's, where it takes no functions.
-pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
-    registry.register_udaf(single_value())?;
-    Ok(())
+/// What is registered in every session that plans or runs tasks. The nodes of a cluster must have the
+/// same.
+#[derive(Clone, Debug)]
+pub struct FunctionSet {
+    scalars: Vec<Arc<ScalarUDF>>,
+    aggregates: Vec<Arc<AggregateUDF>>,
+}
+
+impl Default for FunctionSet {
+    /// Skep's own functions.
+    fn default() -> Self {
+        Self {
+            scalars: checked_arithmetic::all().collect(),
+            aggregates: vec![single_value(), checked_sum::checked_sum()],
+        }
+    }
+}
+
+impl FunctionSet {
+    /// The same and one more.
+    pub fn with_scalar(mut self, function: ScalarUDF) -> Self {
+        self.scalars.push(Arc::new(function));
+        self
+    }
+
+    /// Registers all of them in a session.
+    ///
+    /// # Errors
+    /// The registry's, where it takes no functions.
+    pub fn register(&self, registry: &mut dyn FunctionRegistry) -> Result<()> {
+        for function in &self.scalars {
+            registry.register_udf(Arc::clone(function))?;
+        }
+        for function in &self.aggregates {
+            registry.register_udaf(Arc::clone(function))?;
+        }
+        Ok(())
+    }
 }

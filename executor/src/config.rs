@@ -1,5 +1,6 @@
 //! What an executor is told when it starts.
 
+use skep_exchange::functions::FunctionSet;
 use skep_exchange::limits::ExchangeLimits;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -29,4 +30,6 @@ pub struct ExecutorConfig {
     pub exchange: ExchangeLimits,
     /// Options of the object stores, see [`skep_exchange::storage::Storage`].
     pub storage_options: BTreeMap<String, String>,
+    /// The functions that all nodes of the cluster know.
+    pub functions: FunctionSet,
 }

@@ -9,7 +9,7 @@ use arrow_flight::flight_service_server::FlightServiceServer;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use parking_lot::Mutex;
-use skep_exchange::channel::{Connections, SharedKey};
+use skep_exchange::channel::{Connections, LocalTasks, SharedKey};
 use skep_exchange::memory::NodeMemory;
 use skep_exchange::storage::Storage;
 use skep_protocol::QueryError;
@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tracing::info;
+use url::Url;
 use uuid::Uuid;
 
 /// The largest HTTP/2 frame that an executor takes, in bytes.
@@ -70,6 +71,8 @@ pub struct Executor {
     stop: CancellationToken,
     work: JoinSet<Result<(), ExecutorError>>,
     joined: Arc<Mutex<Option<String>>>,
+    /// Kept for the connections, which do not.
+    _local: Arc<dyn LocalTasks>,
 }
 
 impl Executor {
@@ -98,7 +101,16 @@ impl Executor {
         let key = SharedKey::default();
         let io = Handle::current();
         let connections = Connections::new(key.clone(), config.exchange.clone(), io, Some(host));
-        let runner = TaskRunner::new(runtime, Arc::clone(&memory), connections);
+        let runner = TaskRunner::new(
+            runtime,
+            Arc::clone(&memory),
+            connections.clone(),
+            config.functions.clone(),
+        );
+        let local: Arc<dyn LocalTasks> = Arc::new(runner.clone());
+        if let Ok(url) = Url::parse(&address) {
+            connections.serve_locally(url, &local);
+        }
         let load = Arc::new(Load {
             memory,
             running: Arc::new(AtomicU32::new(0)),
@@ -147,6 +159,7 @@ impl Executor {
             stop,
             work,
             joined,
+            _local: local,
         })
     }
 

@@ -1,6 +1,7 @@
 //! The tasks of this executor, run by the base library's worker. The only file of this crate that knows
 //! the library.
 
+use async_trait::async_trait;
 use datafusion::error::Result;
 use datafusion::execution::context::SessionState;
 use datafusion::execution::runtime_env::RuntimeEnv;
@@ -13,9 +14,9 @@ use datafusion_distributed::{
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
-use skep_exchange::channel::Connections;
+use skep_exchange::channel::{Connections, LocalTasks};
 use skep_exchange::error::{from_datafusion, to_datafusion};
-use skep_exchange::functions;
+use skep_exchange::functions::FunctionSet;
 use skep_exchange::memory::{NodeMemory, QueryPool};
 use skep_exchange::panic_guard::{guard_broadcasts, guard_call};
 use skep_exchange::session::{TaskSession, settings_to_headers};
@@ -51,8 +52,10 @@ impl TaskRunner {
         runtime: Arc<RuntimeEnv>,
         memory: Arc<NodeMemory>,
         connections: Connections,
+        functions: FunctionSet,
     ) -> Self {
         let sessions = SessionFactory {
+            functions,
             runtime: Arc::clone(&runtime),
             memory: Arc::clone(&memory),
             connections,
@@ -133,6 +136,16 @@ impl TaskRunner {
     }
 }
 
+#[async_trait]
+impl LocalTasks for TaskRunner {
+    async fn open_local(
+        &self,
+        ticket: ExchangeTicket,
+    ) -> Result<SendableRecordBatchStream, QueryError> {
+        Ok(self.open(ticket).await?.batches)
+    }
+}
+
 async fn last_metrics(
     mut events: BoxStream<'static, Result<WorkerToCoordinatorMsg>>,
 ) -> Result<Option<TaskMetrics>, QueryError> {
@@ -152,6 +165,7 @@ struct SessionFactory {
     runtime: Arc<RuntimeEnv>,
     memory: Arc<NodeMemory>,
     connections: Connections,
+    functions: FunctionSet,
 }
 
 impl SessionFactory {
@@ -177,7 +191,7 @@ impl SessionFactory {
             .with_distributed_passthrough_headers(session.to_headers().map_err(to_datafusion)?)?
             .with_distributed_worker_plan_rewrite_handler(guard_plan)
             .build();
-        functions::register(&mut state)?;
+        self.functions.register(&mut state)?;
         Ok(state)
     }
 }

@@ -5,6 +5,7 @@ use crate::config::keys::{Config, ExchangeConfig};
 use crate::config::kinds::Compression;
 use skep_coordinator::CoordinatorConfig;
 use skep_coordinator::config::QueryLimits;
+use skep_exchange::functions::FunctionSet;
 use skep_exchange::limits::{ExchangeLimits, WireCompression};
 use skep_executor::ExecutorConfig;
 use skep_protocol::storage_url::{AllowedRoots, StorageUrl};
@@ -91,6 +92,7 @@ pub(super) fn coordinator(
         },
         exchange: exchange(&config.exchange),
         storage_options,
+        functions: FunctionSet::default(),
     })
 }
 
@@ -120,5 +122,6 @@ pub(super) fn executor(
             .map(|secret| secret.reveal().to_owned()),
         exchange: exchange(&config.exchange),
         storage_options,
+        functions: FunctionSet::default(),
     }
 }

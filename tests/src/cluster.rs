@@ -137,8 +137,13 @@ pub struct Cluster {
 impl Cluster {
     /// Starts a cluster and waits until it is complete.
     pub async fn start(setup: Setup) -> Self {
+        Self::start_at(setup, "127.0.0.1:0").await
+    }
+
+    /// Starts a cluster whose coordinator listens on `listen`.
+    pub async fn start_at(setup: Setup, listen: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let arguments = setup.server_arguments("127.0.0.1:0", directory.path());
+        let arguments = setup.server_arguments(listen, directory.path());
         let mut coordinator = Process::start("coordinator", directory.path(), &arguments);
         let url = listening_url(&mut coordinator).await;
         let mut cluster = Self {
@@ -179,6 +184,13 @@ impl Cluster {
             .setup
             .executor_arguments(listen, coordinator, self.directory());
         Process::start("executor", self.directory(), &arguments)
+    }
+
+    /// Starts an executor that differs from this cluster's in one setting.
+    pub fn stranger(&self, setting: &str) -> Process {
+        let setup = self.setup.clone().with(setting);
+        let arguments = setup.executor_arguments("127.0.0.1:0", &self.url, self.directory());
+        Process::start("stranger", self.directory(), &arguments)
     }
 
     /// Starts another coordinator with this cluster's data, without waiting for it.

@@ -6,6 +6,7 @@
 pub mod cells;
 pub mod cluster;
 pub mod dataset;
+pub mod embedded;
 pub mod logic;
 pub mod process;
 pub mod session;

@@ -1,6 +1,7 @@
 //! What a statement is planned with: one snapshot of the catalog, one of the cluster, and the
 //! settings of its session.
 
+use super::checked_arithmetic::CheckedArithmetic;
 use super::routing::Router;
 use super::scalar_subquery::SingleRowSubqueries;
 use super::snapshot_catalog::SnapshotCatalog;
@@ -15,7 +16,7 @@ use datafusion_distributed::{DistributedExt, WorkerResolver};
 use skep_catalog::CatalogSnapshot;
 use skep_exchange::channel::Connections;
 use skep_exchange::error::{from_datafusion, to_datafusion};
-use skep_exchange::functions;
+use skep_exchange::functions::FunctionSet;
 use skep_exchange::memory::NodeMemory;
 use skep_exchange::monitor::AttemptMonitor;
 use skep_exchange::session::TaskSession;
@@ -39,6 +40,8 @@ pub struct Planner {
     pub memory: Arc<NodeMemory>,
     /// The connections to executors.
     pub connections: Connections,
+    /// The functions that all nodes of the cluster know.
+    pub functions: FunctionSet,
 }
 
 /// What one statement is planned with.
@@ -114,6 +117,7 @@ impl PlanningContext {
                 .with_runtime_env(Arc::new(runtime))
                 .with_default_features()
                 .with_analyzer_rule(Arc::new(SingleRowSubqueries))
+                .with_analyzer_rule(Arc::new(CheckedArithmetic))
                 .with_catalog_list(Arc::new(catalogs))
                 .with_distributed_channel_resolver(self.planner.connections.clone())
                 .with_distributed_worker_resolver(FixedExecutors(self.cluster.active_addresses()))
@@ -126,7 +130,7 @@ impl PlanningContext {
                 .with_distributed_partial_reduce(options.partial_reduce)?
                 .with_distributed_route_tasks_handler(self.router())
                 .build();
-            functions::register(&mut state)?;
+            self.planner.functions.register(&mut state)?;
             Ok(state)
         };
         distributed().map_err(|error| from_datafusion(&error))

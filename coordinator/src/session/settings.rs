@@ -4,7 +4,7 @@
 //! planned.
 
 use super::options::SkepOptions;
-use datafusion::config::ConfigOptions;
+use datafusion::config::{ConfigEntry, ConfigOptions, ExtensionOptions};
 use skep_protocol::{ErrorCode, QueryError};
 use std::collections::BTreeMap;
 
@@ -109,16 +109,8 @@ impl Settings {
             None => true,
             Some(name) => entry == name || entry.starts_with(&format!("{name}.")),
         };
-        let mut entries: Vec<SettingEntry> = options
-            .entries()
-            .into_iter()
-            .filter(|entry| is_shown(&entry.key) && wanted(&entry.key))
-            .map(|entry| SettingEntry {
-                name: entry.key,
-                value: entry.value,
-                description: entry.description.to_owned(),
-            })
-            .collect();
+        let mut entries = entries(options);
+        entries.retain(|entry| wanted(&entry.name));
         entries.sort_by(|left, right| left.name.cmp(&right.name));
         match (entries.is_empty(), name) {
             (true, Some(name)) => Err(unknown(&name)),
@@ -133,9 +125,23 @@ fn base_options() -> ConfigOptions {
     options
 }
 
-/// The settings of the base library are reached by Skep's own names.
-fn is_shown(name: &str) -> bool {
-    name.starts_with("skep.") || name.starts_with("datafusion.")
+/// DataFusion's settings and Skep's own, by their full names. Those of the base library are not among
+/// them: they are reached by Skep's own names.
+fn entries(options: &ConfigOptions) -> Vec<SettingEntry> {
+    let entry = |prefix: &str, entry: ConfigEntry| SettingEntry {
+        name: format!("{prefix}{}", entry.key),
+        value: entry.value,
+        description: entry.description.to_owned(),
+    };
+    let stock = options.entries().into_iter();
+    // An extension does not put its prefix before the names of its settings.
+    let own = options.extensions.get::<SkepOptions>();
+    let own = own.into_iter().flat_map(ExtensionOptions::entries);
+    stock
+        .filter(|entry| entry.key.starts_with("datafusion."))
+        .map(|stock| entry("", stock))
+        .chain(own.map(|own| entry("skep.", own)))
+        .collect()
 }
 
 fn check_name(name: &str) -> Result<(), QueryError> {
@@ -143,11 +149,9 @@ fn check_name(name: &str) -> Result<(), QueryError> {
         let text = format!("setting '{name}' belongs to the engine and cannot be changed");
         return Err(QueryError::new(ErrorCode::InvalidSetting, text));
     }
-    let options = base_options();
-    match options
-        .entries()
+    match entries(&base_options())
         .iter()
-        .any(|entry| entry.key == name && is_shown(name))
+        .any(|entry| entry.name == name)
     {
         true => Ok(()),
         false => Err(unknown(name)),
@@ -155,11 +159,10 @@ fn check_name(name: &str) -> Result<(), QueryError> {
 }
 
 fn unknown(name: &str) -> QueryError {
-    let entries = base_options().entries();
+    let entries = entries(&base_options());
     let nearest = entries
         .iter()
-        .filter(|entry| is_shown(&entry.key))
-        .map(|entry| (similarity(&entry.key, name), &entry.key))
+        .map(|entry| (similarity(&entry.name, name), &entry.name))
         .max_by(|left, right| left.0.total_cmp(&right.0))
         .filter(|(similarity, _)| *similarity >= SUGGESTION_SIMILARITY_MIN);
     let suggestion = nearest.map_or(String::new(), |(_, key)| format!("; did you mean '{key}'?"));

@@ -318,14 +318,21 @@ fn parse_drop(cursor: &mut Cursor) -> Result<Statement, QueryError> {
 }
 
 fn parse_datafusion(tokens: Vec<TokenWithSpan>) -> Result<DataFusionStatement, QueryError> {
+    let end = tokens.last().and_then(|token| position(token.span.end));
+    // What the parser misses at the end has no place of its own.
+    let placed = |error: DataFusionError| {
+        let error = syntax_error(&error);
+        match error.position {
+            None if error.code == ErrorCode::Syntax => error.at(end),
+            _ => error,
+        }
+    };
     let mut parser = DFParserBuilder::new(tokens)
         .with_dialect(&GenericDialect {})
         .with_recursion_limit(PARSER_RECURSION_MAX)
         .build()
-        .map_err(|error| syntax_error(&error))?;
-    let mut statements = parser
-        .parse_statements()
-        .map_err(|error| syntax_error(&error))?;
+        .map_err(placed)?;
+    let mut statements = parser.parse_statements().map_err(placed)?;
     match (statements.pop_front(), statements.is_empty()) {
         (Some(statement), true) => Ok(statement),
         _ => Err(QueryError::new(ErrorCode::Syntax, "expected one statement")),
@@ -366,7 +373,8 @@ fn syntax_error(error: &DataFusionError) -> QueryError {
             ),
             ParserError::ParserError(text) | ParserError::TokenizerError(text) => {
                 let (text, position) = split_position(text);
-                QueryError::new(ErrorCode::Syntax, lower_first(text)).at(position)
+                let text = text.replace("found: EOF", "found: the end of the statement");
+                QueryError::new(ErrorCode::Syntax, lower_first(&text)).at(position)
             }
         },
         DataFusionError::Diagnostic(_, inner) => syntax_error(inner),
@@ -522,6 +530,7 @@ mod tests {
             "{error}"
         );
         assert!(!error.message.contains("Line:"), "{error}");
+        assert!(error.message.contains("end of the statement"), "{error}");
         let error = failed("KILL QUERY 12");
         assert_eq!(
             error.position,

@@ -1,12 +1,13 @@
 //! One connection per node, made when first used, and the key that tickets are signed with.
 
+use super::local::LocalTasks;
 use crate::limits::ExchangeLimits;
 use parking_lot::{Mutex, RwLock};
 use skep_protocol::ticket::ClusterKey;
 use skep_protocol::{ErrorCode, QueryError};
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use tokio::runtime::Handle;
 use tonic::transport::{Channel, Endpoint};
 use url::{Host, Url};
@@ -55,6 +56,14 @@ struct Inner {
     /// The host of this node as others see it; loopback addresses are local anyway.
     local_host: Option<String>,
     channels: Mutex<HashMap<Url, Channel>>,
+    local: OnceLock<LocalNode>,
+}
+
+/// This node as an executor. The tasks read through the connections, so the connections do not keep
+/// the tasks alive.
+struct LocalNode {
+    url: Url,
+    tasks: Weak<dyn LocalTasks>,
 }
 
 impl fmt::Debug for Connections {
@@ -79,7 +88,22 @@ impl Connections {
             io,
             local_host,
             channels: Mutex::new(HashMap::new()),
+            local: OnceLock::new(),
         }))
+    }
+
+    /// Reads from `tasks` without a connection where they are asked for at `url`, this node's own
+    /// address. Only the first call counts.
+    pub fn serve_locally(&self, url: Url, tasks: &Arc<dyn LocalTasks>) {
+        let tasks = Arc::downgrade(tasks);
+        // A node has one address.
+        let _ = self.0.local.set(LocalNode { url, tasks });
+    }
+
+    /// The tasks of this node, where `url` is its own.
+    pub(super) fn local_tasks(&self, url: &Url) -> Option<Arc<dyn LocalTasks>> {
+        let local = self.0.local.get().filter(|local| local.url == *url)?;
+        local.tasks.upgrade()
     }
 
     /// The bounds that apply.

@@ -30,6 +30,9 @@ use tonic::{Status, Streaming};
 /// The name of the counter of bytes read from other nodes, in every boundary's metrics.
 pub const EXCHANGE_BYTES_METRIC: &str = "exchange_bytes";
 
+/// How many batches of one partition may lie ready on the same node, besides the bound in bytes.
+pub(super) const READY_BATCHES_MAX: usize = 64;
+
 /// Where a partition comes from.
 pub(super) struct Source {
     pub(super) channel: Channel,

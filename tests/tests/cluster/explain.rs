@@ -1,0 +1,86 @@
+//! EXPLAIN in its forms.
+
+use serde_json::Value;
+use skep_client::Client;
+use skep_tests::cluster::{Cluster, Setup};
+use skep_tests::dataset;
+use skep_tests::session::{columns, rows};
+
+const SQL: &str = "SELECT l_returnflag, sum(l_quantity) FROM lineitem JOIN orders \
+                   ON l_orderkey = o_orderkey GROUP BY l_returnflag ORDER BY 1";
+
+async fn cluster() -> Cluster {
+    let data = dataset::tpch(0.05).await;
+    let setup = Setup::executors(2).with_root(&dataset::directory_of(&data));
+    let cluster = Cluster::start(setup).await;
+    let mut client = cluster.connect().await;
+    for table in dataset::tpch_tables(&data) {
+        rows(&mut client, &table.create_statement()).await;
+    }
+    cluster
+}
+
+async fn plan(client: &mut Client, prefix: &str) -> String {
+    rows(client, "SET skep.scan_partition_bytes = 1").await;
+    let shown = columns(client, &format!("{prefix} {SQL}"), &["plan"]).await;
+    shown.into_iter().flatten().collect::<Vec<_>>().join("\n")
+}
+
+fn assert_contains(plan: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(plan.contains(part), "no {part} in:\n{plan}");
+    }
+}
+
+#[tokio::test]
+async fn explain_shows_stages_tasks_and_places() {
+    let cluster = cluster().await;
+    let mut client = cluster.connect().await;
+    let plan = plan(&mut client, "EXPLAIN").await;
+    assert_contains(&plan, &["Stage 1", "Stage 2", "2 tasks", "HashJoin", "lineitem"]);
+    for executor in cluster.executors().await {
+        let address = executor.address.trim_start_matches("http://").to_owned();
+        assert_contains(&plan, &[&address]);
+    }
+    let verbose = columns(&mut client, &format!("EXPLAIN VERBOSE {SQL}"), &["plan_type"]).await;
+    assert_eq!(verbose[0][0], "logical_plan");
+}
+
+#[tokio::test]
+async fn explain_analyze_shows_what_happened() {
+    let cluster = cluster().await;
+    let mut client = cluster.connect().await;
+    let plan = plan(&mut client, "EXPLAIN ANALYZE").await;
+    assert_contains(
+        &plan,
+        &["3 rows returned", "rows", "time", "exchanged", "spilled", "slowest", "fastest"],
+    );
+}
+
+/// Every object below `value` that has `key`.
+fn with_key<'a>(value: &'a Value, key: &str, found: &mut Vec<&'a Value>) {
+    match value {
+        Value::Object(fields) => {
+            if fields.contains_key(key) {
+                found.push(value);
+            }
+            fields.values().for_each(|value| with_key(value, key, found));
+        }
+        Value::Array(values) => values.iter().for_each(|value| with_key(value, key, found)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn explain_as_json_is_json() {
+    let cluster = cluster().await;
+    let mut client = cluster.connect().await;
+    let plain = plan(&mut client, "EXPLAIN (FORMAT JSON)").await;
+    let plain: Value = serde_json::from_str(&plain).expect("JSON");
+    let mut stages = Vec::new();
+    with_key(&plain, "tasks", &mut stages);
+    assert!(stages.len() >= 2, "{plain:#}");
+    let analyzed = plan(&mut client, "EXPLAIN (ANALYZE, FORMAT JSON)").await;
+    let analyzed: Value = serde_json::from_str(&analyzed).expect("JSON");
+    assert_eq!(analyzed["rows_returned"], 3);
+}

@@ -1,0 +1,3 @@
+//! Faults that are injected by giving a cluster in this process what no real process would have.
+
+mod panics;
