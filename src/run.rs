@@ -16,6 +16,9 @@ use std::process::ExitCode;
 
 /// The statements ran and the servers ended as they should.
 const EXIT_OK: u8 = 0;
+/// How many threads a coordinator without executors plans with at least.
+const COORDINATOR_THREADS_MIN: usize = 4;
+
 /// SQL or the engine failed.
 const EXIT_ERROR: u8 = 1;
 
@@ -31,7 +34,13 @@ pub fn run(invocation: Invocation, environment: &Environment) -> ExitCode {
         eprintln!("error: {error}");
         return ExitCode::from(crate::cli::EXIT_USAGE);
     }
-    let cores = config.executor.cores * config.server.executors.max(1);
+    let cores = match (&action, config.server.executors) {
+        // No operators compete with its planning, and one large statement must not hold up the rest.
+        (Action::Coordinator | Action::Standalone, 0) => {
+            config.executor.cores.max(COORDINATOR_THREADS_MIN)
+        }
+        (_, executors) => config.executor.cores * executors.max(1),
+    };
     let runtimes = match Runtimes::start(cores) {
         Ok(runtimes) => runtimes,
         Err(error) => {

@@ -9,6 +9,7 @@ use datafusion::error::DataFusionError;
 use datafusion::parquet::errors::ParquetError;
 use skep_protocol::{ErrorCode, Position, QueryError};
 use std::error::Error;
+use tokio::task::JoinError;
 
 /// The error as DataFusion's operators pass it on.
 pub fn to_datafusion(error: QueryError) -> DataFusionError {
@@ -55,7 +56,9 @@ fn classify(error: &DataFusionError) -> QueryError {
         DataFusionError::Shared(inner) => from_datafusion(inner),
         DataFusionError::Context(context, inner) => {
             let mut classified = from_datafusion(inner);
-            classified.message = format!("{context}: {}", classified.message);
+            if classified.code != ErrorCode::Panic {
+                classified.message = format!("{context}: {}", classified.message);
+            }
             classified
         }
         DataFusionError::Diagnostic(diagnostic, inner) => {
@@ -82,9 +85,7 @@ fn classify(error: &DataFusionError) -> QueryError {
         DataFusionError::ResourcesExhausted(text) => {
             QueryError::new(ErrorCode::OutOfMemory, one_line(text))
         }
-        DataFusionError::ExecutionJoin(inner) if inner.is_panic() => {
-            QueryError::new(ErrorCode::Panic, "an operator panicked")
-        }
+        DataFusionError::ExecutionJoin(inner) => from_join(inner),
         DataFusionError::External(inner) => match inner.downcast_ref::<DataFusionError>() {
             Some(inner) => from_datafusion(inner),
             None => from_foreign(inner.as_ref(), message()),
@@ -106,7 +107,22 @@ fn from_foreign(error: &(dyn Error + 'static), message: String) -> QueryError {
     if let Some(error) = error.downcast_ref::<std::io::Error>() {
         return from_io(error);
     }
+    if let Some(error) = error.downcast_ref::<JoinError>() {
+        return from_join(error);
+    }
     QueryError::internal(message)
+}
+
+/// A task inside an operator panicked, or was ended with its query.
+fn from_join(error: &JoinError) -> QueryError {
+    if !error.is_panic() {
+        return QueryError::new(ErrorCode::Canceled, "the query was ended");
+    }
+    // Tokio shows the message of a panic behind the number of its task.
+    let text = error.to_string();
+    let message = text.split_once("with message ").map(|(_, message)| message);
+    let message = message.map_or("without a message", |message| message.trim_matches('"'));
+    QueryError::new(ErrorCode::Panic, format!("an operator panicked: {message}"))
 }
 
 fn from_schema(error: &SchemaError) -> QueryError {

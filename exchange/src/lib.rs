@@ -5,6 +5,7 @@
 //! `datafusion-distributed`: it implements that library's transport port over Arrow Flight.
 
 pub mod channel;
+pub mod compact;
 pub mod error;
 pub mod frame;
 pub mod functions;

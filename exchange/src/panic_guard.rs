@@ -3,6 +3,7 @@
 //! Streams are guarded where a task's output leaves the task, and below the one operator of the base
 //! library that would take a panicked input for a finished one (`BroadcastExec`).
 
+use crate::compact::compact;
 use crate::error::to_datafusion;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -140,7 +141,12 @@ impl ExecutionPlan for PanicGuardExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        guard_call(|| self.inner.execute(partition, context)).map(guard_stream)
+        let stream = guard_call(|| self.inner.execute(partition, context)).map(guard_stream)?;
+        // A broadcast keeps every batch until the last reader has it: none should keep more than its
+        // own rows.
+        let schema = stream.schema();
+        let compacted = stream.map(|batch| batch.and_then(compact));
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, compacted)))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {

@@ -5,6 +5,7 @@
 
 pub mod config;
 mod exchange_service;
+mod file_errors;
 mod membership;
 mod server;
 mod task_service;

@@ -1,6 +1,7 @@
 //! The tasks of this executor, run by the base library's worker. The only file of this crate that knows
 //! the library.
 
+use crate::file_errors::name_files;
 use async_trait::async_trait;
 use datafusion::error::Result;
 use datafusion::execution::context::SessionState;
@@ -197,7 +198,8 @@ impl SessionFactory {
 }
 
 fn guard_plan(event: WorkerPlanRewriteEvent) -> Result<WorkerPlanRewriteEventResponse> {
-    guard_call(|| guard_broadcasts(event.plan)).map(WorkerPlanRewriteEventResponse::new)
+    guard_call(|| name_files(guard_broadcasts(event.plan)?))
+        .map(WorkerPlanRewriteEventResponse::new)
 }
 
 fn task_key(id: Option<skep_protocol::proto::TaskId>) -> Result<TaskKey, QueryError> {

@@ -36,8 +36,7 @@ pub struct Key {
     pub default: Default,
     /// Its flag, without dashes, and the commands that have it.
     pub flag: Option<(&'static str, &'static [Command])>,
-    /// Whether values are hidden. Read by the test that no secret has a flag.
-    #[cfg_attr(not(test), expect(dead_code, reason = "only the tests ask"))]
+    /// Whether values are hidden.
     pub is_secret: bool,
     /// Whether its flag may be repeated.
     pub is_list: bool,

@@ -143,7 +143,10 @@ fn check(key: &Key, value: &Value) -> Result<(), ConfigError> {
         Err(message) => Err(ConfigError::Invalid {
             place: value.origin.to_string(),
             key: key.id,
-            message,
+            message: match &value.raw {
+                Raw::One(text) if !key.is_secret => format!("{message}, not {text:?}"),
+                _ => message,
+            },
         }),
     }
 }

@@ -31,6 +31,11 @@ pub const CATALOG_NAME: &str = "skep";
 /// step, which cannot be distributed.
 const PARTITIONS_MIN: usize = 2;
 
+/// What a sort sets aside for its merge, and which part of a bounded query's memory all partitions of
+/// one sort may set aside together.
+const SORT_RESERVATION: &str = "datafusion.execution.sort_spill_reservation_bytes";
+const SORT_RESERVATION_SHARE: usize = 8;
+
 /// What all statements of a coordinator are planned with.
 #[derive(Clone)]
 pub struct Planner {
@@ -90,6 +95,15 @@ impl PlanningContext {
             .settings
             .apply(options)
             .map_err(|text| QueryError::new(ErrorCode::InvalidSetting, text))?;
+        let own = options.extensions.get::<SkepOptions>();
+        let memory_limit = own.map_or(0, |own| own.query_memory_limit_bytes);
+        if memory_limit > 0 && !self.session.settings.is_set(SORT_RESERVATION) {
+            // Every partition of every sort sets this much aside for its merge.
+            let share =
+                memory_limit / (SORT_RESERVATION_SHARE * options.execution.target_partitions);
+            let reserved = &mut options.execution.sort_spill_reservation_bytes;
+            *reserved = share.min(*reserved);
+        }
         Ok(config)
     }
 

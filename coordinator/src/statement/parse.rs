@@ -16,6 +16,10 @@ const NESTING_MAX: usize = 150;
 /// How many operators one expression list may chain: `a OR b OR …` makes a tree as deep as it is long.
 const OPERATORS_MAX: usize = 20_000;
 
+/// How many CASE expressions may be open at a time. The parser tries each in two ways when there is a
+/// mistake inside, so that the time doubles with every level.
+const CASES_OPEN_MAX: usize = 16;
+
 /// The recursion limit of the parser; every level of nesting takes a few of its levels.
 const PARSER_RECURSION_MAX: usize = 1000;
 
@@ -76,6 +80,7 @@ fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, QueryError> {
 fn check_size(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
     let mut depth = 0_usize;
     let mut operators = 0_usize;
+    let mut cases = 0_usize;
     for token in tokens {
         match &token.token {
             Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
@@ -88,6 +93,11 @@ fn check_size(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
                 let chains = ["and", "or", "not", "union", "case", "except", "intersect"];
                 if chains.iter().any(|chain| value.eq_ignore_ascii_case(chain)) {
                     operators += 1;
+                }
+                if value.eq_ignore_ascii_case("case") {
+                    cases += 1;
+                } else if value.eq_ignore_ascii_case("end") {
+                    cases = cases.saturating_sub(1);
                 }
             }
             Token::SemiColon => {
@@ -106,6 +116,10 @@ fn check_size(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
             return Err(too_large(format!(
                 "the statement is nested more than {NESTING_MAX} deep"
             )));
+        }
+        if cases > CASES_OPEN_MAX {
+            let text = format!("CASE is nested more than {CASES_OPEN_MAX} deep");
+            return Err(too_large(text));
         }
         if operators > OPERATORS_MAX {
             let text = format!("the statement has more than {OPERATORS_MAX} operators");
@@ -563,6 +577,31 @@ mod tests {
             let error = failed(sql);
             assert_eq!(error.code, ErrorCode::Unsupported, "{sql}");
             assert!(error.message.starts_with(name), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn a_mistake_deep_inside_is_found_in_time() {
+        for (open, close) in [
+            ("(", ")"),
+            ("abs(", ")"),
+            ("[", "]"),
+            ("(SELECT ", ")"),
+            ("CAST(", " AS INT)"),
+            ("CASE WHEN true THEN ", " END"),
+            ("CASE ", " WHEN 1 THEN 2 END"),
+            ("NOT EXISTS (SELECT ", ")"),
+            ("coalesce(1, (", "))"),
+        ] {
+            let depth = match open.starts_with("CASE") {
+                true => CASES_OPEN_MAX,
+                false => NESTING_MAX / 2 - 1,
+            };
+            let sql = format!("SELECT {}1 2 3{}", open.repeat(depth), close.repeat(depth));
+            let started = std::time::Instant::now();
+            failed(&sql);
+            let taken = started.elapsed();
+            assert!(taken.as_secs() < 5, "{open}: {taken:?}");
         }
     }
 

@@ -243,7 +243,9 @@ fn executors(executors: &[ExecutorInfo]) -> Vec<ArrayRef> {
     let all = || executors.iter();
     vec![
         text(all().map(|executor| Some(executor.id.clone()))),
-        text(all().map(|executor| Some(executor.address.to_string()))),
+        text(
+            all().map(|executor| Some(executor.address.as_str().trim_end_matches('/').to_owned())),
+        ),
         text(all().map(|executor| Some(executor.state.as_str().to_owned()))),
         count(all().map(|executor| executor.cores as u64)),
         count(all().map(|executor| executor.load.memory_used_bytes)),

@@ -70,7 +70,9 @@ pub(super) fn open(
         async move {
             let (mut receiver, producer) = state?;
             match receiver.recv().await {
-                Some(Ok(Said::Batch { batch, .. })) => Some((Ok(batch), Some((receiver, producer)))),
+                Some(Ok(Said::Batch { batch, .. })) => {
+                    Some((Ok(batch), Some((receiver, producer))))
+                }
                 Some(Ok(Said::End)) => None,
                 Some(Err(error)) => Some((Err(to_datafusion(error)), None)),
                 None => {

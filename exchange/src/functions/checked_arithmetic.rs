@@ -133,7 +133,10 @@ impl ScalarUDFImpl for CheckedArithmetic {
 
     fn return_field_from_args(&self, arguments: ReturnFieldArgs) -> Result<FieldRef> {
         let fields = arguments.arg_fields;
-        let types: Vec<DataType> = fields.iter().map(|field| field.data_type().clone()).collect();
+        let types: Vec<DataType> = fields
+            .iter()
+            .map(|field| field.data_type().clone())
+            .collect();
         let nullable = fields.iter().any(|field| field.is_nullable());
         let data_type = self.return_type(&types)?;
         Ok(Arc::new(Field::new(self.name(), data_type, nullable)))

@@ -30,11 +30,8 @@ use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 
-static CHECKED_SUM: LazyLock<Arc<AggregateUDF>> = LazyLock::new(|| {
-    Arc::new(AggregateUDF::from(CheckedSum {
-        stock: sum_udaf(),
-    }))
-});
+static CHECKED_SUM: LazyLock<Arc<AggregateUDF>> =
+    LazyLock::new(|| Arc::new(AggregateUDF::from(CheckedSum { stock: sum_udaf() })));
 
 /// The function, to be registered in the place of DataFusion's.
 pub fn checked_sum() -> Arc<AggregateUDF> {
@@ -433,7 +430,10 @@ mod tests {
                 .to_owned(),
         ] {
             let error = value(&sql).await.expect_err(&sql).to_string();
-            assert!(error.contains("a sum is beyond the range"), "{sql}: {error}");
+            assert!(
+                error.contains("a sum is beyond the range"),
+                "{sql}: {error}"
+            );
         }
     }
 
@@ -444,10 +444,26 @@ mod tests {
             (format!("SELECT sum(DISTINCT k) FROM {LARGE}"), "3"),
             (format!("SELECT sum(x) FROM {LARGE} WHERE k = 2"), "1"),
             (format!("SELECT sum(x) FROM {LARGE} WHERE k = 3"), ""),
-            (format!("SELECT sum(x) FILTER (WHERE k = 2) AS s FROM {LARGE} GROUP BY k ORDER BY s NULLS FIRST"), "1"),
-            (format!("SELECT sum(k) OVER (ORDER BY k ROWS 1 PRECEDING) AS s FROM {LARGE} ORDER BY s"), "3"),
-            ("SELECT sum(x) FROM (VALUES (1.5), (2.25), (NULL)) t(x)".to_owned(), "3.75"),
-            ("SELECT sum(CAST(x AS DECIMAL(10, 2))) FROM (VALUES (1.5), (2.25)) t(x)".to_owned(), "3.75"),
+            (
+                format!(
+                    "SELECT sum(x) FILTER (WHERE k = 2) AS s FROM {LARGE} GROUP BY k ORDER BY s NULLS FIRST"
+                ),
+                "1",
+            ),
+            (
+                format!(
+                    "SELECT sum(k) OVER (ORDER BY k ROWS 1 PRECEDING) AS s FROM {LARGE} ORDER BY s"
+                ),
+                "3",
+            ),
+            (
+                "SELECT sum(x) FROM (VALUES (1.5), (2.25), (NULL)) t(x)".to_owned(),
+                "3.75",
+            ),
+            (
+                "SELECT sum(CAST(x AS DECIMAL(10, 2))) FROM (VALUES (1.5), (2.25)) t(x)".to_owned(),
+                "3.75",
+            ),
         ] {
             assert_eq!(value(&sql).await.unwrap(), expected, "{sql}");
         }

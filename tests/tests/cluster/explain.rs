@@ -37,12 +37,20 @@ async fn explain_shows_stages_tasks_and_places() {
     let cluster = cluster().await;
     let mut client = cluster.connect().await;
     let plan = plan(&mut client, "EXPLAIN").await;
-    assert_contains(&plan, &["Stage 1", "Stage 2", "2 tasks", "HashJoin", "lineitem"]);
+    assert_contains(
+        &plan,
+        &["Stage 1", "Stage 2", "2 tasks", "HashJoin", "lineitem"],
+    );
     for executor in cluster.executors().await {
         let address = executor.address.trim_start_matches("http://").to_owned();
         assert_contains(&plan, &[&address]);
     }
-    let verbose = columns(&mut client, &format!("EXPLAIN VERBOSE {SQL}"), &["plan_type"]).await;
+    let verbose = columns(
+        &mut client,
+        &format!("EXPLAIN VERBOSE {SQL}"),
+        &["plan_type"],
+    )
+    .await;
     assert_eq!(verbose[0][0], "logical_plan");
 }
 
@@ -53,7 +61,15 @@ async fn explain_analyze_shows_what_happened() {
     let plan = plan(&mut client, "EXPLAIN ANALYZE").await;
     assert_contains(
         &plan,
-        &["3 rows returned", "rows", "time", "exchanged", "spilled", "slowest", "fastest"],
+        &[
+            "3 rows returned",
+            "rows",
+            "time",
+            "exchanged",
+            "spilled",
+            "slowest",
+            "fastest",
+        ],
     );
 }
 
@@ -64,7 +80,9 @@ fn with_key<'a>(value: &'a Value, key: &str, found: &mut Vec<&'a Value>) {
             if fields.contains_key(key) {
                 found.push(value);
             }
-            fields.values().for_each(|value| with_key(value, key, found));
+            fields
+                .values()
+                .for_each(|value| with_key(value, key, found));
         }
         Value::Array(values) => values.iter().for_each(|value| with_key(value, key, found)),
         _ => {}

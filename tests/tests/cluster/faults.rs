@@ -1,5 +1,6 @@
 //! Dead executors, vanished clients and cancelled queries: one clear error, and nothing left behind.
 
+use skep_client::Client;
 use skep_protocol::ErrorCode;
 use skep_tests::cluster::{Cluster, Setup};
 use skep_tests::dataset;
@@ -18,6 +19,16 @@ const ENDLESS_ROWS: &str = "SELECT a.l_comment, b.l_comment FROM lineitem a JOIN
 /// How long everything of a query that was stopped may still be there.
 const CLEANED_UP: Duration = Duration::from_secs(1);
 
+/// Small tables are split over all executors, too.
+const SPLIT_ALWAYS: &str = "SET skep.scan_partition_bytes = 1";
+
+/// Opens a session that uses all executors.
+async fn spread(cluster: &Cluster) -> Client {
+    let mut client = cluster.connect().await;
+    rows(&mut client, SPLIT_ALWAYS).await;
+    client
+}
+
 async fn tpch_cluster(executors: usize) -> Cluster {
     let data = dataset::tpch(0.05).await;
     let setup = Setup::executors(executors).with_root(&dataset::directory_of(&data));
@@ -32,17 +43,24 @@ async fn tpch_cluster(executors: usize) -> Cluster {
 /// The id of the query that runs on all executors, once it does.
 async fn running_everywhere(cluster: &Cluster) -> String {
     let mut client = cluster.connect().await;
-    eventually("tasks on every executor", Duration::from_secs(20), async || {
-        let executors = columns(&mut client, "SHOW EXECUTORS", &["state", "running_tasks"]).await;
-        let busy = executors
-            .iter()
-            .all(|executor| executor[0] != "ACTIVE" || executor[1] != "0");
-        let queries = columns(&mut client, "SHOW QUERIES", &["query_id", "state", "sql"]).await;
-        let running = queries
-            .into_iter()
-            .find(|query| query[1] == "RUNNING" && query[2].contains("lineitem a"));
-        running.filter(|_| busy).map(|mut query| query.swap_remove(0))
-    })
+    eventually(
+        "tasks on every executor",
+        Duration::from_secs(20),
+        async || {
+            let executors =
+                columns(&mut client, "SHOW EXECUTORS", &["state", "running_tasks"]).await;
+            let busy = executors
+                .iter()
+                .all(|executor| executor[0] != "ACTIVE" || executor[1] != "0");
+            let queries = columns(&mut client, "SHOW QUERIES", &["query_id", "state", "sql"]).await;
+            let running = queries
+                .into_iter()
+                .find(|query| query[1] == "RUNNING" && query[2].contains("lineitem a"));
+            running
+                .filter(|_| busy)
+                .map(|mut query| query.swap_remove(0))
+        },
+    )
     .await
 }
 
@@ -57,14 +75,18 @@ async fn state_of(cluster: &Cluster, id: &str) -> (String, String) {
 
 async fn assert_alive(cluster: &Cluster) {
     let mut client = cluster.connect().await;
-    let counted = value(&mut client, "SELECT count(*) FROM lineitem WHERE l_quantity > 0").await;
+    let counted = value(
+        &mut client,
+        "SELECT count(*) FROM lineitem WHERE l_quantity > 0",
+    )
+    .await;
     assert_eq!(counted, "299814");
 }
 
 #[tokio::test]
 async fn a_killed_executor_is_one_clear_error() {
     let mut cluster = tpch_cluster(2).await;
-    let mut client = cluster.connect().await;
+    let mut client = spread(&cluster).await;
     let running = async { error(&mut client, ENDLESS).await };
     let killing = async {
         let id = running_everywhere(&cluster).await;
@@ -84,7 +106,7 @@ async fn a_killed_executor_is_one_clear_error() {
 #[tokio::test]
 async fn a_killed_query_is_gone_within_a_second() {
     let cluster = tpch_cluster(2).await;
-    let mut client = cluster.connect().await;
+    let mut client = spread(&cluster).await;
     let running = async { error(&mut client, ENDLESS).await };
     let killing = async {
         let id = running_everywhere(&cluster).await;
@@ -107,7 +129,7 @@ async fn a_killed_query_is_gone_within_a_second() {
 #[tokio::test]
 async fn a_client_that_drops_its_result_ends_its_query() {
     let cluster = tpch_cluster(2).await;
-    let mut client = cluster.connect().await;
+    let mut client = spread(&cluster).await;
     let result = client.execute(ENDLESS_ROWS).await.expect("it starts");
     let id = running_everywhere(&cluster).await;
     drop(result);
@@ -119,7 +141,15 @@ async fn a_client_that_drops_its_result_ends_its_query() {
 #[tokio::test]
 async fn a_client_that_is_killed_ends_its_query() {
     let cluster = tpch_cluster(2).await;
-    let parts = ["shell", "--connect", &cluster.url, "-e", ENDLESS];
+    let parts = [
+        "shell",
+        "--connect",
+        &cluster.url,
+        "-e",
+        SPLIT_ALWAYS,
+        "-e",
+        ENDLESS,
+    ];
     let mut shell = Process::start("shell", cluster.directory(), &arguments(&parts));
     let id = running_everywhere(&cluster).await;
     shell.crash().await;
@@ -151,14 +181,19 @@ async fn a_closed_session_ends_its_queries() {
 #[tokio::test]
 async fn a_slow_reader_holds_up_nobody_and_nothing_grows() {
     let cluster = tpch_cluster(2).await;
-    let mut reader = cluster.connect().await;
+    let mut reader = spread(&cluster).await;
     let result = reader.execute(ENDLESS_ROWS).await.expect("it starts");
     running_everywhere(&cluster).await;
     for _ in 0..3 {
         assert_alive(&cluster).await;
     }
     let mut client = cluster.connect().await;
-    let used = columns(&mut client, "SHOW EXECUTORS", &["memory_used", "memory_limit"]).await;
+    let used = columns(
+        &mut client,
+        "SHOW EXECUTORS",
+        &["memory_used", "memory_limit"],
+    )
+    .await;
     for executor in used {
         let [used, limit] = [0, 1].map(|column| executor[column].parse::<u64>().expect("bytes"));
         assert!(used < limit / 2, "{used} of {limit} bytes");

@@ -59,7 +59,10 @@ async fn a_finished_query_has_its_numbers() {
     assert_eq!(number(&query, "spilled_bytes"), 0.0);
     let states = ["queued_ms", "planning_ms", "running_ms"];
     let sum: f64 = states.iter().map(|name| number(&query, name)).sum();
-    assert!(sum > 0.0 && sum <= number(&query, "elapsed_ms") + 1.0, "{query:?}");
+    assert!(
+        sum > 0.0 && sum <= number(&query, "elapsed_ms") + 1.0,
+        "{query:?}"
+    );
 }
 
 #[tokio::test]
@@ -92,7 +95,10 @@ async fn queries_are_listed_newest_first() {
     }
     let listed = columns(&mut client, "SHOW QUERIES", &["sql", "state"]).await;
     let statements: Vec<&str> = listed.iter().map(|row| row[0].as_str()).take(4).collect();
-    assert_eq!(statements, ["SHOW QUERIES", "SELECT 2", "SELECT 1", "SELECT 0"]);
+    assert_eq!(
+        statements,
+        ["SHOW QUERIES", "SELECT 2", "SELECT 1", "SELECT 0"]
+    );
     assert_eq!(listed[1][1], "FINISHED");
 }
 
@@ -110,5 +116,8 @@ async fn a_sort_of_more_than_its_memory_spills_and_says_so() {
     let query = described(&mut client, sql).await;
     assert_eq!(query["state"], "FINISHED");
     assert!(number(&query, "spilled_bytes") > 1e6, "{query:?}");
-    assert!(number(&query, "peak_memory_bytes") <= 2.0 * 40e6, "{query:?}");
+    assert!(
+        number(&query, "peak_memory_bytes") <= 2.0 * 40e6,
+        "{query:?}"
+    );
 }

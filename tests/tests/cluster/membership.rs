@@ -43,7 +43,10 @@ async fn an_executor_may_leave_and_come_back() {
     cluster.executors[index].crash().await;
     let missed = Instant::now();
     cluster.wait_for_active(1).await;
-    assert!(missed.elapsed() < Duration::from_secs(5), "noticed too late");
+    assert!(
+        missed.elapsed() < Duration::from_secs(5),
+        "noticed too late"
+    );
     let again = cluster.start_executor(&listen, &cluster.url);
     cluster.executors[index] = again;
     cluster.wait_for_active(2).await;
@@ -98,7 +101,10 @@ async fn without_an_executor_a_query_waits_a_bounded_time_and_says_so() {
     assert_eq!(value(&mut client, "SELECT 1 + 1").await, "2");
     cluster.add_executor();
     cluster.wait_for_active(1).await;
-    assert_eq!(value(&mut client, "SELECT count(*) FROM numbers").await, "40");
+    assert_eq!(
+        value(&mut client, "SELECT count(*) FROM numbers").await,
+        "40"
+    );
 }
 
 #[tokio::test]
@@ -121,7 +127,10 @@ async fn show_executors_says_what_each_is_and_does() {
     for executor in &shown {
         assert!(executor.iter().all(|cell| cell != "NULL"), "{executor:?}");
         assert_eq!(executor[2], "ACTIVE");
-        assert_eq!((executor[3].as_str(), executor[5].as_str()), ("1", "536870912"));
+        assert_eq!(
+            (executor[3].as_str(), executor[5].as_str()),
+            ("1", "536870912")
+        );
     }
     assert_ne!(shown[0][0], shown[1][0]);
 }
@@ -186,6 +195,7 @@ async fn a_drained_executor_finishes_its_query() {
     for table in dataset::tpch_tables(&data) {
         rows(&mut client, &table.create_statement()).await;
     }
+    rows(&mut client, "SET skep.scan_partition_bytes = 1").await;
     let sql = "SELECT count(*) FROM lineitem a JOIN lineitem b ON a.l_suppkey = b.l_suppkey";
     let mut other = cluster.connect().await;
     let running = async { value(&mut client, sql).await };

@@ -26,7 +26,10 @@ async fn cluster() -> (EmbeddedCluster, Client, TempDir) {
 /// Statements in which `panic_at` runs in every kind of place; `@` is where it panics.
 const PLACES: &[(&str, &str)] = &[
     ("a scan", "SELECT panic_at(id, @) FROM numbers"),
-    ("a filter", "SELECT id FROM numbers WHERE panic_at(id, @) >= 0"),
+    (
+        "a filter",
+        "SELECT id FROM numbers WHERE panic_at(id, @) >= 0",
+    ),
     (
         "below a shuffle",
         "SELECT s, count(*), sum(panic_at(id, @)) FROM numbers GROUP BY s",
@@ -39,10 +42,7 @@ const PLACES: &[(&str, &str)] = &[
         "the build side of a broadcast join",
         "SELECT count(*) FROM numbers JOIN (SELECT panic_at(id, @) AS k FROM numbers) b ON id = b.k",
     ),
-    (
-        "a sort",
-        "SELECT id FROM numbers ORDER BY panic_at(id, @)",
-    ),
+    ("a sort", "SELECT id FROM numbers ORDER BY panic_at(id, @)"),
     (
         "a window",
         "SELECT id, sum(panic_at(id, @)) OVER (PARTITION BY s) FROM numbers",
@@ -69,7 +69,11 @@ async fn assert_idle(client: &mut Client) {
 async fn a_panic_is_one_typed_error_wherever_it_happens() {
     let (cluster, mut client, _data) = cluster().await;
     for broadcast in [true, false] {
-        rows(&mut client, &format!("SET skep.broadcast_joins = {broadcast}")).await;
+        rows(
+            &mut client,
+            &format!("SET skep.broadcast_joins = {broadcast}"),
+        )
+        .await;
         for (place, sql) in PLACES {
             // The smallest id of a group, of the last file, of a middle one.
             for fatal in [0, 39, 3] {
@@ -79,7 +83,10 @@ async fn a_panic_is_one_typed_error_wherever_it_happens() {
                 }
                 let failed = error(&mut client, &sql).await;
                 assert_eq!(failed.code, ErrorCode::Panic, "{place}: {failed}");
-                assert!(failed.message.contains("an injected panic"), "{place}: {failed}");
+                assert!(
+                    failed.message.contains("an injected panic"),
+                    "{place}: {failed}"
+                );
                 assert!(!failed.retryable);
             }
             // Without the fault the statement works, on the same executors.
@@ -89,7 +96,10 @@ async fn a_panic_is_one_typed_error_wherever_it_happens() {
     }
     assert_idle(&mut client).await;
     assert_eq!(cluster.engine.members().snapshot().active().count(), 3);
-    assert_eq!(value(&mut client, "SELECT count(*) FROM numbers").await, "40");
+    assert_eq!(
+        value(&mut client, "SELECT count(*) FROM numbers").await,
+        "40"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

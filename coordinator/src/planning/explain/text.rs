@@ -40,7 +40,7 @@ fn title(stage: &StageView) -> String {
     let partitions = count(stage.partitions, "partition");
     let mut title = format!("{name}: {tasks} of {partitions}{}", places(stage));
     if let Some(measured) = &stage.measured {
-        let _ = write!(title, " [{}]", numbers(measured));
+        let _ = write!(title, " [{}]", numbers(measured, true));
     }
     title
 }
@@ -70,12 +70,13 @@ fn places(stage: &StageView) -> String {
 fn operator_line(operator: &OperatorView) -> String {
     match &operator.measured {
         None => operator.text.clone(),
-        Some(measured) => format!("{} [{}]", operator.text, numbers(measured)),
+        Some(measured) => format!("{} [{}]", operator.text, numbers(measured, false)),
     }
 }
 
-/// `rows=1,204, time=3.2ms, exchanged=1.5 MiB, slowest task 1: 2.9ms, fastest task 0: 0.3ms`
-fn numbers(measured: &Measured) -> String {
+/// `rows=1,204, time=3.2ms, exchanged=1.5 MiB, slowest task 1: 2.9ms, fastest task 0: 0.3ms`. An operator
+/// says what it spilled where it did, a stage always.
+fn numbers(measured: &Measured, is_stage: bool) -> String {
     let Work {
         rows,
         compute_ns,
@@ -90,7 +91,7 @@ fn numbers(measured: &Measured) -> String {
     if let Some(bytes) = exchanged_bytes {
         parts.push(format!("exchanged={}", size(*bytes)));
     }
-    if *spilled_bytes > 0 {
+    if is_stage || *spilled_bytes > 0 {
         parts.push(format!("spilled={}", size(*spilled_bytes)));
     }
     if let Some(extremes) = measured.extremes() {
