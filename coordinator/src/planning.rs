@@ -104,9 +104,19 @@ impl ResolvedQuery {
         found
     }
 
-    /// The schema that every batch of the result has: the one that clients are told beforehand.
+    /// The schema that every batch of the result has: the one that clients are told beforehand. Types
+    /// are final only when the analyzer has made those of both sides of a union, say, one.
     pub fn schema(&self) -> SchemaRef {
-        result_schema(self.logical.schema().as_arrow())
+        let analyzed = self.state.analyzer().execute_and_check(
+            self.logical.clone(),
+            self.state.config_options(),
+            |_, _| {},
+        );
+        // What cannot be analyzed fails where it is planned, with an error of its own.
+        match analyzed {
+            Ok(analyzed) => result_schema(analyzed.schema().as_arrow()),
+            Err(_) => result_schema(self.logical.schema().as_arrow()),
+        }
     }
 
     /// The parameters `$1`, `$2`, … in order, typed as far as the statement tells.

@@ -9,6 +9,7 @@ use datafusion::error::DataFusionError;
 use datafusion::parquet::errors::ParquetError;
 use skep_protocol::{ErrorCode, Position, QueryError};
 use std::error::Error;
+use std::sync::Arc;
 use tokio::task::JoinError;
 
 /// The error as DataFusion's operators pass it on.
@@ -27,6 +28,10 @@ pub fn from_datafusion(error: &DataFusionError) -> QueryError {
 fn find_query_error(error: &(dyn Error + 'static)) -> Option<QueryError> {
     if let Some(found) = error.downcast_ref::<QueryError>() {
         return Some(found.clone());
+    }
+    // Operators share the error of an input that several partitions wait for.
+    if let Some(error) = error.downcast_ref::<Arc<DataFusionError>>() {
+        return find_query_error(error.as_ref());
     }
     if let Some(error) = error.downcast_ref::<DataFusionError>() {
         return match error {
@@ -95,6 +100,9 @@ fn classify(error: &DataFusionError) -> QueryError {
 }
 
 fn from_foreign(error: &(dyn Error + 'static), message: String) -> QueryError {
+    if let Some(error) = error.downcast_ref::<Arc<DataFusionError>>() {
+        return from_datafusion(error);
+    }
     if let Some(error) = error.downcast_ref::<ArrowError>() {
         return from_arrow(error);
     }
@@ -108,6 +116,9 @@ fn from_foreign(error: &(dyn Error + 'static), message: String) -> QueryError {
         return from_io(error);
     }
     if let Some(error) = error.downcast_ref::<JoinError>() {
+        return from_join(error);
+    }
+    if let Some(error) = error.downcast_ref::<Arc<JoinError>>() {
         return from_join(error);
     }
     QueryError::internal(message)
@@ -205,7 +216,6 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     #[test]
     fn a_query_error_is_found_however_deep() {

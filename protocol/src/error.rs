@@ -288,15 +288,38 @@ impl fmt::Display for QueryError {
 impl std::error::Error for QueryError {}
 
 impl From<QueryError> for Status {
-    fn from(error: QueryError) -> Self {
+    fn from(mut error: QueryError) -> Self {
+        shorten(&mut error.message);
         let details = Bytes::from(error.to_detail().encode_to_vec());
         Status::with_details(error.code.grpc_code(), error.to_string(), details)
+    }
+}
+
+/// How long a message may be that travels in a status, in bytes. It travels twice, once escaped to
+/// three times its length, in headers of which some clients take no more than 8 KiB; with larger ones
+/// the whole connection breaks.
+const STATUS_MESSAGE_BYTES_MAX: usize = 1200;
+
+/// Keeps the beginning of a message that is too long for a status.
+fn shorten(message: &mut String) {
+    if message.len() > STATUS_MESSAGE_BYTES_MAX {
+        message.truncate(message.floor_char_boundary(STATUS_MESSAGE_BYTES_MAX));
+        message.push('…');
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_message_still_fits_into_headers() {
+        let error = QueryError::new(ErrorCode::Internal, "ü".repeat(100_000));
+        let status = Status::from(error);
+        assert!(status.message().len() < 1300 && status.details().len() < 1300);
+        let received = QueryError::from_status(&status);
+        assert!(received.message.ends_with('…'));
+    }
 
     #[test]
     fn every_code_survives_the_wire() {

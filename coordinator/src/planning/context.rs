@@ -31,6 +31,13 @@ pub const CATALOG_NAME: &str = "skep";
 /// step, which cannot be distributed.
 const PARTITIONS_MIN: usize = 2;
 
+/// Up to which estimated size the smaller side of a join is sent to all tasks instead of distributing
+/// both sides. DataFusion's own bounds, 1 MiB and 131,072 rows, are meant for threads, which share
+/// memory anyway; where rows cross a network, moving the larger side costs far more. On TPC-H at scale
+/// 10 with two executors these bounds took 5 to 45 % off queries 2, 3, 5, 8, 9 and 10.
+const BROADCAST_BYTES_MAX: usize = 32 * 1024 * 1024;
+const BROADCAST_ROWS_MAX: usize = 2_000_000;
+
 /// What a sort sets aside for its merge, and which part of a bounded query's memory all partitions of
 /// one sort may set aside together.
 const SORT_RESERVATION: &str = "datafusion.execution.sort_spill_reservation_bytes";
@@ -90,6 +97,8 @@ impl PlanningContext {
             .enable_physical_uncorrelated_scalar_subquery = false;
         options.execution.enable_file_stream_work_stealing = false;
         options.sql_parser.collect_spans = true;
+        options.optimizer.hash_join_single_partition_threshold = BROADCAST_BYTES_MAX;
+        options.optimizer.hash_join_single_partition_threshold_rows = BROADCAST_ROWS_MAX;
         options.extensions.insert(SkepOptions::default());
         self.session
             .settings
@@ -145,6 +154,9 @@ impl PlanningContext {
                 .with_distributed_route_tasks_handler(self.router())
                 .build();
             self.planner.functions.register(&mut state)?;
+            // What `now()` and its like are in all of the statement.
+            let options = Arc::clone(state.config().options());
+            state.execution_props_mut().mark_start_execution(options);
             Ok(state)
         };
         distributed().map_err(|error| from_datafusion(&error))

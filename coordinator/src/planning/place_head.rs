@@ -54,7 +54,8 @@ fn move_head(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     ))
 }
 
-/// Statements about plans, and writers, whose effects belong to the coordinator.
+/// Statements about plans, writers, whose effects belong to the coordinator, and recursion, whose
+/// working table cannot be sent.
 fn must_stay(head: &Arc<dyn ExecutionPlan>) -> bool {
     any_in_stage(head, &mut |node| {
         matches!(
@@ -64,6 +65,7 @@ fn must_stay(head: &Arc<dyn ExecutionPlan>) -> bool {
                 | "DistributedAnalyzeExec"
                 | "DmlResultExec"
                 | "ExplainExec"
+                | "RecursiveQueryExec"
         )
     })
 }

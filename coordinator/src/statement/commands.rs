@@ -3,7 +3,7 @@
 use super::{Statement, TableName};
 use crate::engine::Inner;
 use crate::session::Session;
-use datafusion::arrow::datatypes::Schema;
+use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::logical_expr::{CreateExternalTable, DdlStatement, LogicalPlan};
 use datafusion::sql::parser::Statement as DataFusionStatement;
@@ -169,7 +169,7 @@ fn new_external_table(
         .filter(|field| !is_partition(field.name()))
         .map(|field| ColumnSpec {
             name: field.name().clone(),
-            data_type: field.data_type().clone(),
+            data_type: stored_type(field.data_type()),
             nullable: field.is_nullable(),
             comment: None,
         })
@@ -182,7 +182,7 @@ fn new_external_table(
                 .fields()
                 .iter()
                 .find(|field| field.name().eq_ignore_ascii_case(name))
-                .map(|field| field.data_type().clone()),
+                .map(|field| stored_type(field.data_type())),
             comment: None,
         })
         .collect::<Vec<_>>();
@@ -199,6 +199,15 @@ fn new_external_table(
         comment: None,
         owner: session.user.clone(),
     })
+}
+
+/// The type as the catalog has it: views are a matter of the plan.
+fn stored_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
+        DataType::BinaryView | DataType::LargeBinary => DataType::Binary,
+        other => other.clone(),
+    }
 }
 
 /// What is parsed and would be ignored is refused by name.

@@ -4,11 +4,14 @@ use super::cursor::{Cursor, position};
 use super::{CreateDatabase, Explain, ExplainFormat, Show, Statement};
 use datafusion::error::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement as DataFusionStatement};
-use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, Spanned, Statement as SqlStatement, visit_expressions,
+};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use skep_protocol::{ErrorCode, Position, QueryError};
+use std::ops::ControlFlow;
 
 /// How deep expressions and queries may be nested.
 const NESTING_MAX: usize = 150;
@@ -348,8 +351,44 @@ fn parse_datafusion(tokens: Vec<TokenWithSpan>) -> Result<DataFusionStatement, Q
         .map_err(placed)?;
     let mut statements = parser.parse_statements().map_err(placed)?;
     match (statements.pop_front(), statements.is_empty()) {
-        (Some(statement), true) => Ok(statement),
+        (Some(statement), true) => {
+            check_precedence(&statement)?;
+            Ok(statement)
+        }
         _ => Err(QueryError::new(ErrorCode::Syntax, "expected one statement")),
+    }
+}
+
+/// The parser takes all of `b AND c` for the right side of `a IS DISTINCT FROM b AND c`, which would be
+/// a wrong result without an error.
+fn check_precedence(statement: &DataFusionStatement) -> Result<(), QueryError> {
+    let DataFusionStatement::Statement(statement) = statement else {
+        return Ok(());
+    };
+    let is_misread = |expression: &Expr| match expression {
+        Expr::IsDistinctFrom(_, right) | Expr::IsNotDistinctFrom(_, right) => {
+            let connects = |op: &BinaryOperator| {
+                matches!(
+                    op,
+                    BinaryOperator::And | BinaryOperator::Or | BinaryOperator::Xor
+                )
+            };
+            matches!(right.as_ref(), Expr::BinaryOp { op, .. } if connects(op))
+        }
+        _ => false,
+    };
+    let found = visit_expressions(statement.as_ref(), |expression| {
+        match is_misread(expression) {
+            true => ControlFlow::Break(expression.span().start),
+            false => ControlFlow::Continue(()),
+        }
+    });
+    match found {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(location) => {
+            let text = "put parentheses around 'a IS DISTINCT FROM b' where AND or OR follows it";
+            Err(QueryError::new(ErrorCode::Syntax, text).at(position(location)))
+        }
     }
 }
 
@@ -577,6 +616,25 @@ mod tests {
             let error = failed(sql);
             assert_eq!(error.code, ErrorCode::Unsupported, "{sql}");
             assert!(error.message.starts_with(name), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn what_the_parser_misreads_is_refused() {
+        for sql in [
+            "SELECT 1 FROM t WHERE a IS DISTINCT FROM b AND c",
+            "SELECT 1 FROM t WHERE x AND a IS NOT DISTINCT FROM b OR c",
+            "SELECT (SELECT 1 FROM t WHERE a IS DISTINCT FROM b AND c)",
+        ] {
+            let error = failed(sql);
+            assert!(error.message.contains("parentheses"), "{sql}: {error}");
+        }
+        for sql in [
+            "SELECT 1 FROM t WHERE (a IS DISTINCT FROM b) AND c",
+            "SELECT 1 FROM t WHERE c AND a IS DISTINCT FROM b + 1",
+            "SELECT 1 FROM t WHERE a IS DISTINCT FROM (b AND c)",
+        ] {
+            parsed(sql);
         }
     }
 

@@ -64,10 +64,8 @@ pub(super) fn lost_or_typed(status: &Status, node: &str) -> QueryError {
     let answered = !status.details().is_empty();
     match status.code() {
         Code::Unavailable | Code::Unknown | Code::Cancelled | Code::Internal if !answered => {
-            QueryError::new(
-                ErrorCode::ExecutorLost,
-                format!("lost the executor at {node}: {}", status.message()),
-            )
+            let text = format!("lost an executor: {}", status.message());
+            QueryError::new(ErrorCode::ExecutorLost, text).on_node(node)
         }
         _ => QueryError::from_status(status).on_node(node),
     }
