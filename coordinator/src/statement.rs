@@ -8,6 +8,7 @@ mod cursor;
 pub(crate) mod explain;
 mod parse;
 pub(crate) mod show;
+mod size;
 
 pub use cursor::Cursor;
 pub use parse::parse;

@@ -146,7 +146,7 @@ fn what_is_wrong_is_named() {
     let bad = environment(&[("SKEP_EXECUTOR_CORES", "0")]);
     assert_eq!(
         error_of(Command::Executor, &[], &bad),
-        "SKEP_EXECUTOR_CORES: invalid value for executor.cores: expected a whole number from 1 to 1024"
+        "SKEP_EXECUTOR_CORES: invalid value for executor.cores: expected a whole number from 1 to 1024, not \"0\""
     );
     let flags = [flag("cluster.heartbeat_interval", "3s")];
     let error = error_of(Command::Executor, &flags, &environment(&[]));

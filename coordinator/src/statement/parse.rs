@@ -1,6 +1,7 @@
 //! Text to [`Statement`].
 
 use super::cursor::{Cursor, position};
+use super::size;
 use super::{CreateDatabase, Explain, ExplainFormat, Show, Statement};
 use datafusion::error::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement as DataFusionStatement};
@@ -12,16 +13,6 @@ use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use skep_protocol::{ErrorCode, Position, QueryError};
 use std::ops::ControlFlow;
-
-/// How deep expressions and queries may be nested.
-const NESTING_MAX: usize = 150;
-
-/// How many operators one expression list may chain: `a OR b OR …` makes a tree as deep as it is long.
-const OPERATORS_MAX: usize = 20_000;
-
-/// How many CASE expressions may be open at a time. The parser tries each in two ways when there is a
-/// mistake inside, so that the time doubles with every level.
-const CASES_OPEN_MAX: usize = 16;
 
 /// The recursion limit of the parser; every level of nesting takes a few of its levels.
 const PARSER_RECURSION_MAX: usize = 1000;
@@ -75,61 +66,8 @@ fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, QueryError> {
     {
         tokens.pop();
     }
-    check_size(&tokens)?;
+    size::check(&tokens)?;
     Ok(tokens)
-}
-
-/// Refuses what would make a tree too deep to walk, before anything walks it.
-fn check_size(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
-    let mut depth = 0_usize;
-    let mut operators = 0_usize;
-    let mut cases = 0_usize;
-    for token in tokens {
-        match &token.token {
-            Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
-            Token::RParen | Token::RBracket | Token::RBrace => depth = depth.saturating_sub(1),
-            Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::StringConcat => {
-                operators += 1;
-            }
-            Token::Word(word) if word.quote_style.is_none() => {
-                let value = word.value.as_str();
-                let chains = ["and", "or", "not", "union", "case", "except", "intersect"];
-                if chains.iter().any(|chain| value.eq_ignore_ascii_case(chain)) {
-                    operators += 1;
-                }
-                if value.eq_ignore_ascii_case("case") {
-                    cases += 1;
-                } else if value.eq_ignore_ascii_case("end") {
-                    cases = cases.saturating_sub(1);
-                }
-            }
-            Token::SemiColon => {
-                return Err(QueryError::new(
-                    ErrorCode::Syntax,
-                    "one statement at a time: found another one after ';'",
-                )
-                .at(position(token.span.start)));
-            }
-            _ => {}
-        }
-        let too_large = |what: String| {
-            QueryError::new(ErrorCode::StatementTooLarge, what).at(position(token.span.start))
-        };
-        if depth > NESTING_MAX {
-            return Err(too_large(format!(
-                "the statement is nested more than {NESTING_MAX} deep"
-            )));
-        }
-        if cases > CASES_OPEN_MAX {
-            let text = format!("CASE is nested more than {CASES_OPEN_MAX} deep");
-            return Err(too_large(text));
-        }
-        if operators > OPERATORS_MAX {
-            let text = format!("the statement has more than {OPERATORS_MAX} operators");
-            return Err(too_large(text));
-        }
-    }
-    Ok(())
 }
 
 fn parse_own(cursor: &mut Cursor) -> Result<Option<Statement>, QueryError> {
@@ -464,6 +402,7 @@ fn lower_first(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::statement::TableName;
+    use crate::statement::size::{NESTING_MAX, OPERATORS_MAX, RETRIED_OPEN_MAX};
 
     fn parsed(sql: &str) -> Statement {
         parse(sql, 1 << 20).unwrap_or_else(|error| panic!("{sql}: {error}"))
@@ -649,17 +588,25 @@ mod tests {
             ("CASE WHEN true THEN ", " END"),
             ("CASE ", " WHEN 1 THEN 2 END"),
             ("NOT EXISTS (SELECT ", ")"),
+            ("NOT (", ")"),
+            ("NOT ", ""),
+            ("EXTRACT(YEAR FROM ", ")"),
+            ("substring(", " FROM 1)"),
             ("coalesce(1, (", "))"),
         ] {
-            let depth = match open.starts_with("CASE") {
-                true => CASES_OPEN_MAX,
+            let retried = ["CASE", "CAST", "NOT", "EXTRACT", "substring"];
+            let depth = match retried.iter().any(|word| open.starts_with(word)) {
+                true => RETRIED_OPEN_MAX / open.matches(' ').count().clamp(1, 2),
                 false => NESTING_MAX / 2 - 1,
             };
-            let sql = format!("SELECT {}1 2 3{}", open.repeat(depth), close.repeat(depth));
+            let sql = format!("SELECT {}(1 2 3{}", open.repeat(depth), close.repeat(depth));
             let started = std::time::Instant::now();
             failed(&sql);
             let taken = started.elapsed();
             assert!(taken.as_secs() < 5, "{open}: {taken:?}");
+            // One more is too much, whatever is inside.
+            let deeper = format!("SELECT {}1", open.repeat(NESTING_MAX + 1));
+            assert_eq!(failed(&deeper).code, ErrorCode::StatementTooLarge, "{open}");
         }
     }
 
