@@ -39,6 +39,16 @@ pub(crate) struct Load {
 }
 
 impl Load {
+    /// Nothing yet, on a node with `memory`.
+    pub(crate) fn of(memory: Arc<NodeMemory>) -> Self {
+        Self {
+            memory,
+            running: Arc::new(AtomicU32::new(0)),
+            bytes_sent: Arc::new(AtomicU64::new(0)),
+            draining: AtomicBool::new(false),
+        }
+    }
+
     fn heartbeat(&self) -> Heartbeat {
         Heartbeat {
             memory_used_bytes: self.memory.used_bytes() as u64,

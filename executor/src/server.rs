@@ -16,7 +16,7 @@ use skep_protocol::QueryError;
 use skep_protocol::proto::tasks_server::TasksServer;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -101,22 +101,10 @@ impl Executor {
         let key = SharedKey::default();
         let io = Handle::current();
         let connections = Connections::new(key.clone(), config.exchange.clone(), io, Some(host));
-        let runner = TaskRunner::new(
-            runtime,
-            Arc::clone(&memory),
-            connections.clone(),
-            config.functions.clone(),
-        );
-        let local: Arc<dyn LocalTasks> = Arc::new(runner.clone());
-        if let Ok(url) = Url::parse(&address) {
-            connections.serve_locally(url, &local);
-        }
-        let load = Arc::new(Load {
-            memory,
-            running: Arc::new(AtomicU32::new(0)),
-            bytes_sent: Arc::new(AtomicU64::new(0)),
-            draining: AtomicBool::new(false),
-        });
+        let functions = config.functions.clone();
+        let runner = TaskRunner::new(runtime, Arc::clone(&memory), connections.clone(), functions);
+        let local = read_locally(&connections, &address, &runner);
+        let load = Arc::new(Load::of(memory));
         let exchange = ExchangeService {
             runner: runner.clone(),
             key: key.clone(),
@@ -198,6 +186,19 @@ impl Executor {
         self.stop.cancel();
         self.work.shutdown().await;
     }
+}
+
+/// Lets the tasks of `runner` read from each other without a connection.
+fn read_locally(
+    connections: &Connections,
+    address: &str,
+    runner: &TaskRunner,
+) -> Arc<dyn LocalTasks> {
+    let local: Arc<dyn LocalTasks> = Arc::new(runner.clone());
+    if let Ok(url) = Url::parse(address) {
+        connections.serve_locally(url, &local);
+    }
+    local
 }
 
 /// The host in this executor's address. An executor that listens everywhere needs to be told its name.
