@@ -72,13 +72,13 @@ impl Nesting {
             }
             Token::Word(word) if word.quote_style.is_none() => {
                 let is = |name: &&str| word.value.eq_ignore_ascii_case(name);
-                self.operators += usize::from(OPERATORS.iter().any(|name| is(name)));
+                self.operators += usize::from(OPERATORS.iter().any(is));
                 if is(&"case") {
                     self.cases += 1;
                 } else if is(&"end") {
                     self.cases = self.cases.saturating_sub(1);
                 }
-                if RETRIED.iter().any(|name| is(name)) {
+                if RETRIED.iter().any(is) {
                     self.words = words + 1;
                 }
             }
