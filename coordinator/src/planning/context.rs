@@ -38,6 +38,12 @@ const PARTITIONS_MIN: usize = 2;
 const BROADCAST_BYTES_MAX: usize = 32 * 1024 * 1024;
 const BROADCAST_ROWS_MAX: usize = 2_000_000;
 
+/// Which part of a bounded query's memory one broadcast may take, and how many bytes a row of it counts
+/// for where only their number is known.
+const BROADCAST_SETTING: &str = "datafusion.optimizer.hash_join_single_partition_threshold";
+const BROADCAST_SHARE: usize = 16;
+const BROADCAST_ROW_BYTES: usize = 16;
+
 /// What a sort sets aside for its merge, and which part of a bounded query's memory all partitions of
 /// one sort may set aside together.
 const SORT_RESERVATION: &str = "datafusion.execution.sort_spill_reservation_bytes";
@@ -106,6 +112,13 @@ impl PlanningContext {
             .map_err(|text| QueryError::new(ErrorCode::InvalidSetting, text))?;
         let own = options.extensions.get::<SkepOptions>();
         let memory_limit = own.map_or(0, |own| own.query_memory_limit_bytes);
+        if memory_limit > 0 && !self.session.settings.is_set(BROADCAST_SETTING) {
+            // What is broadcast has to fit into the query's memory on every node.
+            let bytes = BROADCAST_BYTES_MAX.min(memory_limit / BROADCAST_SHARE);
+            options.optimizer.hash_join_single_partition_threshold = bytes;
+            options.optimizer.hash_join_single_partition_threshold_rows =
+                BROADCAST_ROWS_MAX.min(bytes / BROADCAST_ROW_BYTES);
+        }
         if memory_limit > 0 && !self.session.settings.is_set(SORT_RESERVATION) {
             // Every partition of every sort sets this much aside for its merge.
             let share =
