@@ -90,10 +90,7 @@ impl Executor {
             .map_err(listen_error)?;
         let port = listener.local_addr().map_err(listen_error)?.port();
         let host = advertised_host(&config);
-        let address = match &config.advertise {
-            Some(advertise) if has_port(advertise) => format!("http://{advertise}"),
-            _ => format!("http://{host}:{port}"),
-        };
+        let address = advertised_address(&config, &host, port);
         let node = address.trim_start_matches("http://").to_owned();
 
         let memory = Arc::new(NodeMemory::new(config.memory_limit_bytes));
@@ -199,6 +196,14 @@ fn read_locally(
         connections.serve_locally(url, &local);
     }
     local
+}
+
+/// How other nodes reach an executor at `host` that listens on `port`.
+fn advertised_address(config: &ExecutorConfig, host: &str, port: u16) -> String {
+    match &config.advertise {
+        Some(advertise) if has_port(advertise) => format!("http://{advertise}"),
+        _ => format!("http://{host}:{port}"),
+    }
 }
 
 /// The host in this executor's address. An executor that listens everywhere needs to be told its name.
