@@ -115,14 +115,18 @@ impl PlanningContext {
         if memory_limit > 0 && !self.session.settings.is_set(BROADCAST_SETTING) {
             // What is broadcast has to fit into the query's memory on every node.
             let bytes = BROADCAST_BYTES_MAX.min(memory_limit / BROADCAST_SHARE);
+            let rows = BROADCAST_ROWS_MAX.min(bytes / BROADCAST_ROW_BYTES);
             options.optimizer.hash_join_single_partition_threshold = bytes;
-            options.optimizer.hash_join_single_partition_threshold_rows =
-                BROADCAST_ROWS_MAX.min(bytes / BROADCAST_ROW_BYTES);
+            let rows_max = &mut options.optimizer.hash_join_single_partition_threshold_rows;
+            // A number of rows that the user has set is left as it is.
+            if *rows_max == BROADCAST_ROWS_MAX {
+                *rows_max = rows;
+            }
         }
         if memory_limit > 0 && !self.session.settings.is_set(SORT_RESERVATION) {
             // Every partition of every sort sets this much aside for its merge.
-            let share =
-                memory_limit / (SORT_RESERVATION_SHARE * options.execution.target_partitions);
+            let share = memory_limit
+                / (SORT_RESERVATION_SHARE * options.execution.target_partitions.max(1));
             let reserved = &mut options.execution.sort_spill_reservation_bytes;
             *reserved = share.min(*reserved);
         }
