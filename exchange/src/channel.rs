@@ -22,6 +22,7 @@ use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion_distributed::{
     ChannelResolver, CoordinatorToWorkerMsg, ExecuteTaskRequest, GetWorkerInfoRequest,
@@ -136,6 +137,15 @@ impl WorkerChannel for ExecutorChannel {
         let session = TaskSession::of(context).map_err(to_datafusion)?;
         let key = self.connections.key().map_err(to_datafusion)?;
         let limits = self.connections.limits();
+        let memory_bytes = match context.memory_pool().memory_limit() {
+            MemoryLimit::Finite(bytes) => bytes,
+            MemoryLimit::Infinite | MemoryLimit::Unknown => usize::MAX,
+        };
+        let window_bytes = limits.window_bytes(memory_bytes);
+        let channel = self
+            .connections
+            .channel_with_window(&self.url, window_bytes);
+        let channel = channel.map_err(to_datafusion)?;
         let local = self.connections.local_tasks(&self.url);
         let id = task_key(&session, &request.task_key)?;
         let head = encode_head(request.producer_head, context)?;
@@ -158,11 +168,11 @@ impl WorkerChannel for ExecutorChannel {
                 }
                 let ticket = key.sign_ticket(&ticket);
                 let source = partition::Source {
-                    channel: self.channel.clone(),
+                    channel: channel.clone(),
                     io: self.connections.io().clone(),
                     ticket,
                     node: self.node(),
-                    window_bytes: limits.stream_window_bytes as usize,
+                    window_bytes: window_bytes as usize,
                 };
                 partition::open(source, partition, &metrics, context)
             })

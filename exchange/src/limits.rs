@@ -15,7 +15,8 @@ pub enum WireCompression {
 #[derive(Clone, Debug)]
 pub struct ExchangeLimits {
     /// How many bytes of one partition may be under way between two nodes before the producer has to
-    /// wait. Charged in full to the consuming query's memory while the stream is open.
+    /// wait, where the consumer has memory in plenty. Charged in full to the consuming query's memory
+    /// while the stream is open.
     pub stream_window_bytes: u32,
     /// How many bytes of encoded batches a producer holds ready per partition.
     pub send_buffer_bytes: u32,
@@ -31,6 +32,25 @@ pub struct ExchangeLimits {
     pub compression: WireCompression,
 }
 
+/// How many streams' windows a query's memory should have room for.
+const WINDOWS_PER_QUERY: usize = 256;
+
+/// The smallest window, in bytes: below it, a stream would wait for the network all the time.
+const WINDOW_BYTES_MIN: u32 = 64 * 1024;
+
+impl ExchangeLimits {
+    /// How many bytes of one partition may be under way to a consumer that may use `memory_bytes`. A
+    /// power of two, so that few different windows are in use, since each is a connection of its own.
+    pub fn window_bytes(&self, memory_bytes: usize) -> u32 {
+        let share = u32::try_from(memory_bytes / WINDOWS_PER_QUERY).unwrap_or(u32::MAX);
+        if share >= self.stream_window_bytes {
+            return self.stream_window_bytes;
+        }
+        let power = share.checked_ilog2().map_or(0, |log| 1 << log);
+        power.max(WINDOW_BYTES_MIN).min(self.stream_window_bytes)
+    }
+}
+
 impl Default for ExchangeLimits {
     fn default() -> Self {
         Self {
@@ -42,5 +62,28 @@ impl Default for ExchangeLimits {
             keep_alive_timeout: Duration::from_secs(3),
             compression: WireCompression::Lz4,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_consumer_with_little_memory_has_small_windows() {
+        let limits = ExchangeLimits::default();
+        for (memory_mib, window_kib) in [
+            (0, 64),
+            (16, 64),
+            (32, 128),
+            (96, 256),
+            (511, 1024),
+            (512, 2048),
+            (4096, 2048),
+        ] {
+            let window = limits.window_bytes(memory_mib << 20);
+            assert_eq!(window, window_kib << 10, "{memory_mib} MiB");
+        }
+        assert_eq!(limits.window_bytes(usize::MAX), limits.stream_window_bytes);
     }
 }

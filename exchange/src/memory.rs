@@ -3,18 +3,19 @@
 //! Every query has a pool of its own on every node, below the node's. So its use and its peak are
 //! known, and it can be bounded.
 
+mod account;
+
+use account::{Account, Request};
 use datafusion::common::resources_datafusion_err;
 use datafusion::error::Result;
 use datafusion::execution::memory_pool::{
-    GreedyMemoryPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
-    TrackConsumersPool,
+    MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation, TrackConsumersPool,
 };
 use parking_lot::Mutex;
 use skep_protocol::QueryId;
 use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 /// How many of the largest consumers an out-of-memory message names.
@@ -31,9 +32,9 @@ pub struct NodeMemory {
 impl NodeMemory {
     /// A node that may use `limit_bytes`.
     pub fn new(limit_bytes: usize) -> Self {
-        let pool = TrackConsumersPool::new(GreedyMemoryPool::new(limit_bytes), NAMED_CONSUMERS);
+        let node = NodePool(Account::new(limit_bytes));
         Self {
-            pool: Arc::new(pool),
+            pool: Arc::new(TrackConsumersPool::new(node, NAMED_CONSUMERS)),
             limit_bytes,
             queries: Mutex::new(HashMap::new()),
         }
@@ -64,12 +65,80 @@ impl NodeMemory {
         let pool = Arc::new(QueryPool {
             query: query.clone(),
             parent: Arc::clone(&self.pool),
-            limit_bytes,
-            used: AtomicUsize::new(0),
-            peak: AtomicUsize::new(0),
+            account: Account::new(limit_bytes),
         });
         queries.insert(query.clone(), Arc::downgrade(&pool));
         pool
+    }
+}
+
+/// What `reservation` asks for when it wants `additional` bytes more.
+fn request(reservation: &MemoryReservation, additional: usize) -> Request {
+    Request {
+        held_bytes: reservation.size(),
+        additional_bytes: additional,
+        can_spill: reservation.consumer().can_spill(),
+    }
+}
+
+/// The memory of a whole node.
+#[derive(Debug)]
+struct NodePool(Account);
+
+impl fmt::Display for NodePool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "node ({} of {} bytes in use)",
+            self.0.used_bytes(),
+            self.0.limit_bytes()
+        )
+    }
+}
+
+impl MemoryPool for NodePool {
+    fn name(&self) -> &str {
+        "node"
+    }
+
+    fn register(&self, consumer: &MemoryConsumer) {
+        if consumer.can_spill() {
+            self.0.add_spillable();
+        }
+    }
+
+    fn unregister(&self, consumer: &MemoryConsumer) {
+        if consumer.can_spill() {
+            self.0.remove_spillable();
+        }
+    }
+
+    fn grow(&self, reservation: &MemoryReservation, additional: usize) {
+        self.0.take(request(reservation, additional));
+    }
+
+    fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
+        self.0.give_back(shrink, reservation.consumer().can_spill());
+    }
+
+    fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
+        self.0
+            .try_take(request(reservation, additional))
+            .map_err(|used| {
+                resources_datafusion_err!(
+                    "the node may use {} bytes of memory, uses {used} and needs {additional} more for {}",
+                    self.0.limit_bytes(),
+                    reservation.consumer().name()
+                )
+            })
+    }
+
+    fn reserved(&self) -> usize {
+        self.0.used_bytes()
+    }
+
+    fn memory_limit(&self) -> MemoryLimit {
+        MemoryLimit::Finite(self.0.limit_bytes())
     }
 }
 
@@ -78,20 +147,13 @@ impl NodeMemory {
 pub struct QueryPool {
     query: QueryId,
     parent: Arc<dyn MemoryPool>,
-    limit_bytes: usize,
-    used: AtomicUsize,
-    peak: AtomicUsize,
+    account: Account,
 }
 
 impl QueryPool {
     /// The most bytes that were in use at one time.
     pub fn peak_bytes(&self) -> usize {
-        self.peak.load(Ordering::Relaxed)
-    }
-
-    fn add(&self, bytes: usize) {
-        let used = self.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        self.peak.fetch_max(used, Ordering::Relaxed);
+        self.account.peak_bytes()
     }
 }
 
@@ -108,43 +170,50 @@ impl MemoryPool for QueryPool {
 
     fn register(&self, consumer: &MemoryConsumer) {
         self.parent.register(consumer);
+        if consumer.can_spill() {
+            self.account.add_spillable();
+        }
     }
 
     fn unregister(&self, consumer: &MemoryConsumer) {
         self.parent.unregister(consumer);
+        if consumer.can_spill() {
+            self.account.remove_spillable();
+        }
     }
 
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
         self.parent.grow(reservation, additional);
-        self.add(additional);
+        self.account.take(request(reservation, additional));
     }
 
     fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
         self.parent.shrink(reservation, shrink);
-        self.used.fetch_sub(shrink, Ordering::Relaxed);
+        self.account
+            .give_back(shrink, reservation.consumer().can_spill());
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
-        let used = self.used.load(Ordering::Relaxed);
-        if self.limit_bytes > 0 && used + additional > self.limit_bytes {
-            return Err(resources_datafusion_err!(
+        let request = request(reservation, additional);
+        self.account.try_take(request).map_err(|used| {
+            resources_datafusion_err!(
                 "query {} may use {} bytes of memory on one node, uses {used} and needs {additional} more for {}",
                 self.query,
-                self.limit_bytes,
+                self.account.limit_bytes(),
                 reservation.consumer().name()
-            ));
-        }
-        self.parent.try_grow(reservation, additional)?;
-        self.add(additional);
-        Ok(())
+            )
+        })?;
+        self.parent
+            .try_grow(reservation, additional)
+            .inspect_err(|_| self.account.give_back(additional, request.can_spill))
     }
 
     fn reserved(&self) -> usize {
-        self.used.load(Ordering::Relaxed)
+        self.account.used_bytes()
     }
 
     fn memory_limit(&self) -> MemoryLimit {
-        match self.limit_bytes {
+        match self.account.limit_bytes() {
             0 => self.parent.memory_limit(),
             limit => MemoryLimit::Finite(limit),
         }

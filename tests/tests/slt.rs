@@ -165,8 +165,7 @@ async fn a_cluster_of_three() {
 
 #[tokio::test]
 async fn little_memory() {
-    // The windows of its exchanges alone take a third of it: 2 MiB for every stream between two nodes.
-    let limit = "SET skep.query_memory_limit_bytes = 100663296";
+    let limit = "SET skep.query_memory_limit_bytes = 33554432";
     run_all_on_skep(Setup::executors(3), &[SPLIT_ALWAYS, limit]).await;
 }
 

@@ -1,4 +1,4 @@
-//! One connection per node, made when first used, and the key that tickets are signed with.
+//! One connection per node and size of windows, made when first used, and the key that tickets are signed with.
 
 use super::local::LocalTasks;
 use crate::limits::ExchangeLimits;
@@ -55,7 +55,8 @@ struct Inner {
     io: Handle,
     /// The host of this node as others see it; loopback addresses are local anyway.
     local_host: Option<String>,
-    channels: Mutex<HashMap<Url, Channel>>,
+    /// By address and window of a stream in bytes, which is one for all streams of a connection.
+    channels: Mutex<HashMap<(Url, u32), Channel>>,
     local: OnceLock<LocalNode>,
 }
 
@@ -140,8 +141,21 @@ impl Connections {
     /// # Errors
     /// `Internal` where `url` is not an address.
     pub fn channel(&self, url: &Url) -> Result<Channel, QueryError> {
+        self.channel_with_window(url, self.0.limits.stream_window_bytes)
+    }
+
+    /// The connection whose streams have `window_bytes` under way at most.
+    ///
+    /// # Errors
+    /// As [`Connections::channel`].
+    pub(super) fn channel_with_window(
+        &self,
+        url: &Url,
+        window_bytes: u32,
+    ) -> Result<Channel, QueryError> {
         let mut channels = self.0.channels.lock();
-        if let Some(channel) = channels.get(url) {
+        let key = (url.clone(), window_bytes);
+        if let Some(channel) = channels.get(&key) {
             return Ok(channel.clone());
         }
         let limits = &self.0.limits;
@@ -152,18 +166,18 @@ impl Connections {
             .http2_keep_alive_interval(limits.keep_alive_interval)
             .keep_alive_timeout(limits.keep_alive_timeout)
             .keep_alive_while_idle(true)
-            .initial_stream_window_size(limits.stream_window_bytes)
+            .initial_stream_window_size(window_bytes)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .max_frame_size(FRAME_BYTES_MAX);
         let _io = self.0.io.enter();
         let channel = endpoint.connect_lazy();
-        channels.insert(url.clone(), channel.clone());
+        channels.insert(key, channel.clone());
         Ok(channel)
     }
 
-    /// Forgets the connection to a node that has left.
+    /// Forgets the connections to a node that has left.
     pub fn forget(&self, url: &Url) {
-        self.0.channels.lock().remove(url);
+        self.0.channels.lock().retain(|(known, _), _| known != url);
     }
 }
 
