@@ -4,19 +4,23 @@
 mod checked_arithmetic;
 mod context;
 mod distribute;
+mod distribute_by;
 pub mod explain;
 mod place_head;
 mod plan_check;
+mod relations;
 mod resolve;
 mod routing;
 mod scalar_subquery;
 mod snapshot_catalog;
 mod table_scan;
+mod write;
 
 pub use context::{CATALOG_NAME, Planner, PlanningContext};
 pub use distribute::distribute_checked;
 pub use place_head::place_head;
 pub use table_scan::table_schema;
+pub use write::{TargetColumn, WriteTarget, stored_type};
 
 use crate::planning::routing::Router;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};

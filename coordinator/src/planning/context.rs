@@ -2,6 +2,8 @@
 //! settings of its session.
 
 use super::checked_arithmetic::CheckedArithmetic;
+use super::distribute_by::DistributeByHash;
+use super::relations::HiveRelations;
 use super::routing::Router;
 use super::scalar_subquery::SingleRowSubqueries;
 use super::snapshot_catalog::SnapshotCatalog;
@@ -21,6 +23,7 @@ use skep_exchange::memory::NodeMemory;
 use skep_exchange::monitor::AttemptMonitor;
 use skep_exchange::session::TaskSession;
 use skep_protocol::{ErrorCode, QueryError, QueryId};
+use skep_writer::WriteCodec;
 use std::sync::Arc;
 use url::Url;
 
@@ -158,8 +161,11 @@ impl PlanningContext {
                 .with_default_features()
                 .with_analyzer_rule(Arc::new(SingleRowSubqueries))
                 .with_analyzer_rule(Arc::new(CheckedArithmetic))
+                .with_analyzer_rule(Arc::new(DistributeByHash))
+                .with_relation_planners(vec![Arc::new(HiveRelations)])
                 .with_catalog_list(Arc::new(catalogs))
                 .with_distributed_channel_resolver(self.planner.connections.clone())
+                .with_distributed_user_codec(WriteCodec)
                 .with_distributed_worker_resolver(FixedExecutors(self.cluster.active_addresses()))
                 .with_distributed_passthrough_headers(headers)?
                 .with_distributed_max_tasks_per_stage(options.stage_tasks_max)?
