@@ -108,6 +108,25 @@ impl ResolvedQuery {
         found
     }
 
+    /// Whether it reads the table of that name.
+    pub fn reads(&self, database: &str, table: &str) -> bool {
+        let mut found = false;
+        // The closure never fails.
+        let _ = self.logical.apply_with_subqueries(|plan| {
+            if let LogicalPlan::TableScan(scan) = plan {
+                let name = &scan.table_name;
+                found |= name.table() == table && name.schema().is_none_or(|of| of == database);
+            }
+            Ok(TreeNodeRecursion::Continue)
+        });
+        found
+    }
+
+    /// How many columns the result has.
+    pub fn column_count(&self) -> usize {
+        self.logical.schema().fields().len()
+    }
+
     /// The schema that every batch of the result has: the one that clients are told beforehand. Types
     /// are final only when the analyzer has made those of both sides of a union, say, one.
     pub fn schema(&self) -> SchemaRef {

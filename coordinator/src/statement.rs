@@ -12,6 +12,9 @@ pub(crate) mod show;
 mod size;
 mod write;
 
+pub(crate) use commands::{
+    SORT_PROPERTY, file_bytes_target, file_options, new_managed_table, unsupported,
+};
 pub use cursor::Cursor;
 pub use definition::{
     Buckets, ColumnDefinition, ColumnPlace, Comparison, CreateDatabase, CreateTable, CreateView,
@@ -129,7 +132,10 @@ pub enum Statement {
 impl Statement {
     /// Whether it returns rows.
     pub fn returns_rows(&self) -> bool {
-        matches!(self, Self::Query(_) | Self::Explain(_) | Self::Show(_))
+        matches!(
+            self,
+            Self::Query(_) | Self::Explain(_) | Self::Show(_) | Self::Vacuum { .. }
+        )
     }
 }
 

@@ -4,7 +4,7 @@
 const NULL_DIRECTORY: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// The path of the partition with `values`, below its table's directory: `ds=2024-01-01/hr=1`.
-pub(crate) fn partition_path(names: &[String], values: &[Option<String>]) -> String {
+pub fn partition_path(names: &[String], values: &[Option<String>]) -> String {
     let parts: Vec<String> = names
         .iter()
         .zip(values)

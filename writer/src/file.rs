@@ -1,5 +1,6 @@
 //! One file that is being written.
 
+mod avro;
 mod parquet;
 mod text;
 
@@ -8,6 +9,7 @@ use ::parquet::arrow::AsyncArrowWriter;
 use arrow::datatypes::SchemaRef;
 use arrow::json::LineDelimitedWriter;
 use arrow::record_batch::RecordBatch;
+use avro::AvroEncoder;
 use bytes::Bytes;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::MemoryReservation;
@@ -29,14 +31,15 @@ pub(crate) struct OpenFile {
 
 enum Encoding {
     Parquet(Box<AsyncArrowWriter<BufWriter>>),
-    Lines {
+    Streamed {
         writer: BufWriter,
-        format: Lines,
+        format: Blocks,
         bytes: u64,
     },
 }
 
-enum Lines {
+enum Blocks {
+    Avro(AvroEncoder),
     Json,
     Text(TextEncoder),
 }
@@ -69,14 +72,19 @@ impl OpenFile {
                     AsyncArrowWriter::try_new_with_options(writer, Arc::clone(schema), properties)?;
                 Encoding::Parquet(Box::new(writer))
             }
-            FileOptions::Json => Encoding::Lines {
+            FileOptions::Avro => Encoding::Streamed {
                 writer,
-                format: Lines::Json,
+                format: Blocks::Avro(AvroEncoder::new(schema)?),
                 bytes: 0,
             },
-            FileOptions::Text(options) => Encoding::Lines {
+            FileOptions::Json => Encoding::Streamed {
                 writer,
-                format: Lines::Text(TextEncoder::new(options.clone(), schema)?),
+                format: Blocks::Json,
+                bytes: 0,
+            },
+            FileOptions::Text(options) => Encoding::Streamed {
+                writer,
+                format: Blocks::Text(TextEncoder::new(options.clone(), schema)?),
                 bytes: 0,
             },
         };
@@ -103,7 +111,7 @@ impl OpenFile {
                     self.memory.resize(writer.memory_size());
                 }
             }
-            Encoding::Lines {
+            Encoding::Streamed {
                 writer,
                 format,
                 bytes,
@@ -122,7 +130,7 @@ impl OpenFile {
             Encoding::Parquet(writer) => {
                 (writer.bytes_written() + writer.in_progress_size()) as u64
             }
-            Encoding::Lines { bytes, .. } => *bytes,
+            Encoding::Streamed { bytes, .. } => *bytes,
         }
     }
 
@@ -133,7 +141,7 @@ impl OpenFile {
     pub(crate) async fn finish(self) -> Result<FinishedFile> {
         let size_bytes = match self.encoding {
             Encoding::Parquet(writer) => parquet::finish(*writer).await?,
-            Encoding::Lines {
+            Encoding::Streamed {
                 mut writer, bytes, ..
             } => {
                 writer.shutdown().await.map_err(DataFusionError::IoError)?;
@@ -148,9 +156,10 @@ impl OpenFile {
     }
 }
 
-impl Lines {
+impl Blocks {
     fn encode(&mut self, batch: &RecordBatch) -> Result<Vec<u8>> {
         match self {
+            Self::Avro(encoder) => encoder.encode(batch),
             Self::Json => {
                 let mut writer = LineDelimitedWriter::new(Vec::new());
                 writer.write(batch)?;

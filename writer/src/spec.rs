@@ -55,6 +55,8 @@ pub enum FileOptions {
     Parquet(ParquetOptions),
     /// One JSON object per line.
     Json,
+    /// Apache Avro object container files.
+    Avro,
     /// One line per row.
     Text(TextOptions),
 }
@@ -65,6 +67,7 @@ impl FileOptions {
         match self {
             Self::Parquet(_) => "parquet",
             Self::Json => "json",
+            Self::Avro => "avro",
             Self::Text(_) => "txt",
         }
     }

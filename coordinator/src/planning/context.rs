@@ -136,7 +136,11 @@ impl PlanningContext {
         Ok(config)
     }
 
-    pub(super) fn session_state(&self) -> Result<SessionState, QueryError> {
+    /// What a statement is planned with.
+    ///
+    /// # Errors
+    /// As [`PlanningContext::session_config`].
+    pub fn session_state(&self) -> Result<SessionState, QueryError> {
         let config = self.session_config()?;
         let options = config.options().extensions.get::<SkepOptions>().cloned();
         let options = options.unwrap_or_default();

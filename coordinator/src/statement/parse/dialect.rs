@@ -1,7 +1,10 @@
 //! What is meant where standard SQL and Hive disagree, and both cannot be had.
 
+use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::dialect::{Dialect as SqlDialect, GenericDialect};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, TokenizerError};
+use std::fmt;
+use std::str::FromStr;
 
 /// The meaning of double quotes and backslashes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,16 +16,30 @@ pub enum Dialect {
     Hive,
 }
 
-impl Dialect {
-    /// The dialect of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
+impl FromStr for Dialect {
+    type Err = DataFusionError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
         match name.to_ascii_lowercase().as_str() {
-            "standard" => Some(Self::Standard),
-            "hive" => Some(Self::Hive),
-            _ => None,
+            "standard" => Ok(Self::Standard),
+            "hive" => Ok(Self::Hive),
+            _ => Err(DataFusionError::Configuration(
+                "the dialects are standard and hive".to_owned(),
+            )),
         }
     }
+}
 
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Standard => "standard",
+            Self::Hive => "hive",
+        })
+    }
+}
+
+impl Dialect {
     /// The tokens of a statement, white space included.
     pub(super) fn tokenize(self, sql: &str) -> Result<Vec<TokenWithSpan>, TokenizerError> {
         match self {
