@@ -5,8 +5,10 @@
 
 mod data_dir;
 mod decide;
+mod users;
 
 pub use decide::{ColumnSpec, NewDatabase, NewExternalTable, PartitionColumnSpec};
+pub use users::NewUser;
 
 use crate::discovery::{self, Expectation, ExpectedPartitionColumn};
 use crate::error::CatalogError;

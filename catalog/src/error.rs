@@ -36,6 +36,12 @@ pub enum CatalogError {
         /// Which.
         name: String,
     },
+    /// No such user.
+    #[error("user '{0}' not found")]
+    UserNotFound(String),
+    /// The name is taken.
+    #[error("user '{0}' already exists")]
+    UserExists(String),
     /// Dropped without CASCADE.
     #[error(
         "database '{name}' is not empty: it has {tables} table(s); drop them first or use CASCADE"
@@ -177,7 +183,10 @@ impl CatalogError {
         match self {
             Self::DatabaseNotFound { .. } => ErrorCode::DatabaseNotFound,
             Self::TableNotFound { .. } => ErrorCode::TableNotFound,
-            Self::DatabaseExists(_) | Self::TableExists { .. } => ErrorCode::AlreadyExists,
+            Self::UserNotFound(_) => ErrorCode::UserNotFound,
+            Self::DatabaseExists(_) | Self::TableExists { .. } | Self::UserExists(_) => {
+                ErrorCode::AlreadyExists
+            }
             Self::DatabaseNotEmpty { .. }
             | Self::DatabaseProtected(_)
             | Self::DataDirectoryInUse { .. } => ErrorCode::InvalidState,

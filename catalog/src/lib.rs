@@ -11,7 +11,9 @@ pub mod model;
 pub mod snapshot;
 pub mod store;
 
-pub use catalog::{Catalog, CatalogOptions, NewDatabase, NewExternalTable, RefreshSummary};
+pub use catalog::{
+    Catalog, CatalogOptions, NewDatabase, NewExternalTable, NewUser, RefreshSummary,
+};
 pub use error::CatalogError;
 pub use snapshot::CatalogSnapshot;
 

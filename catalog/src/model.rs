@@ -3,8 +3,10 @@
 pub mod bounds;
 pub mod name;
 pub mod partition_value;
+mod user;
 
 pub use bounds::{BoundValue, ColumnBounds};
+pub use user::User;
 
 use arrow::datatypes::DataType;
 use chrono::{DateTime, Utc};

@@ -5,7 +5,7 @@ mod file_cache;
 pub(crate) use file_cache::FileCache;
 
 use crate::error::CatalogError;
-use crate::model::{CatalogVersion, Database, Table, TableFiles, name};
+use crate::model::{CatalogVersion, Database, Table, TableFiles, User, name};
 use crate::store::{CatalogState, CatalogStore};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +17,7 @@ use std::sync::Arc;
 pub struct CatalogSnapshot {
     version: CatalogVersion,
     databases: BTreeMap<String, DatabaseEntry>,
+    users: BTreeMap<String, Arc<User>>,
     store: Arc<dyn CatalogStore>,
     file_cache: Arc<FileCache>,
 }
@@ -50,9 +51,13 @@ impl CatalogSnapshot {
                 .ok_or_else(|| CatalogError::Damaged(format!("table '{name}' has no database")))?;
             entry.tables.insert(name, Arc::new(table));
         }
+        let users = state.users.into_iter();
         Ok(Self {
             version: state.version,
             databases,
+            users: users
+                .map(|user| (user.name.clone(), Arc::new(user)))
+                .collect(),
             store,
             file_cache,
         })
@@ -93,6 +98,20 @@ impl CatalogSnapshot {
                 suggestion: name::nearest(&table, entry.tables.keys().map(String::as_str)),
                 name: table,
             })
+    }
+
+    /// Every user, by name.
+    pub fn users(&self) -> impl Iterator<Item = &Arc<User>> {
+        self.users.values()
+    }
+
+    /// The user of that name, in any case. The error offers no other name: whoever guesses should not
+    /// be helped.
+    pub fn user(&self, name: &str) -> Result<&Arc<User>, CatalogError> {
+        let name = name::normalise(name);
+        self.users
+            .get(&name)
+            .ok_or(CatalogError::UserNotFound(name))
     }
 
     /// What the table consists of in this state. Read from the store once, then from memory, by

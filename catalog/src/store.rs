@@ -11,7 +11,7 @@ mod sql;
 pub mod sqlite;
 
 use crate::error::CatalogError;
-use crate::model::{CatalogVersion, Database, Table, TableDefinition, TableFiles, TableId};
+use crate::model::{CatalogVersion, Database, Table, TableDefinition, TableFiles, TableId, User};
 use async_trait::async_trait;
 use std::fmt::Debug;
 
@@ -29,6 +29,8 @@ pub struct CatalogState {
     pub databases: Vec<Database>,
     /// By database and name.
     pub tables: Vec<Table>,
+    /// By name.
+    pub users: Vec<User>,
 }
 
 /// One thing that a statement does to the catalog.
@@ -39,6 +41,15 @@ pub enum Change {
     /// A database goes, which has no tables (any more).
     DropDatabase {
         /// Which.
+        name: String,
+    },
+    /// Somebody new may log in.
+    CreateUser(User),
+    /// The user of that name is now like this.
+    AlterUser(User),
+    /// Somebody may no longer log in.
+    DropUser {
+        /// Who.
         name: String,
     },
     /// A new table with all that it consists of.

@@ -347,3 +347,42 @@ async fn concurrent_statements_all_happen() {
     );
     assert_eq!(catalog.snapshot().databases().count(), 21);
 }
+
+#[tokio::test]
+async fn users_are_known_by_their_names_in_any_case() {
+    let files = TestFiles::new();
+    let catalog = open(&files.path().join("data")).await;
+    let new = |name: &str, if_not_exists| NewUser {
+        name: name.to_owned(),
+        password_hash: "one".to_owned(),
+        admin: true,
+        if_not_exists,
+    };
+    assert!(catalog.create_user(new("Ada@x.org", false)).await.unwrap());
+    assert!(!catalog.create_user(new("ada@X.org", true)).await.unwrap());
+    assert_code(
+        catalog.create_user(new("ada@x.org", false)).await,
+        ErrorCode::AlreadyExists,
+    );
+    for bad in ["", "a b", "a:b"] {
+        let created = catalog.create_user(new(bad, false)).await;
+        assert_code(created, ErrorCode::InvalidArgument);
+    }
+    catalog.alter_user("ADA@x.org", "two").await.unwrap();
+    let snapshot = catalog.snapshot();
+    let user = snapshot.user("Ada@X.org").unwrap();
+    assert_eq!((&*user.password_hash, user.admin), ("two", true));
+    assert_eq!(snapshot.users().count(), 1);
+    assert_code(
+        catalog.alter_user("bob", "x").await,
+        ErrorCode::UserNotFound,
+    );
+    assert_code(
+        catalog.drop_user("bob", false).await,
+        ErrorCode::UserNotFound,
+    );
+    assert!(!catalog.drop_user("bob", true).await.unwrap());
+    assert!(catalog.drop_user("ada@x.org", false).await.unwrap());
+    assert!(catalog.snapshot().user("ada@x.org").is_err());
+    assert!(snapshot.user("ada@x.org").is_ok(), "a snapshot stays");
+}

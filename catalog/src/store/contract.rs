@@ -4,7 +4,7 @@ use super::{CatalogStore, Change, FileChanges};
 use crate::error::CatalogError;
 use crate::model::{
     BoundValue, CatalogVersion, Column, ColumnBounds, ColumnId, DataFile, Database, FileFormat,
-    Partition, PartitionColumn, Table, TableDefinition, TableFiles, TableKind,
+    Partition, PartitionColumn, Table, TableDefinition, TableFiles, TableKind, User,
 };
 use arrow::datatypes::DataType;
 use chrono::DateTime;
@@ -25,6 +25,7 @@ where
     concurrent_writers_take_turns(make_store().await).await;
     purging_forgets_only_what_nobody_sees(make_store().await).await;
     many_files_go_in_and_out(make_store().await).await;
+    users_come_change_and_go(make_store().await).await;
 }
 
 fn time() -> DateTime<chrono::Utc> {
@@ -314,4 +315,29 @@ async fn many_files_go_in_and_out(store: Arc<dyn CatalogStore>) {
         store.load_files(table.id, table.version).await.unwrap(),
         files
     );
+}
+
+async fn users_come_change_and_go(store: Arc<dyn CatalogStore>) {
+    let user = |hash: &str| User {
+        name: "ada".to_owned(),
+        password_hash: hash.to_owned(),
+        admin: true,
+        created_at: time(),
+    };
+    let commit = async |change: Change| {
+        let base = store.load().await.unwrap().version;
+        store.commit(base, &[change]).await?;
+        Ok::<_, CatalogError>(store.load().await.unwrap().users)
+    };
+    let created = commit(Change::CreateUser(user("one"))).await.unwrap();
+    assert_eq!(created, [user("one")]);
+    commit(Change::CreateUser(user("x"))).await.unwrap_err();
+    let altered = commit(Change::AlterUser(user("two"))).await.unwrap();
+    assert_eq!(altered, [user("two")]);
+    let drop = || Change::DropUser {
+        name: "ada".to_owned(),
+    };
+    assert_eq!(commit(drop()).await.unwrap(), []);
+    commit(drop()).await.unwrap_err();
+    commit(Change::AlterUser(user("x"))).await.unwrap_err();
 }

@@ -68,3 +68,16 @@ pub(super) const PURGE: [&str; 3] = [
     "DELETE FROM partitions WHERE removed_version <= $1",
     "DELETE FROM tables WHERE dropped_version <= $1",
 ];
+
+/// Everybody who may log in.
+pub(super) const SELECT_USERS: &str =
+    "SELECT name, password_hash, is_admin, created_at FROM users ORDER BY name";
+
+pub(super) const INSERT_USER: &str =
+    "INSERT INTO users (name, password_hash, is_admin, created_at) VALUES ($1, $2, $3, $4)";
+
+/// Has the parameters of INSERT_USER.
+pub(super) const UPDATE_USER: &str =
+    "UPDATE users SET password_hash = $2, is_admin = $3, created_at = $4 WHERE name = $1";
+
+pub(super) const DELETE_USER: &str = "DELETE FROM users WHERE name = $1";

@@ -7,7 +7,7 @@ use super::{CatalogState, CatalogStore, Change, FileChanges, encoding, sql};
 use crate::error::CatalogError;
 use crate::model::{
     CatalogVersion, DataFile, Database, FileFormat, Partition, Table, TableDefinition, TableFiles,
-    TableId, TableKind,
+    TableId, TableKind, User,
 };
 use async_trait::async_trait;
 use futures::TryStreamExt;
@@ -20,7 +20,10 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Each takes the schema from the version that is its index to the next.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_first.sql"),
+    include_str!("migrations/0002_users.sql"),
+];
 
 /// Reads that run at the same time. Writes take turns anyhow.
 const CONNECTIONS_MAX: u32 = 4;
@@ -115,6 +118,10 @@ impl CatalogStore for SqliteStore {
             .fetch_all(&mut *transaction)
             .await
             .map_err(&failed)?;
+        let users = sqlx::query(sql::SELECT_USERS)
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(&failed)?;
         Ok(CatalogState {
             version: CatalogVersion(encoding::decode_count(version)?),
             databases: databases
@@ -122,6 +129,7 @@ impl CatalogStore for SqliteStore {
                 .map(read_database)
                 .collect::<Result<_, _>>()?,
             tables: tables.iter().map(read_table).collect::<Result<_, _>>()?,
+            users: users.iter().map(read_user).collect::<Result<_, _>>()?,
         })
     }
 
@@ -208,6 +216,18 @@ async fn apply(
                 format!("database '{name}' is gone")
             })
         }
+        Change::CreateUser(user) => write_user(connection, sql::INSERT_USER, user).await,
+        Change::AlterUser(user) => write_user(connection, sql::UPDATE_USER, user).await,
+        Change::DropUser { name } => {
+            let deletion = sqlx::query(sql::DELETE_USER)
+                .bind(name)
+                .execute(connection)
+                .await
+                .map_err(failed("drop a user"))?;
+            require_one(deletion.rows_affected(), || {
+                format!("user '{name}' is gone")
+            })
+        }
         Change::CreateTable { definition, files } => {
             let id = sqlx::query_scalar(sql::TAKE_TABLE_ID)
                 .fetch_one(&mut *connection)
@@ -258,6 +278,25 @@ async fn insert_database(
         .await
         .map_err(failed("create a database"))?;
     Ok(())
+}
+
+/// Runs INSERT_USER or UPDATE_USER, which have the same parameters.
+async fn write_user(
+    connection: &mut SqliteConnection,
+    statement: &'static str,
+    user: &User,
+) -> Result<(), CatalogError> {
+    let written = sqlx::query(statement)
+        .bind(&user.name)
+        .bind(&user.password_hash)
+        .bind(user.admin)
+        .bind(user.created_at.timestamp_micros())
+        .execute(connection)
+        .await
+        .map_err(failed("write a user"))?;
+    require_one(written.rows_affected(), || {
+        format!("user '{}' is gone", user.name)
+    })
 }
 
 /// Runs INSERT_TABLE or UPDATE_TABLE, which have the same parameters.
@@ -396,6 +435,15 @@ fn read_database(row: &SqliteRow) -> Result<Database, CatalogError> {
             .map(encoding::decode_location)
             .transpose()?,
         owner: column(row, "owner")?,
+        created_at: encoding::decode_time(column(row, "created_at")?)?,
+    })
+}
+
+fn read_user(row: &SqliteRow) -> Result<User, CatalogError> {
+    Ok(User {
+        name: column(row, "name")?,
+        password_hash: column(row, "password_hash")?,
+        admin: column(row, "is_admin")?,
         created_at: encoding::decode_time(column(row, "created_at")?)?,
     })
 }
