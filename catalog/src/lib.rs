@@ -12,10 +12,11 @@ pub mod snapshot;
 pub mod store;
 
 pub use catalog::{
-    Catalog, CatalogOptions, NewDatabase, NewExternalTable, NewUser, RefreshSummary,
+    Catalog, CatalogOptions, NewDatabase, NewExternalTable, NewManagedTable, NewUser,
+    RefreshSummary,
 };
 pub use error::CatalogError;
-pub use snapshot::CatalogSnapshot;
+pub use snapshot::{CatalogSnapshot, Relation};
 
 #[cfg(test)]
 mod test_files;

@@ -67,6 +67,7 @@ impl Engine {
         let catalog = Catalog::open(CatalogOptions {
             data_dir: config.data_dir.clone(),
             allowed_roots: config.allowed_roots.clone(),
+            warehouse: None,
         })
         .await?;
         let key = match &config.cluster_secret {

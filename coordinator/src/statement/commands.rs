@@ -9,7 +9,7 @@ use datafusion::logical_expr::{CreateExternalTable, DdlStatement, LogicalPlan};
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use object_store::ObjectStore;
 use skep_catalog::catalog::{ColumnSpec, PartitionColumnSpec};
-use skep_catalog::model::FileFormat;
+use skep_catalog::model::{FileFormat, StorageOptions};
 use skep_catalog::{NewDatabase, NewExternalTable};
 use skep_exchange::error::from_datafusion;
 use skep_protocol::storage_url::StorageUrl;
@@ -34,6 +34,7 @@ impl Inner {
                     if_not_exists: create.if_not_exists,
                     comment: create.comment,
                     location,
+                    properties: BTreeMap::new(),
                     owner: session.user.clone(),
                 };
                 self.catalog.create_database(new).await?;
@@ -170,6 +171,7 @@ fn new_external_table(
         .map(|field| ColumnSpec {
             name: field.name().clone(),
             data_type: stored_type(field.data_type()),
+            sql_type: None,
             nullable: field.is_nullable(),
             comment: None,
         })
@@ -183,6 +185,7 @@ fn new_external_table(
                 .iter()
                 .find(|field| field.name().eq_ignore_ascii_case(name))
                 .map(|field| stored_type(field.data_type())),
+            sql_type: None,
             comment: None,
         })
         .collect::<Vec<_>>();
@@ -192,9 +195,11 @@ fn new_external_table(
         name: create.name.table().to_owned(),
         if_not_exists: create.if_not_exists,
         format: FileFormat::Parquet,
+        storage: StorageOptions::default(),
         location,
         columns,
         partition_columns: (!partition_columns.is_empty()).then_some(partition_columns),
+        bucketing: None,
         properties: BTreeMap::new(),
         comment: None,
         owner: session.user.clone(),
@@ -213,7 +218,7 @@ fn stored_type(data_type: &DataType) -> DataType {
 /// What is parsed and would be ignored is refused by name.
 fn refuse_unsupported(create: &CreateExternalTable) -> Result<(), QueryError> {
     let format = create.file_type.to_ascii_uppercase();
-    let refused = if FileFormat::from_name(&format).is_none() {
+    let refused = if FileFormat::from_name(&format) != Some(FileFormat::Parquet) {
         format!("STORED AS {format}")
     } else if create.or_replace {
         "OR REPLACE".to_owned()

@@ -225,7 +225,7 @@ async fn partitions(
     Ok(vec![
         text(shown),
         count(numbers().map(|number| sum(number, |_| 1))),
-        count(numbers().map(|number| sum(number, |file| file.rows))),
+        count(numbers().map(|number| sum(number, |file| file.rows.unwrap_or(0)))),
         count(numbers().map(|number| sum(number, |file| file.size_bytes))),
         text(
             files
