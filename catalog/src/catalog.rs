@@ -12,6 +12,8 @@ mod partition_specs;
 mod partitions;
 mod repair;
 mod tables;
+#[cfg(test)]
+mod test_catalog;
 mod users;
 mod vacuum;
 mod views;

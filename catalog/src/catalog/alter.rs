@@ -116,3 +116,6 @@ fn altered(
     }
     Ok(new)
 }
+
+#[cfg(test)]
+mod tests;

@@ -271,3 +271,6 @@ fn file_changes(old: &TableFiles, new: TableFiles) -> FileChanges {
         ..FileChanges::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,22 +104,4 @@ impl Catalog {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_names_that_skep_gives_are_its_own() {
-        let own = "part-20240131_101112_00001_abcde-0-3.parquet";
-        let query = query_of_file(own).unwrap();
-        assert_eq!(query.as_str(), "20240131_101112_00001_abcde");
-        for other in [
-            "part-00000-5b1f-c000.snappy.parquet",
-            "part-20240131_101112_00001_abcde.parquet",
-            "20240131_101112_00001_abcde-0.parquet",
-            "_SUCCESS",
-            "part-",
-        ] {
-            assert_eq!(query_of_file(other), None, "{other}");
-        }
-    }
-}
+mod tests;

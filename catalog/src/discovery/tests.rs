@@ -4,7 +4,7 @@ use super::*;
 use crate::model::{BoundValue, ColumnId};
 use crate::test_files::TestFiles;
 use arrow::array::{
-    ArrayRef, Date32Array, Decimal128Array, DictionaryArray, Float64Array, Int32Array, Int64Array,
+    ArrayRef, Date32Array, Decimal128Array, DictionaryArray, Float64Array, Int32Array,
     LargeStringArray, StringArray,
 };
 use arrow::datatypes::Int32Type;

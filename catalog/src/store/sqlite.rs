@@ -42,6 +42,7 @@ async fn open_file(path: &Path) -> Result<SqlStore, CatalogError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{BoundValue, CatalogVersion, ColumnId, FileBounds, StorageOptions, TableId};
     use crate::store::Change;
     use crate::store::contract::run_contract_suite;
 
@@ -100,5 +101,58 @@ mod tests {
         std::fs::write(&path, "no database at all, but long enough to look at").unwrap();
         let error = open_file(&path).await.unwrap_err();
         assert!(matches!(error, CatalogError::Store { .. }), "{error}");
+    }
+
+    /// A catalog as the first version of the schema had it comes up with all that it held.
+    #[tokio::test]
+    async fn a_catalog_of_the_first_schema_is_upgraded() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("catalog.sqlite");
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .create_if_missing(true);
+        let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+        let first = concat!(
+            include_str!("migrations/0001_first.sql"),
+            "CREATE TABLE schema_version (version BIGINT NOT NULL);
+             INSERT INTO schema_version (version) VALUES (1);
+             UPDATE catalog_state SET version = 7, next_table_id = 4;
+             INSERT INTO databases (name, owner, created_at) VALUES ('shop', 'me', 1);
+             INSERT INTO tables VALUES (3, 'shop', 't', 6, NULL, 'EXTERNAL', 'PARQUET', '/data/t/',
+                '[{\"id\":0,\"name\":\"id\",\"type\":\"Int32\",\"nullable\":true}]', FALSE,
+                '[{\"name\":\"k\",\"type\":\"Int32\"}]', '{\"a\":\"b\"}', NULL, 'me', 1);
+             INSERT INTO partitions VALUES (3, 0, 6, NULL, '[\"1\"]', '/data/t/k=1/');
+             INSERT INTO data_files VALUES (3, 'data/t/k=1/a', 6, NULL, 0, 10, 2, 1, NULL,
+                '[{\"c\":0,\"l\":{\"i\":-5},\"h\":{\"i\":7},\"le\":true,\"n\":1}]');
+             INSERT INTO data_files VALUES (3, 'data/t/k=1/b', 6, NULL, NULL, 10, 2, 1, 'x', '[]');"
+        );
+        sqlx::raw_sql(first).execute(&pool).await.unwrap();
+        pool.close().await;
+
+        let store = open_file(&path).await.unwrap();
+        let state = store.load().await.unwrap();
+        assert_eq!(
+            (state.version, state.databases.len()),
+            (CatalogVersion(7), 2)
+        );
+        let table = &state.tables[0];
+        let definition = &table.definition;
+        assert_eq!((table.id, &*definition.name), (TableId(3), "t"));
+        assert_eq!(definition.storage, StorageOptions::default());
+        assert_eq!(definition.properties["a"], "b");
+        let found = store.load_files(table.id, state.version).await.unwrap();
+        assert_eq!(found.partitions[0].values, [Some("1".to_owned())]);
+        let [a, b] = found.files.as_slice() else {
+            panic!("{found:?}");
+        };
+        assert_eq!((a.partition, a.rows, a.size_bytes), (Some(0), Some(2), 10));
+        let bounds = a.bounds_of(ColumnId(0)).unwrap();
+        assert_eq!(bounds.min, Some(BoundValue::Int(-5)));
+        assert!(bounds.min_is_exact && !bounds.max_is_exact);
+        assert_eq!((b.partition, b.e_tag.as_deref()), (None, Some("x")));
+        assert_eq!(b.bounds, FileBounds::default());
+        let change = Change::DropTable { id: table.id };
+        let version = store.commit(state.version, &[change]).await.unwrap();
+        assert_eq!(version, CatalogVersion(8));
     }
 }
