@@ -14,12 +14,15 @@ mod routing;
 mod scalar_subquery;
 mod snapshot_catalog;
 mod table_scan;
+mod views;
 mod write;
 
 pub use context::{CATALOG_NAME, Planner, PlanningContext};
 pub use distribute::distribute_checked;
 pub use place_head::place_head;
+pub use snapshot_catalog::PlannedViews;
 pub use table_scan::table_schema;
+pub(crate) use views::DIALECT_PROPERTY;
 pub use write::{TargetColumn, WriteTarget, stored_type};
 
 use crate::planning::routing::Router;
@@ -68,8 +71,10 @@ impl PlanningContext {
         &self,
         statement: &DataFusionStatement,
     ) -> Result<ResolvedQuery, QueryError> {
-        let state = self.session_state()?;
-        resolve::check_tables(&state, statement, self)?;
+        let views = PlannedViews::default();
+        let state = self.session_state_with(&views)?;
+        resolve::check_tables(&state, statement, self, &self.session.database)?;
+        views::plan_views_of(self, &state, statement, &views).await?;
         let logical = state
             .statement_to_plan(statement.clone())
             .await
@@ -79,18 +84,6 @@ impl PlanningContext {
             logical,
             router: self.router(),
         })
-    }
-}
-
-impl PlanningContext {
-    /// Reads the types and names of a statement that defines something.
-    ///
-    /// # Errors
-    /// `Semantic`, …
-    pub async fn ddl(&self, statement: &DataFusionStatement) -> Result<LogicalPlan, QueryError> {
-        let state = self.session_state()?;
-        let plan = state.statement_to_plan(statement.clone()).await;
-        plan.map_err(|error| resolve::semantic_error(&error))
     }
 }
 

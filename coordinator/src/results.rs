@@ -139,7 +139,8 @@ pub(crate) async fn collect_written(
     let mut batches = run.planned.execute()?;
     let mut files = Vec::new();
     while let Some(batch) = next_batch(run, handle, &mut batches).await? {
-        let more = decode_reports(&batch).map_err(|error| QueryError::internal(error.to_string()))?;
+        let more =
+            decode_reports(&batch).map_err(|error| QueryError::internal(error.to_string()))?;
         files.extend(more);
     }
     Ok(files)

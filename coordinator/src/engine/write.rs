@@ -118,7 +118,9 @@ impl Inner {
         let Some(definition) = self.catalog.plan_managed_table(&new).await? else {
             return Ok(0);
         };
-        let listed = query_columns(&source)?.into_iter().map(|column| column.name);
+        let listed = query_columns(&source)?
+            .into_iter()
+            .map(|column| column.name);
         let listed = listed.collect();
         let target = write_target(&definition, handle, &Vec::new(), listed, false)?;
         let written = self
@@ -353,7 +355,10 @@ fn write_target(
     Ok(WriteTarget {
         table: format!("{}.{}", definition.database, definition.name),
         columns: stored.chain(partitioning).collect(),
-        listed: listed.into_iter().map(|name: String| name.to_lowercase()).collect(),
+        listed: listed
+            .into_iter()
+            .map(|name: String| name.to_lowercase())
+            .collect(),
         spec,
     })
 }
@@ -368,7 +373,10 @@ fn length_max(sql_type: &str) -> Option<usize> {
 /// By what files are sorted: the table's property, or SORTED BY.
 fn sort_columns(definition: &TableDefinition) -> Result<Vec<SortColumn>, QueryError> {
     let index_of = |name: &str| {
-        let found = definition.columns.iter().position(|column| column.name == name);
+        let found = definition
+            .columns
+            .iter()
+            .position(|column| column.name == name);
         found.ok_or_else(|| {
             let text = format!("'{SORT_PROPERTY}' names no column with '{name}'");
             QueryError::new(ErrorCode::ColumnNotFound, text)

@@ -6,7 +6,7 @@ use super::distribute_by::DistributeByHash;
 use super::relations::HiveRelations;
 use super::routing::Router;
 use super::scalar_subquery::SingleRowSubqueries;
-use super::snapshot_catalog::SnapshotCatalog;
+use super::snapshot_catalog::{PlannedViews, SnapshotCatalog};
 use crate::cluster::ClusterSnapshot;
 use crate::session::{Session, SkepOptions};
 use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
@@ -141,6 +141,14 @@ impl PlanningContext {
     /// # Errors
     /// As [`PlanningContext::session_config`].
     pub fn session_state(&self) -> Result<SessionState, QueryError> {
+        self.session_state_with(&PlannedViews::default())
+    }
+
+    /// What a statement that uses `planned_views` is planned with.
+    pub(super) fn session_state_with(
+        &self,
+        planned_views: &PlannedViews,
+    ) -> Result<SessionState, QueryError> {
         let config = self.session_config()?;
         let options = config.options().extensions.get::<SkepOptions>().cloned();
         let options = options.unwrap_or_default();
@@ -153,7 +161,9 @@ impl PlanningContext {
         };
         let catalogs = MemoryCatalogProviderList::new();
         let views = config.options().execution.parquet.schema_force_view_types;
-        let catalog = SnapshotCatalog::new(Arc::clone(&self.catalog)).with_views(views);
+        let catalog = SnapshotCatalog::new(Arc::clone(&self.catalog))
+            .with_views(views)
+            .with_planned_views(planned_views.clone());
         catalogs.register_catalog(CATALOG_NAME.to_owned(), Arc::new(catalog));
         let config = config
             .with_extension(Arc::new(task))

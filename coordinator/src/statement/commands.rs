@@ -61,7 +61,9 @@ impl Inner {
             Statement::Truncate { name, partition } => {
                 self.truncate(session, &name, partition).await?;
             }
-            Statement::AlterView { name, change } => self.alter_view(session, &name, change).await?,
+            Statement::AlterView { name, change } => {
+                self.alter_view(session, &name, change).await?
+            }
             Statement::DropView { name, if_exists } => {
                 let database = self.database_of(session, &name);
                 self.catalog

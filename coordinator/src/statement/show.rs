@@ -8,7 +8,6 @@ mod queries;
 mod types;
 
 pub(crate) use like::is_like;
-pub(crate) use types::sql_type;
 
 use super::Show;
 use crate::engine::Inner;
@@ -114,7 +113,9 @@ pub(crate) async fn rows(
             let columns = catalog::columns(engine, session, table).await?;
             let names = columns.into_iter().map(|column| column.name);
             vec![text(
-                names.filter(|name| is_like(name, like.as_deref())).map(Some),
+                names
+                    .filter(|name| is_like(name, like.as_deref()))
+                    .map(Some),
             )]
         }
         Show::Columns(table) => catalog::describe(&catalog::columns(engine, session, table).await?),

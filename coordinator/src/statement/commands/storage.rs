@@ -142,7 +142,9 @@ fn check_text(format: FileFormat, storage: &StorageOptions) -> Result<(), QueryE
         ("the escape", layout.escape),
     ] {
         if letter.is_some_and(|letter| !letter.is_ascii()) {
-            return Err(unsupported(&format!("{name} with a character beyond ASCII")));
+            return Err(unsupported(&format!(
+                "{name} with a character beyond ASCII"
+            )));
         }
     }
     Ok(())
@@ -157,7 +159,10 @@ fn check_properties(properties: &BTreeMap<String, String>) -> Result<(), QueryEr
     ];
     for key in properties.keys() {
         if key.starts_with("skep.") && !known.contains(&key.as_str()) {
-            let text = format!("there is no table property '{key}'; there are {}", known.join(", "));
+            let text = format!(
+                "there is no table property '{key}'; there are {}",
+                known.join(", ")
+            );
             return Err(QueryError::new(ErrorCode::InvalidSetting, text));
         }
     }
@@ -173,7 +178,11 @@ fn not_a_number(property: &str) -> QueryError {
 
 fn parquet_options(properties: &BTreeMap<String, String>) -> Result<ParquetOptions, QueryError> {
     let compression = properties.get(COMPRESSION_PROPERTY).map(String::as_str);
-    let compression = match compression.unwrap_or(COMPRESSION).to_ascii_lowercase().as_str() {
+    let compression = match compression
+        .unwrap_or(COMPRESSION)
+        .to_ascii_lowercase()
+        .as_str()
+    {
         "none" | "uncompressed" => "uncompressed",
         "snappy" => "snappy",
         "zstd" => "zstd(3)",

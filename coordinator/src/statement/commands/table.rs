@@ -10,8 +10,8 @@ use crate::statement::{
 };
 use skep_catalog::catalog::{
     BucketingSpec, ColumnPosition, ColumnSpec, Comparison as CatalogComparison, NewPartition,
-    PartitionColumnSpec, PartitionCondition as CatalogCondition,
-    PartitionSpec as CatalogPartition, TableChange as CatalogChange,
+    PartitionColumnSpec, PartitionCondition as CatalogCondition, PartitionSpec as CatalogPartition,
+    TableChange as CatalogChange,
 };
 use skep_catalog::model::{Column, TableDefinition};
 use skep_catalog::{NewExternalTable, NewManagedTable};

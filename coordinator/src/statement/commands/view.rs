@@ -1,8 +1,9 @@
 //! Views.
 
 use crate::engine::Inner;
+use crate::planning::DIALECT_PROPERTY;
 use crate::session::Session;
-use crate::statement::{CreateView, TableName, ViewChange};
+use crate::statement::{CreateView, Dialect, TableName, ViewChange};
 use skep_catalog::catalog::{NewView, ViewChange as CatalogChange};
 use skep_catalog::model::ViewColumn;
 use skep_protocol::{ErrorCode, QueryError};
@@ -34,6 +35,12 @@ impl Inner {
             );
             return Err(QueryError::new(ErrorCode::Semantic, text));
         }
+        let mut properties = create.properties;
+        let dialect = session.settings.dialect();
+        if dialect != Dialect::default() {
+            // The query will have to be read again.
+            properties.insert(DIALECT_PROPERTY.to_owned(), dialect.to_string());
+        }
         let columns = create.columns.into_iter();
         let new = NewView {
             database,
@@ -45,7 +52,7 @@ impl Inner {
                 .collect(),
             sql: create.query.sql,
             resolve_in: session.database.clone(),
-            properties: create.properties,
+            properties,
             comment: create.comment,
             owner: session.user.clone(),
         };

@@ -29,9 +29,7 @@ pub(super) fn relations(
     let mut shown = Vec::new();
     for relation in snapshot.relations(database)? {
         let (name, kind) = match relation {
-            Relation::Table(table) => {
-                (&table.definition.name, table.definition.kind.as_str())
-            }
+            Relation::Table(table) => (&table.definition.name, table.definition.kind.as_str()),
             Relation::View(view) => (&view.definition.name, "VIEW"),
         };
         if is_like(name, like) && (!views_only || kind == "VIEW") {

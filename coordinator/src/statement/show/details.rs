@@ -140,7 +140,10 @@ fn storage_parts(storage: &StorageOptions) -> Vec<(String, String)> {
     add("Quote", letter(storage.quote));
     add("Escape", letter(storage.escape));
     add("Null", storage.null_text.clone());
-    add("Header Lines", storage.header_lines.map(|lines| lines.to_string()));
+    add(
+        "Header Lines",
+        storage.header_lines.map(|lines| lines.to_string()),
+    );
     parts
 }
 
@@ -213,10 +216,7 @@ pub(super) fn database(
     ];
     if extended {
         rows.push(("CreateTime".to_owned(), database.created_at.to_rfc3339()));
-        rows.push((
-            "Properties".to_owned(),
-            property_list(&database.properties),
-        ));
+        rows.push(("Properties".to_owned(), property_list(&database.properties)));
     }
     Ok(rows)
 }

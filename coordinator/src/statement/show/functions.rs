@@ -14,15 +14,21 @@ type Description = (&'static str, Option<String>);
 fn all(state: &SessionState) -> BTreeMap<String, Description> {
     let mut functions = BTreeMap::new();
     for (name, function) in state.scalar_functions() {
-        let text = function.documentation().map(|text| text.description.clone());
+        let text = function
+            .documentation()
+            .map(|text| text.description.clone());
         functions.insert(name.clone(), ("scalar", text));
     }
     for (name, function) in state.aggregate_functions() {
-        let text = function.documentation().map(|text| text.description.clone());
+        let text = function
+            .documentation()
+            .map(|text| text.description.clone());
         functions.insert(name.clone(), ("aggregate", text));
     }
     for (name, function) in state.window_functions() {
-        let text = function.documentation().map(|text| text.description.clone());
+        let text = function
+            .documentation()
+            .map(|text| text.description.clone());
         functions.insert(name.clone(), ("window", text));
     }
     for name in state.table_functions().keys() {

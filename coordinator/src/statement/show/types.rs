@@ -23,7 +23,10 @@ pub(crate) fn sql_type(data_type: &DataType) -> String {
         }
         DataType::Map(entries, _) => match entries.data_type() {
             DataType::Struct(pair) => {
-                let parts: Vec<_> = pair.iter().map(|field| sql_type(field.data_type())).collect();
+                let parts: Vec<_> = pair
+                    .iter()
+                    .map(|field| sql_type(field.data_type()))
+                    .collect();
                 format!("map<{}>", parts.join(","))
             }
             other => other.to_string(),
