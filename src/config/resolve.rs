@@ -144,7 +144,9 @@ fn check(key: &Key, value: &Value) -> Result<(), ConfigError> {
             place: value.origin.to_string(),
             key: key.id,
             message: match &value.raw {
-                Raw::One(text) if !key.is_secret => format!("{message}, not {text:?}"),
+                Raw::One(text) if !(key.is_secret || key.hides_input) => {
+                    format!("{message}, not {text:?}")
+                }
                 _ => message,
             },
         }),
