@@ -1,6 +1,7 @@
 //! The coordinator as a whole: what every statement passes through, in order.
 
 mod dispatch;
+mod files;
 mod metadata;
 mod write;
 

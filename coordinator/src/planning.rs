@@ -22,11 +22,12 @@ pub use context::{CATALOG_NAME, Planner, PlanningContext};
 pub use distribute::distribute_checked;
 pub use place_head::place_head;
 pub use snapshot_catalog::PlannedViews;
-pub use table_scan::table_schema;
+pub use table_scan::{KeptFiles, table_schema};
 pub(crate) use views::DIALECT_PROPERTY;
 pub use write::{TargetColumn, WriteTarget, stored_type};
 
 use crate::planning::routing::Router;
+use crate::planning::table_scan::ScanLog;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::ParamValues;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -58,6 +59,7 @@ pub struct ResolvedQuery {
 /// A plan that passed its check, and all that running it needs.
 pub struct PlannedQuery {
     plan: Arc<dyn ExecutionPlan>,
+    scans: Vec<KeptFiles>,
     context: Arc<TaskContext>,
     schema: SchemaRef,
     router: Router,
@@ -214,8 +216,10 @@ impl ResolvedQuery {
                 format!("the plan failed its check: {}", what.join("; ")),
             )
         })?;
+        let scans = self.state.config().get_extension::<ScanLog>();
         Ok(PlannedQuery {
             plan,
+            scans: scans.map_or_else(Vec::new, |log| log.scans()),
             context: self.state.task_ctx(),
             schema,
             router: self.router,
@@ -256,6 +260,11 @@ impl PlannedQuery {
         guard_call(|| execute_stream(plan, context))
             .map(guard_stream)
             .map_err(|error| from_datafusion(&error))
+    }
+
+    /// What its scans read of what there is.
+    pub fn scans(&self) -> &[KeptFiles] {
+        &self.scans
     }
 
     /// The plan as text.

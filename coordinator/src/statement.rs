@@ -13,7 +13,8 @@ mod size;
 mod write;
 
 pub(crate) use commands::{
-    SORT_PROPERTY, file_bytes_target, file_options, new_managed_table, unsupported,
+    SORT_PROPERTY, complete, file_bytes_target, file_options, new_managed_table, parse_location,
+    storage_of, unsupported,
 };
 pub use cursor::Cursor;
 pub use definition::{

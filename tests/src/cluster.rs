@@ -202,6 +202,16 @@ impl Cluster {
     /// Ends the coordinator and starts it again where it was.
     pub async fn restart_coordinator(&mut self) {
         self.coordinator.terminate().await;
+        self.replace_coordinator().await;
+    }
+
+    /// Kills the coordinator and starts another one in its place.
+    pub async fn kill_coordinator(&mut self) {
+        self.coordinator.crash().await;
+        self.replace_coordinator().await;
+    }
+
+    async fn replace_coordinator(&mut self) {
         self.coordinator = self.start_coordinator(self.url.trim_start_matches("flight://"));
         listening_url(&mut self.coordinator).await;
     }

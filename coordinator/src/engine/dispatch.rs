@@ -9,7 +9,7 @@ use crate::service::{
     QueryOutcome, StatementDescription, StatementKind, SubmitRequest, SubmittedQuery,
 };
 use crate::session::{Session, SkepOptions};
-use crate::statement::{Explain, ParseOptions, Statement, explain, parse, show, unsupported};
+use crate::statement::{Explain, ParseOptions, Statement, explain, parse, show};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::scalar::ScalarValue;
@@ -142,8 +142,11 @@ impl Inner {
                     .await?;
                 Ok(None)
             }
-            Statement::InsertDirectory(_) => Err(unsupported("INSERT OVERWRITE DIRECTORY")),
-            Statement::LoadData(_) => Err(unsupported("LOAD DATA")),
+            Statement::InsertDirectory(insert) => {
+                let rows = self.insert_directory(session, handle, *insert).await?;
+                Ok(Some(rows))
+            }
+            Statement::LoadData(load) => self.load_data(session, handle, load).await,
             command => {
                 handle.admitted();
                 self.command(session, command).await

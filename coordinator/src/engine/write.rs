@@ -306,7 +306,7 @@ async fn has_partition(
     Ok(known.any(|partition| partitions.contains(&partition.values)))
 }
 
-fn write_target(
+pub(super) fn write_target(
     definition: &TableDefinition,
     handle: &QueryHandle,
     partition: &PartitionSpec,
@@ -418,7 +418,7 @@ fn sort_columns(definition: &TableDefinition) -> Result<Vec<SortColumn>, QueryEr
 }
 
 /// A query's columns as those of a table.
-fn query_columns(source: &ResolvedQuery) -> Result<Vec<ColumnSpec>, QueryError> {
+pub(super) fn query_columns(source: &ResolvedQuery) -> Result<Vec<ColumnSpec>, QueryError> {
     let schema = source.schema();
     let column = |field: &Arc<arrow::datatypes::Field>| {
         Ok(ColumnSpec {

@@ -7,6 +7,7 @@ use super::relations::HiveRelations;
 use super::routing::Router;
 use super::scalar_subquery::SingleRowSubqueries;
 use super::snapshot_catalog::{PlannedViews, SnapshotCatalog};
+use super::table_scan::ScanLog;
 use crate::cluster::ClusterSnapshot;
 use crate::session::{Session, SkepOptions};
 use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
@@ -166,7 +167,8 @@ impl PlanningContext {
         catalogs.register_catalog(CATALOG_NAME.to_owned(), Arc::new(catalog));
         let config = config
             .with_extension(Arc::new(task))
-            .with_extension(Arc::clone(&self.monitor));
+            .with_extension(Arc::clone(&self.monitor))
+            .with_extension(Arc::new(ScanLog::default()));
         let distributed = || -> Result<SessionState, DataFusionError> {
             let mut state = SessionStateBuilder::new()
                 .with_config(config)

@@ -8,10 +8,13 @@
 //! footers, so that plans here and there are alike.
 
 mod format;
+mod kept;
 mod schema;
 mod selection;
 mod statistics;
 mod values;
+
+pub use kept::{KeptFiles, ScanLog};
 
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -73,6 +76,17 @@ impl CatalogTable {
         Ok(selection)
     }
 
+    fn kept(&self, selection: &Selection) -> KeptFiles {
+        let definition = &self.table.definition;
+        let partitions = self.files.partitions.len();
+        KeptFiles {
+            table: format!("{}.{}", definition.database, definition.name),
+            partitions: (!definition.partition_columns.is_empty())
+                .then_some((selection.partitions_kept, partitions)),
+            files: (selection.files.len(), self.files.files.len()),
+        }
+    }
+
     fn partitioned_file(
         &self,
         file: &DataFile,
@@ -126,6 +140,9 @@ impl TableProvider for CatalogTable {
             && selection.is_exact
         {
             selection.truncate(limit, &self.files);
+        }
+        if let Some(log) = state.config().get_extension::<ScanLog>() {
+            log.note(self.kept(&selection));
         }
         if selection.files.is_empty() {
             let schema = project_schema(&self.schema.visible, projection)?;

@@ -6,8 +6,8 @@ mod table;
 mod upkeep;
 mod view;
 
-pub(crate) use storage::{SORT_PROPERTY, file_bytes_target, file_options};
-pub(crate) use table::new_managed_table;
+pub(crate) use storage::{SORT_PROPERTY, file_bytes_target, file_options, storage_of};
+pub(crate) use table::{complete, new_managed_table};
 
 use super::{Statement, TableName};
 use crate::engine::Inner;

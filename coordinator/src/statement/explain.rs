@@ -1,7 +1,7 @@
 //! `EXPLAIN` as rows.
 
 use super::ExplainFormat;
-use crate::planning::PlannedQuery;
+use crate::planning::{KeptFiles, PlannedQuery};
 use arrow::array::StringArray;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
@@ -28,17 +28,16 @@ pub(crate) async fn rows(
     rows: Option<u64>,
 ) -> Result<RecordBatch, QueryError> {
     let plan = match (rows, format) {
-        (None, ExplainFormat::Text) => planned.explain_text(),
-        (None, ExplainFormat::Json) => pretty(&planned.explain_json()),
+        (None, ExplainFormat::Text) => with_scans(planned, &planned.explain_text()),
+        (None, ExplainFormat::Json) => pretty(&json_with_scans(planned, planned.explain_json())),
         (Some(rows), ExplainFormat::Text) => {
-            format!(
-                "{rows} rows returned\n{}",
-                planned.explain_analyze_text().await?
-            )
+            let plan = planned.explain_analyze_text().await?;
+            format!("{rows} rows returned\n{}", with_scans(planned, &plan))
         }
         (Some(rows), ExplainFormat::Json) => {
             let plan = planned.explain_analyze_json().await?;
-            pretty(&serde_json::json!({ "rows_returned": rows, "plan": plan }))
+            let shown = serde_json::json!({ "rows_returned": rows, "plan": plan });
+            pretty(&json_with_scans(planned, shown))
         }
     };
     let mut types = Vec::new();
@@ -58,6 +57,24 @@ pub(crate) async fn rows(
     ];
     RecordBatch::try_new(schema(), columns)
         .map_err(|error| QueryError::internal(format!("cannot show the plan: {error}")))
+}
+
+/// The plan, and below it what its scans read of what there is.
+fn with_scans(planned: &PlannedQuery, plan: &str) -> String {
+    let scans = planned.scans().iter().map(KeptFiles::to_text);
+    let lines: Vec<String> = [plan.trim_end().to_owned()]
+        .into_iter()
+        .chain(scans)
+        .collect();
+    lines.join("\n")
+}
+
+fn json_with_scans(planned: &PlannedQuery, mut plan: serde_json::Value) -> serde_json::Value {
+    if let Some(plan) = plan.as_object_mut() {
+        let scans = planned.scans().iter().map(KeptFiles::to_json).collect();
+        plan.insert("scans".to_owned(), serde_json::Value::Array(scans));
+    }
+    plan
 }
 
 fn pretty(json: &serde_json::Value) -> String {

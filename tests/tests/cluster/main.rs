@@ -8,3 +8,4 @@ mod explain;
 mod faults;
 mod life;
 mod membership;
+mod writes;

@@ -5,15 +5,24 @@ use serde_json::Value;
 use std::process::Command;
 
 /// What each crate may depend on among ours. The binary and the tests compose and may use all.
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("skep-protocol", &[]),
     ("skep-exchange", &["skep-protocol"]),
     ("skep-catalog", &["skep-protocol"]),
     ("skep-client", &["skep-protocol"]),
-    ("skep-executor", &["skep-exchange", "skep-protocol"]),
+    ("skep-writer", &["skep-exchange", "skep-protocol"]),
+    (
+        "skep-executor",
+        &["skep-exchange", "skep-protocol", "skep-writer"],
+    ),
     (
         "skep-coordinator",
-        &["skep-catalog", "skep-exchange", "skep-protocol"],
+        &[
+            "skep-catalog",
+            "skep-exchange",
+            "skep-protocol",
+            "skep-writer",
+        ],
     ),
     (
         "skep-flight-service",
