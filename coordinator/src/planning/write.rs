@@ -160,7 +160,10 @@ impl TargetColumn {
         if found == self.data_type {
             return Ok(value);
         }
-        let is_possible = found == DataType::Null || can_cast_types(&found, &self.data_type);
+        if found == DataType::Null {
+            return self.literal(None);
+        }
+        let is_possible = can_cast_types(&found, &self.data_type);
         if !is_possible || is_lossy(&found, &self.data_type) {
             let text = format!(
                 "column '{}' is {}, and the query has {found} for it, which cannot be cast",
@@ -172,17 +175,20 @@ impl TargetColumn {
     }
 
     fn literal(&self, text: Option<&str>) -> Result<Expr, QueryError> {
-        let value = ScalarValue::Utf8(text.map(str::to_owned))
-            .cast_to(&self.data_type)
-            .map_err(|_| {
-                let text = format!(
-                    "'{}' is no value of column '{}', which is {}",
-                    text.unwrap_or("NULL"),
-                    self.name,
-                    self.data_type
-                );
-                QueryError::new(ErrorCode::Semantic, text)
-            })?;
+        let value = match text {
+            // Not a cast: that of a NULL to a list is a list of one NULL.
+            None => ScalarValue::try_from(&self.data_type),
+            Some(text) => ScalarValue::Utf8(Some(text.to_owned())).cast_to(&self.data_type),
+        };
+        let value = value.map_err(|_| {
+            let text = format!(
+                "'{}' is no value of column '{}', which is {}",
+                text.unwrap_or("NULL"),
+                self.name,
+                self.data_type
+            );
+            QueryError::new(ErrorCode::Semantic, text)
+        })?;
         Ok(lit(value))
     }
 }

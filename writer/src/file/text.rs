@@ -108,7 +108,7 @@ impl TextEncoder {
         let is_ambiguous = value == options.null
             || value
                 .bytes()
-                .any(|byte| byte == options.field_delimiter || matches!(byte, b'\n' | b'\r'));
+                .any(|byte| byte == options.field_delimiter || matches!(byte, 0 | b'\n' | b'\r'));
         if is_ambiguous {
             let text = format!(
                 "a value of column '{column}' holds a delimiter, a line's end or the text for NULL, \

@@ -120,10 +120,22 @@ pub(super) fn plan(
         },
         recursions: vec![],
     };
-    LogicalPlanBuilder::from(input)
+    let names: Vec<String> = unnested.iter().map(|column| column.name.clone()).collect();
+    let plan = LogicalPlanBuilder::from(input)
         .project(columns)?
         .unnest_columns_with_options(unnested, options)?
-        .build()
+        .build()?;
+    // The items have lost the name of the view.
+    let columns = plan.schema().columns();
+    let kept = columns.len().saturating_sub(names.len());
+    let named = columns.into_iter().enumerate().map(|(index, column)| {
+        match index.checked_sub(kept).and_then(|item| names.get(item)) {
+            Some(name) => Expr::Column(column).alias_qualified(Some(view_name.clone()), name),
+            None => Expr::Column(column),
+        }
+    });
+    let named: Vec<Expr> = named.collect();
+    LogicalPlanBuilder::from(plan).project(named)?.build()
 }
 
 fn column_names(

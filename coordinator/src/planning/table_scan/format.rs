@@ -13,8 +13,9 @@ use skep_exchange::error::to_datafusion;
 use skep_protocol::{ErrorCode, QueryError};
 use std::sync::Arc;
 
-/// A byte that no text in UTF-8 has: where fields are not quoted, nothing is to be taken for a quote.
-const NO_QUOTE: u8 = 0xff;
+/// Where fields are not quoted, nothing is to be taken for a quote; the reader has to have one, and no
+/// text that Skep writes has this character.
+const NO_QUOTE: u8 = 0;
 
 /// The reader of files of a table's format.
 ///

@@ -4,8 +4,8 @@ use super::clauses::unsupported;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArguments, Ident,
     Join, JoinConstraint, JoinOperator, LateralView, ObjectName, OrderBy, OrderByKind, Query,
-    Select, SetExpr, Statement as SqlStatement, TableAlias, TableAliasColumnDef, TableFactor,
-    TableWithJoins, Value, VisitMut, VisitorMut,
+    Select, SelectFlavor, SelectItem, SetExpr, Statement as SqlStatement, TableAlias,
+    TableAliasColumnDef, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
 };
 use skep_protocol::{ErrorCode, QueryError};
 use std::ops::ControlFlow;
@@ -38,6 +38,11 @@ impl VisitorMut for Rewriter {
         if !select.sort_by.is_empty() || !select.cluster_by.is_empty() {
             let text = "SORT BY and CLUSTER BY inside of a UNION; put the query into parentheses";
             return as_flow(Err(unsupported(text)));
+        }
+        if matches!(select.flavor, SelectFlavor::FromFirstNoSelect) {
+            // `FROM t` alone has all of its columns, and is what pipes begin with.
+            select.flavor = SelectFlavor::Standard;
+            select.projection = vec![SelectItem::Wildcard(Default::default())];
         }
         as_flow(join_lateral_views(select))
     }
@@ -171,7 +176,29 @@ fn last_part(name: &ObjectName) -> Ident {
     part.cloned().unwrap_or_else(|| Ident::new("lateral_view"))
 }
 
+/// Functions of Hive's that have another name here.
+const RENAMED_FUNCTIONS: &[(&str, &str)] = &[("array", "make_array"), ("explode", "unnest")];
+
+fn rename_function(function: &mut Function) {
+    let [part] = function.name.0.as_slice() else {
+        return;
+    };
+    let Some(name) = part.as_ident().filter(|name| name.quote_style.is_none()) else {
+        return;
+    };
+    let renamed = RENAMED_FUNCTIONS
+        .iter()
+        .find(|(hive, _)| name.value.eq_ignore_ascii_case(hive));
+    if let Some((_, renamed)) = renamed {
+        function.name = ObjectName::from(vec![Ident::new(*renamed)]);
+    }
+}
+
 fn rewrite_expression(expression: &mut Expr) {
+    if let Expr::Function(function) = expression {
+        rename_function(function);
+        return;
+    }
     let taken = std::mem::replace(expression, Expr::value(Value::Null));
     *expression = match taken {
         Expr::RLike {
