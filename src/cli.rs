@@ -35,6 +35,13 @@ pub enum Action {
     TpchGenerate,
     /// Run the benchmark.
     TpchRun,
+    /// Make a certificate for trying out.
+    TlsInit {
+        /// Where its files go.
+        directory: PathBuf,
+        /// The names and addresses that it is for.
+        names: Vec<String>,
+    },
     /// Print this text to standard output.
     Print(String),
 }
@@ -150,6 +157,12 @@ pub fn parse(
                 Action::TpchRun,
             )
         }
+        ["tls", "init"] => run(
+            config::Command::Standalone,
+            innermost,
+            environment,
+            flags::tls_init(innermost),
+        ),
         _ => print_config(innermost, environment),
     }
 }
@@ -317,7 +330,7 @@ fn clap_command() -> clap::Command {
             Command::Shell,
             "A shell on a running server",
         )))
-        .subcommand(tpch)
+        .subcommands([tpch, flags::tls()])
         .subcommand(
             clap::Command::new("config")
                 .about("Print the configuration and where each value comes from")

@@ -6,17 +6,19 @@ mod runtimes;
 mod server;
 mod settings;
 mod shell;
+mod tls;
 mod tpch;
 
 use crate::cli::{Action, Invocation};
 use crate::config::Environment;
 use runtimes::Runtimes;
+use skep_coordinator::Threads;
 use std::io::Write;
 use std::process::ExitCode;
 
 /// The statements ran and the servers ended as they should.
 const EXIT_OK: u8 = 0;
-/// How many threads a coordinator without executors plans with at least.
+/// With how many threads a coordinator without executors runs its part of queries at least.
 const COORDINATOR_THREADS_MIN: usize = 4;
 
 /// SQL or the engine failed.
@@ -30,12 +32,20 @@ pub fn run(invocation: Invocation, environment: &Environment) -> ExitCode {
         drop(writeln!(std::io::stdout(), "{text}"));
         return ExitCode::from(EXIT_OK);
     }
+    if let Action::TlsInit { directory, names } = &action {
+        return match tls::init(directory, names) {
+            Ok(()) => ExitCode::from(EXIT_OK),
+            Err(error) => {
+                eprintln!("error: {error:#}");
+                ExitCode::from(EXIT_ERROR)
+            }
+        };
+    }
     if let Err(error) = logging::start(&config.log) {
         eprintln!("error: {error}");
         return ExitCode::from(crate::cli::EXIT_USAGE);
     }
     let cores = match (&action, config.server.executors) {
-        // No operators compete with its planning, and one large statement must not hold up the rest.
         (Action::Coordinator | Action::Standalone, 0) => {
             config.executor.cores.max(COORDINATOR_THREADS_MIN)
         }
@@ -50,19 +60,22 @@ pub fn run(invocation: Invocation, environment: &Environment) -> ExitCode {
     };
     let storage = settings::storage_options(environment);
     let code = runtimes.block_on(async {
-        let compute = runtimes.compute().clone();
+        let threads = Threads {
+            planning: runtimes.planning().clone(),
+            compute: runtimes.compute().clone(),
+        };
         let outcome = match action {
             Action::EmbeddedShell(scripts) => {
-                shell::embedded(&config, scripts, storage, compute).await
+                shell::embedded(&config, scripts, storage, threads).await
             }
             Action::Shell(scripts) => Ok(shell::connected(&config, scripts).await),
             Action::Standalone | Action::Coordinator => {
-                server::serve(&config, storage, compute).await
+                server::serve(&config, storage, threads).await
             }
-            Action::Executor => executor::serve(&config, storage, compute).await,
+            Action::Executor => executor::serve(&config, storage, threads.compute).await,
             Action::TpchGenerate => tpch::generate(&config, storage).await,
-            Action::TpchRun => tpch::run(&config, storage, compute).await,
-            Action::Print(_) => Ok(EXIT_OK),
+            Action::TpchRun => tpch::run(&config, storage, threads).await,
+            Action::Print(_) | Action::TlsInit { .. } => Ok(EXIT_OK),
         };
         outcome.unwrap_or_else(|error| {
             eprintln!("error: {error:#}");

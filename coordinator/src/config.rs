@@ -1,5 +1,6 @@
 //! What a coordinator is told when it starts.
 
+use crate::identity::Authentication;
 use skep_catalog::CatalogLocation;
 use skep_exchange::functions::FunctionSet;
 use skep_exchange::limits::ExchangeLimits;
@@ -9,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// The settings of one coordinator.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct CoordinatorConfig {
     /// Where the catalog and everything else that must survive a restart is kept.
     pub data_dir: PathBuf,
@@ -21,6 +22,13 @@ pub struct CoordinatorConfig {
     pub allowed_roots: AllowedRoots,
     /// The cluster's secret; where there is one, executors must have the same.
     pub cluster_secret: Option<String>,
+    /// Whether callers have to log in.
+    pub authentication: Authentication,
+    /// The password of the user [`FIRST_ADMIN`](crate::FIRST_ADMIN), who is made where there are no
+    /// users yet.
+    pub first_admin_password: Option<String>,
+    /// How long a login holds.
+    pub token_lifetime: Duration,
     /// How often executors report.
     pub heartbeat_interval: Duration,
     /// After how much silence an executor counts as lost.

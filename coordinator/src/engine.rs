@@ -7,17 +7,20 @@ mod write;
 
 use crate::cluster::{ClusterService, Members};
 use crate::config::CoordinatorConfig;
+use crate::engine::metadata::MetadataCache;
+use crate::identity::{Authentication, FIRST_ADMIN, Identity};
 use crate::planning::{Planner, PlanningContext};
 use crate::query::QueryRegistry;
 use crate::query::admission::Admission;
 use crate::service::{
-    CatalogMetadata, QueryService, QueryStatus, SessionId, StatementDescription, SubmitRequest,
-    SubmittedQuery,
+    Caller, CatalogMetadata, IssuedToken, QueryService, QueryStatus, SessionId,
+    StatementDescription, SubmitRequest, SubmittedQuery,
 };
 use crate::session::{Session, Sessions};
+use crate::statement::without_secrets;
 use async_trait::async_trait;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use skep_catalog::{Catalog, CatalogError, CatalogOptions};
+use skep_catalog::{Catalog, CatalogError, CatalogOptions, NewUser};
 use skep_exchange::channel::{Connections, SharedKey};
 use skep_exchange::memory::NodeMemory;
 use skep_exchange::monitor::AttemptMonitor;
@@ -39,6 +42,12 @@ pub enum EngineError {
     /// The runtime environment could not be made.
     #[error("cannot set up the coordinator: {0}")]
     Setup(#[from] datafusion::error::DataFusionError),
+    /// The first administrator's password is none.
+    #[error("the first administrator's password cannot be used: {0}")]
+    FirstAdmin(#[source] QueryError),
+    /// Callers have to log in and there is no user.
+    #[error("callers have to log in, and there is no user who could")]
+    NobodyCanLogIn,
 }
 
 /// A coordinator. Cheap to clone; all clones are one.
@@ -51,21 +60,33 @@ pub(crate) struct Inner {
     pub(crate) id: String,
     pub(crate) key: ClusterKey,
     pub(crate) catalog: Catalog,
+    pub(crate) identity: Identity,
+    pub(crate) metadata: MetadataCache,
     pub(crate) members: Arc<Members>,
     pub(crate) sessions: Sessions,
     pub(crate) queries: Arc<QueryRegistry>,
     pub(crate) planner: Planner,
     pub(crate) admission: Admission,
-    pub(crate) compute: Handle,
+    pub(crate) threads: Threads,
+}
+
+/// Where an engine's work is done. Planning has threads that no operator takes, so that a statement
+/// which ends another is always carried out.
+#[derive(Clone, Debug)]
+pub struct Threads {
+    /// Where statements are planned and the short ones run.
+    pub planning: Handle,
+    /// Where the coordinator's part of queries runs.
+    pub compute: Handle,
 }
 
 impl Engine {
     /// Opens the catalog and is ready for executors and statements. Connections live on the current
-    /// runtime; planning and the coordinator's part of queries run on `compute`.
+    /// runtime.
     ///
     /// # Errors
     /// Where the data directory cannot be used.
-    pub async fn open(config: CoordinatorConfig, compute: Handle) -> Result<Self, EngineError> {
+    pub async fn open(config: CoordinatorConfig, threads: Threads) -> Result<Self, EngineError> {
         let catalog = Catalog::open(CatalogOptions {
             data_dir: config.data_dir.clone(),
             allowed_roots: config.allowed_roots.clone(),
@@ -77,6 +98,12 @@ impl Engine {
             Some(secret) => ClusterKey::from_secret(secret),
             None => ClusterKey::random(),
         };
+        let identity = Identity::new(
+            config.authentication.clone(),
+            config.token_lifetime,
+            key.clone(),
+        );
+        set_up_users(&catalog, &identity, &config).await?;
         let memory = Arc::new(NodeMemory::new(config.memory_limit_bytes));
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::clone(memory.pool()))
@@ -89,6 +116,8 @@ impl Engine {
             id: Uuid::new_v4().simple().to_string(),
             key,
             catalog,
+            identity,
+            metadata: MetadataCache::default(),
             members: Arc::new(Members::new()),
             sessions: Sessions::new(config.queries.clone()),
             queries: Arc::new(QueryRegistry::new(config.queries.history_max)),
@@ -99,7 +128,7 @@ impl Engine {
                 functions: config.functions.clone(),
             },
             admission: Admission::new(config.queries.clone()),
-            compute,
+            threads,
             config,
         })))
     }
@@ -120,18 +149,44 @@ impl Engine {
         &self.0.members
     }
 
-    /// Runs `work` on the compute runtime, and no longer than somebody waits for it.
-    async fn on_compute<T: Send + 'static>(
+    /// Runs `work` where statements are planned, and no longer than somebody waits for it.
+    async fn on_planning<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, QueryError>> + Send + 'static,
     ) -> Result<T, QueryError> {
-        match AbortOnDropHandle::new(self.0.compute.spawn(work)).await {
+        match AbortOnDropHandle::new(self.0.threads.planning.spawn(work)).await {
             Ok(result) => result,
             Err(error) if error.is_panic() => {
                 Err(QueryError::internal("planning the statement panicked"))
             }
             Err(_) => Err(QueryError::internal("the coordinator is shutting down")),
         }
+    }
+}
+
+/// Makes the first administrator where one is wanted, and refuses to start where nobody could log in.
+async fn set_up_users(
+    catalog: &Catalog,
+    identity: &Identity,
+    config: &CoordinatorConfig,
+) -> Result<(), EngineError> {
+    let is_empty = catalog.snapshot().users().next().is_none();
+    match &config.first_admin_password {
+        Some(password) if is_empty => {
+            let password_hash = identity.hash(password.clone()).await;
+            let new = NewUser {
+                name: FIRST_ADMIN.to_owned(),
+                password_hash: password_hash.map_err(EngineError::FirstAdmin)?,
+                admin: true,
+                if_not_exists: true,
+            };
+            catalog.create_user(new).await?;
+            Ok(())
+        }
+        None if is_empty && config.authentication == Authentication::Required => {
+            Err(EngineError::NobodyCanLogIn)
+        }
+        _ => Ok(()),
     }
 }
 
@@ -151,6 +206,25 @@ impl Inner {
 
 #[async_trait]
 impl QueryService for Engine {
+    async fn log_in(&self, user: &str, password: &str) -> Result<Caller, QueryError> {
+        let users = self.0.catalog.snapshot();
+        self.0.identity.log_in(&users, user, password).await
+    }
+
+    fn check_caller(&self, caller: &Caller) -> Result<(), QueryError> {
+        let users = self.0.catalog.snapshot();
+        self.0.identity.check(&users, caller)
+    }
+
+    fn issue_token(&self, caller: &Caller) -> IssuedToken {
+        self.0.identity.issue_token(caller)
+    }
+
+    fn read_token(&self, text: &str) -> Result<IssuedToken, QueryError> {
+        let users = self.0.catalog.snapshot();
+        self.0.identity.read_token(&users, text)
+    }
+
     fn open_session(&self, user: &str) -> Result<SessionId, QueryError> {
         self.0.sessions.open(user, Instant::now())
     }
@@ -175,16 +249,17 @@ impl QueryService for Engine {
         let session = self.0.sessions.get(session, Instant::now())?;
         let inner = Arc::clone(&self.0);
         let sql = sql.to_owned();
-        self.on_compute(async move { inner.describe(&session, &sql).await })
+        self.on_planning(async move { inner.describe(&session, &sql).await })
             .await
     }
 
     async fn submit(&self, request: SubmitRequest) -> Result<SubmittedQuery, QueryError> {
         let session = self.0.sessions.get(&request.session, Instant::now())?;
         let queries = &self.0.queries;
-        let handle = queries.register(&session.user, &session.id.0, &request.sql);
+        let shown = without_secrets(&request.sql);
+        let handle = queries.register(&session.user, &session.id.0, &shown);
         let inner = Arc::clone(&self.0);
-        self.on_compute(async move { inner.run(session, handle, request).await })
+        self.on_planning(async move { inner.run(session, handle, request).await })
             .await
     }
 
@@ -200,10 +275,10 @@ impl QueryService for Engine {
         self.0.queries.cancel(query, reason)
     }
 
-    async fn metadata(&self, session: &SessionId) -> Result<CatalogMetadata, QueryError> {
+    async fn metadata(&self, session: &SessionId) -> Result<Arc<CatalogMetadata>, QueryError> {
         let session = self.0.sessions.get(session, Instant::now())?;
         let inner = Arc::clone(&self.0);
-        self.on_compute(async move { inner.metadata(&session).await })
+        self.on_planning(async move { inner.metadata(&session).await })
             .await
     }
 }

@@ -7,6 +7,7 @@
 pub mod cluster;
 pub mod config;
 mod engine;
+mod identity;
 pub mod planning;
 pub mod query;
 mod results;
@@ -15,4 +16,5 @@ pub mod session;
 pub mod statement;
 
 pub use config::CoordinatorConfig;
-pub use engine::{Engine, EngineError};
+pub use engine::{Engine, EngineError, Threads};
+pub use identity::{ANONYMOUS, Authentication, FIRST_ADMIN};

@@ -3,10 +3,12 @@
 
 mod checked_arithmetic;
 mod context;
+mod cooperate;
 mod distribute;
 mod distribute_by;
 pub mod explain;
 mod information_schema;
+mod parameters;
 mod place_head;
 mod plan_check;
 mod relations;
@@ -29,7 +31,6 @@ pub use write::{TargetColumn, WriteTarget, stored_type};
 use crate::planning::routing::Router;
 use crate::planning::table_scan::ScanLog;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion::common::ParamValues;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
@@ -141,43 +142,17 @@ impl ResolvedQuery {
     /// The parameters `$1`, `$2`, … in order, typed as far as the statement tells.
     ///
     /// # Errors
-    /// `Semantic` where two uses of a parameter disagree.
+    /// `Semantic` where a number is left out.
     pub fn parameter_schema(&self) -> Result<SchemaRef, QueryError> {
-        let types = self
-            .logical
-            .get_parameter_types()
-            .map_err(|error| from_datafusion(&error))?;
-        let mut types: Vec<_> = types.into_iter().collect();
-        types.sort_by_key(|(name, _)| parameter_number(name));
-        let fields: Vec<Field> = types
-            .into_iter()
-            .map(|(name, data_type)| {
-                let data_type = data_type.unwrap_or(datafusion::arrow::datatypes::DataType::Utf8);
-                Field::new(name, data_type, true)
-            })
-            .collect();
-        Ok(Arc::new(Schema::new(fields)))
+        parameters::schema(&self.logical)
     }
 
     /// Puts values in place of the parameters.
     ///
     /// # Errors
     /// `InvalidArgument` where their number is not right.
-    pub fn bind(mut self, parameters: Vec<ScalarValue>) -> Result<Self, QueryError> {
-        let expected = self.parameter_schema()?.fields().len();
-        if parameters.len() != expected {
-            let text = format!(
-                "the statement has {expected} parameters and {} values were given",
-                parameters.len()
-            );
-            return Err(QueryError::new(ErrorCode::InvalidArgument, text));
-        }
-        if expected > 0 {
-            self.logical = self
-                .logical
-                .with_param_values(ParamValues::from(parameters))
-                .map_err(|error| from_datafusion(&error))?;
-        }
+    pub fn bind(mut self, values: Vec<ScalarValue>) -> Result<Self, QueryError> {
+        self.logical = parameters::bind(self.logical, values)?;
         Ok(self)
     }
 
@@ -204,6 +179,7 @@ impl ResolvedQuery {
             .create_physical_plan(&self.logical)
             .await
             .map_err(|error| resolve::semantic_error(&error))?;
+        let physical = cooperate::cooperate(physical).map_err(|error| from_datafusion(&error))?;
         let checked = distribute_checked(physical, &self.state).await?;
         for violation in &checked.mended {
             tracing::debug!(%violation, "narrowed a stage that failed the plan check");
@@ -322,10 +298,4 @@ fn result_schema(schema: &Schema) -> SchemaRef {
         .map(|field| Field::new(field.name(), field.data_type().clone(), true))
         .collect();
     Arc::new(Schema::new(fields))
-}
-
-/// The number of `$12`; unnamed or named parameters come last, by name.
-fn parameter_number(name: &str) -> (u32, String) {
-    let number = name.trim_start_matches('$').parse().unwrap_or(u32::MAX);
-    (number, name.to_owned())
 }

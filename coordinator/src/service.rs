@@ -1,5 +1,6 @@
 //! The one way into the engine: every door (Flight SQL today) calls a [`QueryService`].
 
+use crate::session::FlightOptions;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
@@ -7,6 +8,7 @@ use datafusion::scalar::ScalarValue;
 use futures::stream::BoxStream;
 use skep_protocol::{QueryError, QueryId};
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// A session's secret name; whoever has it speaks for the session.
@@ -19,9 +21,52 @@ impl fmt::Debug for SessionId {
     }
 }
 
+/// Somebody who has said who they are, as far as anybody has to.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Caller {
+    /// The user's name.
+    pub user: String,
+    /// A mark of the password that was right; empty where none was asked for.
+    pub password_mark: Vec<u8>,
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Caller({})", self.user)
+    }
+}
+
+/// What a caller shows with later calls, for one session.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IssuedToken {
+    /// As it travels.
+    pub text: String,
+    /// Whose it is.
+    pub caller: Caller,
+    /// The session's own part of it.
+    pub session: Vec<u8>,
+    /// Until when it holds, in Unix milliseconds.
+    pub expires_at_ms: u64,
+}
+
 /// What the doors may ask of the engine.
 #[async_trait]
 pub trait QueryService: Send + Sync + 'static {
+    /// Finds out who gives this name and this password; both are empty where a client gives none.
+    /// `Unauthenticated`, with the same text and after the same time, where name or password is wrong.
+    async fn log_in(&self, user: &str, password: &str) -> Result<Caller, QueryError>;
+
+    /// `Unauthenticated` where somebody who logged in earlier may not go on: the user was dropped or
+    /// has another password.
+    fn check_caller(&self, caller: &Caller) -> Result<(), QueryError>;
+
+    /// A token for a new session of `caller`, good at every node of the cluster until it expires.
+    fn issue_token(&self, caller: &Caller) -> IssuedToken;
+
+    /// What a token says. `Unauthenticated` where it is not of this cluster, was altered, has expired,
+    /// or its user may not go on.
+    fn read_token(&self, text: &str) -> Result<IssuedToken, QueryError>;
+
     /// Opens a session for `user` with the default settings and database.
     fn open_session(&self, user: &str) -> Result<SessionId, QueryError>;
 
@@ -52,7 +97,7 @@ pub trait QueryService: Send + Sync + 'static {
     fn cancel(&self, query: &QueryId, reason: &str) -> bool;
 
     /// The databases, tables and columns that `session` can see, for metadata calls.
-    async fn metadata(&self, session: &SessionId) -> Result<CatalogMetadata, QueryError>;
+    async fn metadata(&self, session: &SessionId) -> Result<Arc<CatalogMetadata>, QueryError>;
 }
 
 /// A statement to run.
@@ -75,6 +120,8 @@ pub struct StatementDescription {
     pub schema: SchemaRef,
     /// One field per parameter, named `$1`, `$2`, …
     pub parameter_schema: SchemaRef,
+    /// How the session wants its results sent.
+    pub flight: FlightOptions,
 }
 
 /// Whether a statement returns rows.
@@ -94,6 +141,8 @@ pub struct SubmittedQuery {
     pub schema: SchemaRef,
     /// Its result.
     pub outcome: QueryOutcome,
+    /// How the session wants its results sent.
+    pub flight: FlightOptions,
 }
 
 /// What came of a statement.

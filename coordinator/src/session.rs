@@ -3,7 +3,7 @@
 mod options;
 mod settings;
 
-pub use options::SkepOptions;
+pub use options::{FlightOptions, SkepOptions};
 pub use settings::{SettingEntry, Settings};
 
 use crate::config::QueryLimits;
@@ -118,6 +118,13 @@ impl Sessions {
         let mut open = self.open.lock();
         let known = open.get_mut(id).ok_or_else(expired)?;
         change(&mut known.session)
+    }
+
+    /// Closes every session of a user; says which there were.
+    pub fn close_all_of(&self, user: &str) -> Vec<SessionId> {
+        let mut open = self.open.lock();
+        let closed = open.extract_if(|_, known| known.session.user == user);
+        closed.map(|(id, _)| id).collect()
     }
 
     /// Closes a session; false where it was not open.

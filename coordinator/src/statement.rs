@@ -8,8 +8,10 @@ mod cursor;
 mod definition;
 pub(crate) mod explain;
 mod parse;
+mod placeholders;
 pub(crate) mod show;
 mod size;
+mod users;
 mod write;
 
 pub(crate) use commands::{
@@ -24,6 +26,8 @@ pub use definition::{
 };
 pub use parse::{Dialect, ParseOptions, parse};
 pub(crate) use show::sql_type;
+pub(crate) use users::without_secrets;
+pub use users::{Password, UserStatement};
 pub use write::{Insert, InsertDirectory, LoadData};
 
 use datafusion::sql::parser::Statement as DataFusionStatement;
@@ -129,6 +133,8 @@ pub enum Statement {
     Reset(Option<String>),
     /// `KILL QUERY 'id'`.
     KillQuery(String),
+    /// `CREATE USER`, `ALTER USER` and `DROP USER`.
+    User(UserStatement),
 }
 
 impl Statement {
@@ -258,6 +264,8 @@ pub enum Show {
     Executors,
     /// The queries.
     Queries,
+    /// The users.
+    Users,
     /// One query.
     Query(String),
     /// One setting or all.

@@ -9,7 +9,7 @@ use crate::prepared::PreparedStatement;
 use crate::sessions::Session;
 use crate::split::split;
 use crate::statements::{FlightStream, encode};
-use crate::wire_schema::wire_schema;
+use crate::wire_schema::{types_of, wire_schema};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::ipc::writer::IpcWriteOptions;
 use arrow_flight::flight_descriptor::DescriptorType;
@@ -97,7 +97,10 @@ impl Door {
             Command::CommandStatementQuery(query) => {
                 let sql = statement_text(query)?;
                 let description = self.service.describe(&session.id, &sql).await?;
-                Ok(wire_schema(&description.schema))
+                Ok(wire_schema(
+                    &description.schema,
+                    types_of(&description.flight),
+                ))
             }
             Command::CommandPreparedStatementQuery(query) => {
                 let statement = session.prepared.get(&query.prepared_statement_handle)?;
@@ -120,7 +123,7 @@ impl Door {
         let catalog = if needs_catalog(&command) {
             self.service.metadata(&session.id).await?
         } else {
-            CatalogMetadata::default()
+            Arc::new(CatalogMetadata::default())
         };
         let batch = metadata_batch(command, &catalog)?;
         let schema = batch.schema();

@@ -7,7 +7,7 @@ use crate::actions::action_types;
 use crate::commands::schema_bytes;
 use crate::engine::QueryService;
 use crate::errors::DoorError;
-use crate::handshake::{credentials, handshake};
+use crate::handshake::{address, check_transport, credentials, handshake};
 use crate::options::DoorOptions;
 use crate::sessions::{Session, Sessions};
 use crate::statements::{FlightStream, Statements};
@@ -65,11 +65,11 @@ impl FlightSqlDoor {
         FlightServiceServer::new(self).max_decoding_message_size(received_max)
     }
 
-    fn session<T>(&self, request: &Request<T>) -> Result<Arc<Session>, DoorError> {
+    async fn session<T>(&self, request: &Request<T>) -> Result<Arc<Session>, DoorError> {
+        check_transport(request)?;
         let credentials = credentials(request.metadata())?;
-        self.door
-            .sessions
-            .resolve(credentials, request.remote_addr())
+        let address = address(request);
+        self.door.sessions.resolve(credentials, address).await
     }
 }
 
@@ -113,7 +113,7 @@ impl FlightService for FlightSqlDoor {
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        let session = self.session(&request)?;
+        let session = self.session(&request).await?;
         let info = self
             .door
             .flight_info(&session, request.into_inner())
@@ -121,28 +121,20 @@ impl FlightService for FlightSqlDoor {
         Ok(Response::new(info))
     }
 
-    /// The first answer is the last one: a result can be fetched as soon as its query has started.
     async fn poll_flight_info(
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<PollInfo>, Status> {
-        let session = self.session(&request)?;
-        let info = self
-            .door
-            .flight_info(&session, request.into_inner())
-            .await?;
-        Ok(Response::new(PollInfo {
-            info: Some(info),
-            progress: Some(1.0),
-            ..PollInfo::default()
-        }))
+        let session = self.session(&request).await?;
+        let poll = self.door.poll(&session, request.into_inner()).await?;
+        Ok(Response::new(poll))
     }
 
     async fn get_schema(
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<SchemaResult>, Status> {
-        let session = self.session(&request)?;
+        let session = self.session(&request).await?;
         let schema = self.door.schema(&session, request.get_ref()).await?;
         Ok(Response::new(SchemaResult {
             schema: schema_bytes(&schema)?,
@@ -153,7 +145,7 @@ impl FlightService for FlightSqlDoor {
         &self,
         request: Request<Ticket>,
     ) -> Result<Response<Self::DoGetStream>, Status> {
-        let session = self.session(&request)?;
+        let session = self.session(&request).await?;
         let rows = self.door.fetch(session, request.get_ref()).await?;
         Ok(Response::new(rows))
     }
@@ -162,7 +154,7 @@ impl FlightService for FlightSqlDoor {
         &self,
         request: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoPutStream>, Status> {
-        let session = self.session(&request)?;
+        let session = self.session(&request).await?;
         let result = self.door.put(&session, request.into_inner()).await?;
         Ok(Response::new(stream::iter([Ok(result)]).boxed()))
     }
@@ -171,7 +163,7 @@ impl FlightService for FlightSqlDoor {
         &self,
         request: Request<Action>,
     ) -> Result<Response<Self::DoActionStream>, Status> {
-        let session = self.session(&request)?;
+        let session = self.session(&request).await?;
         let answer = self.door.act(session, request.into_inner()).await?;
         let answer = answer.map(|body| Ok(arrow_flight::Result::new(body)));
         Ok(Response::new(stream::iter(answer).boxed()))

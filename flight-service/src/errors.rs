@@ -22,6 +22,9 @@ pub enum DoorError {
     /// A call without a token on a connection without an address to tell it by.
     #[error("log in first: this connection has no address to keep a session by")]
     LoginNeeded,
+    /// A client without TLS at a server with a certificate.
+    #[error("this server takes clients over TLS alone: connect with `flights://` or `grpc+tls://`")]
+    TlsNeeded,
     /// A result, prepared statement or ticket that is not there for this session.
     #[error("unknown or expired {0}")]
     UnknownHandle(&'static str),
@@ -55,6 +58,7 @@ impl DoorError {
             Self::UnknownSession | Self::MalformedCredentials(_) | Self::LoginNeeded => {
                 ErrorCode::Unauthenticated
             }
+            Self::TlsNeeded => ErrorCode::InvalidState,
             Self::UnknownHandle(_) => ErrorCode::HandleNotFound,
             Self::TooMany { .. } => ErrorCode::QueueFull,
             Self::BadRequest(_) | Self::Decode(_) => ErrorCode::InvalidArgument,

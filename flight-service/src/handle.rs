@@ -21,11 +21,6 @@ impl Handle {
     pub(crate) fn to_bytes(self) -> Bytes {
         Bytes::copy_from_slice(&self.0)
     }
-
-    /// As text, for tokens.
-    pub(crate) fn to_hex(self) -> String {
-        format!("{:032x}", u128::from_be_bytes(self.0))
-    }
 }
 
 #[cfg(test)]
@@ -37,7 +32,6 @@ mod tests {
         let handle = Handle::random();
         assert!(Handle::from_bytes(&handle.to_bytes()) == Some(handle));
         assert!(Handle::random() != handle);
-        assert_eq!(handle.to_hex().len(), 32);
         assert!(Handle::from_bytes(b"short").is_none());
     }
 }

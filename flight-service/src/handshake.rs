@@ -5,6 +5,7 @@
 //! the answer's payload; some never log in and send `Basic` with every call.
 
 use crate::errors::DoorError;
+use crate::listener::Peer;
 use crate::sessions::{Credentials, Sessions};
 use arrow_flight::{BasicAuth, HandshakeRequest, HandshakeResponse};
 use base64::Engine;
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use prost::Message;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
@@ -31,19 +33,20 @@ pub(crate) async fn handshake(
     sessions: &Sessions,
     request: Request<Streaming<HandshakeRequest>>,
 ) -> Result<Response<BoxStream<'static, Result<HandshakeResponse, Status>>>, Status> {
+    check_transport(&request)?;
     let in_headers = credentials(request.metadata())?;
     // With credentials in the headers the answer does not wait for a message: some clients send
     // none. And it holds none, for some clients read none and would wait for ever.
     let (token, messages) = if in_headers == Credentials::None {
         let payload = first_payload(request.into_inner()).await?;
-        let token = sessions.log_in(payload_credentials(&payload)?)?;
+        let token = sessions.log_in(payload_credentials(&payload)?).await?;
         let answer = HandshakeResponse {
             protocol_version: 0,
             payload: Bytes::from(token.clone()),
         };
         (token, stream::iter([Ok(answer)]).boxed())
     } else {
-        (sessions.log_in(in_headers)?, stream::empty().boxed())
+        (sessions.log_in(in_headers).await?, stream::empty().boxed())
     };
     let header = format!("Bearer {token}")
         .parse()
@@ -51,6 +54,20 @@ pub(crate) async fn handshake(
     let mut response = Response::new(messages);
     response.metadata_mut().insert(AUTHORIZATION, header);
     Ok(response)
+}
+
+/// Refuses callers that should have used TLS and have not, before anything that they say is read.
+pub(crate) fn check_transport<T>(request: &Request<T>) -> Result<(), DoorError> {
+    match request.extensions().get::<Peer>() {
+        Some(peer) if peer.must_use_tls => Err(DoorError::TlsNeeded),
+        _ => Ok(()),
+    }
+}
+
+/// Where a call comes from.
+pub(crate) fn address<T>(request: &Request<T>) -> Option<SocketAddr> {
+    let peer = request.extensions().get::<Peer>();
+    peer.map(|peer| peer.address).or(request.remote_addr())
 }
 
 /// The credentials in a call's headers.
@@ -96,7 +113,11 @@ fn parse_authorization(header: &str) -> Option<Credentials> {
     let (scheme, value) = header.trim().split_once(' ')?;
     let value = value.trim();
     if scheme.eq_ignore_ascii_case("bearer") {
-        return Some(Credentials::Token(value.to_owned()));
+        return Some(match value {
+            // What flightsql-dbapi sends where it was given neither a token nor a user.
+            "None" => Credentials::None,
+            token => Credentials::Token(token.to_owned()),
+        });
     }
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
@@ -129,6 +150,7 @@ mod tests {
             parse_authorization("BEARER  0123"),
             Some(Credentials::Token("0123".into()))
         );
+        assert_eq!(parse_authorization("Bearer None"), Some(Credentials::None));
         for nonsense in ["", "Basic", "Basic !!", "Basic YWRh", "Digest abc"] {
             assert_eq!(parse_authorization(nonsense), None, "{nonsense}");
         }

@@ -5,9 +5,11 @@
 //! nothing of planning, executors or storage, and keeps no state but sessions, prepared statements
 //! and results that wait to be fetched, all of them bounded by [`DoorOptions`].
 //!
-//! Deliberately absent: listening and TLS (the binary composes the server), users and passwords
-//! (whoever connects is let in), bulk ingest, Substrait, transactions, and results that clients read
-//! from executors directly. Calls for these answer `UNIMPLEMENTED`.
+//! Who may log in is the engine's affair; the door only finds out who says so. [`Incoming`] listens, with
+//! TLS where there is a certificate.
+//!
+//! Deliberately absent: bulk ingest, Substrait, transactions, and results that clients read from
+//! executors directly. Calls for these answer `UNIMPLEMENTED`.
 
 mod actions;
 mod commands;
@@ -16,9 +18,11 @@ mod errors;
 mod handle;
 mod handshake;
 mod keys;
+mod listener;
 mod metadata;
 mod options;
 mod parameters;
+mod polling;
 mod prepared;
 mod results;
 mod session_messages;
@@ -32,6 +36,7 @@ mod wire_schema;
 
 pub use door::FlightSqlDoor;
 pub use errors::DoorError;
+pub use listener::{Connection, Incoming, ListenerOptions, Peer, TlsError, TlsFiles, TlsKeeper};
 pub use options::DoorOptions;
 
 /// The protocol's types of the engine, under one name.

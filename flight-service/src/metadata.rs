@@ -6,7 +6,7 @@ use crate::errors::{DoorError, metadata_error};
 use crate::keys::{foreign_keys_schema, primary_keys_schema};
 use crate::sql_info::sql_info;
 use crate::sql_types::{table_schema, xdbc_types};
-use crate::wire_schema::wire_schema;
+use crate::wire_schema::{WireTypes, wire_schema};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use arrow_flight::error::FlightError;
@@ -112,13 +112,21 @@ fn tables(
         }
     }
     let include_schema = command.include_schema;
+    let wanted = Wanted::new(&command);
     let mut builder = command.into_builder();
     let none = arrow::datatypes::Schema::empty();
     for database in &catalog.databases {
+        if !wanted.database.is_match(&database.name) {
+            continue;
+        }
+        // Only what is wanted is described: a tool that asks for one of many tables does not wait.
         for table in &database.tables {
+            if !wanted.table.is_match(&table.name) {
+                continue;
+            }
             let described = include_schema.then(|| {
                 table_schema(
-                    &wire_schema(&table.schema),
+                    &wire_schema(&table.schema, WireTypes::Plain),
                     &table.schema,
                     &catalog.catalog,
                     &database.name,
@@ -135,6 +143,80 @@ fn tables(
         }
     }
     builder.build()
+}
+
+/// Names that a command asks for.
+struct Wanted {
+    database: Pattern,
+    table: Pattern,
+}
+
+impl Wanted {
+    fn new(command: &CommandGetTables) -> Self {
+        Self {
+            database: Pattern::new(command.db_schema_filter_pattern.as_deref()),
+            table: Pattern::new(command.table_name_filter_pattern.as_deref()),
+        }
+    }
+}
+
+/// A pattern as LIKE has it: `%` is anything, `_` one character, a backslash makes them themselves.
+struct Pattern(Option<Vec<Part>>);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Anything,
+    One,
+    Letter(char),
+}
+
+impl Pattern {
+    /// Everything where there is no pattern.
+    fn new(text: Option<&str>) -> Self {
+        Self(text.map(|text| {
+            let mut parts = vec![];
+            let mut letters = text.chars();
+            while let Some(letter) = letters.next() {
+                parts.push(match letter {
+                    '%' => Part::Anything,
+                    '_' => Part::One,
+                    '\\' => Part::Letter(letters.next().unwrap_or('\\')),
+                    other => Part::Letter(other),
+                });
+            }
+            parts
+        }))
+    }
+
+    fn is_match(&self, name: &str) -> bool {
+        let Some(parts) = &self.0 else {
+            return true;
+        };
+        let name: Vec<char> = name.chars().collect();
+        let (mut part, mut letter) = (0, 0);
+        // Where to go on when what follows the last `%` does not fit.
+        let mut retry = None;
+        while letter < name.len() {
+            match parts.get(part) {
+                Some(Part::Anything) => {
+                    retry = Some((part + 1, letter));
+                    part += 1;
+                }
+                Some(Part::One) => (part, letter) = (part + 1, letter + 1),
+                Some(Part::Letter(expected)) if *expected == name[letter] => {
+                    (part, letter) = (part + 1, letter + 1);
+                }
+                _ => match retry {
+                    Some((after, from)) => {
+                        retry = Some((after, from + 1));
+                        (part, letter) = (after, from + 1);
+                    }
+                    None => return false,
+                },
+            }
+        }
+        parts[part..].iter().all(|part| *part == Part::Anything)
+    }
 }
 
 fn table_types(command: CommandGetTableTypes) -> Result<RecordBatch, FlightError> {
@@ -219,6 +301,10 @@ mod tests {
         assert_eq!(like("order%"), ["orderXlines", "order_lines"]);
         assert_eq!(like("order_lines"), ["orderXlines", "order_lines"]);
         assert_eq!(like("order\\_lines"), ["order_lines"]);
+        assert_eq!(like("%_orders%"), ["big_orders"]);
+        assert_eq!(like("%l%n%s"), ["orderXlines", "order_lines"]);
+        assert_eq!(like("%%"), ["big_orders", "orderXlines", "order_lines"]);
+        assert!(like("order").is_empty());
         assert!(like("nothing").is_empty());
     }
 

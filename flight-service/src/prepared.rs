@@ -6,9 +6,8 @@ use crate::engine::{StatementDescription, StatementKind};
 use crate::errors::DoorError;
 use crate::handle::Handle;
 use crate::parameters::ParameterRows;
-use crate::wire_schema::wire_schema;
+use crate::wire_schema::{WireTypes, types_of, wire_schema};
 use arrow::datatypes::SchemaRef;
-use datafusion::scalar::ScalarValue;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,8 +29,8 @@ impl PreparedStatement {
         Self {
             sql,
             kind: description.kind,
-            schema: wire_schema(&description.schema),
-            parameter_schema: wire_schema(&description.parameter_schema),
+            schema: wire_schema(&description.schema, types_of(&description.flight)),
+            parameter_schema: wire_schema(&description.parameter_schema, WireTypes::Plain),
             bound: Mutex::new(None),
         }
     }
@@ -43,14 +42,14 @@ impl PreparedStatement {
         Ok(())
     }
 
-    /// The parameters of a query, which runs once.
-    pub(crate) fn one_row(&self) -> Result<Vec<ScalarValue>, DoorError> {
-        match self.rows(None)?.as_slice() {
-            [row] => Ok(row.clone()),
-            rows => Err(DoorError::BadRequest(format!(
-                "a query runs with one row of parameters, but {} are bound",
-                rows.len()
-            ))),
+    /// The parameters of a query, which runs once per row.
+    pub(crate) fn query_rows(&self) -> Result<Arc<ParameterRows>, DoorError> {
+        let rows = self.rows(None)?;
+        match rows.is_empty() {
+            true => Err(DoorError::BadRequest(
+                "a query needs a row of parameters, but none is bound".to_owned(),
+            )),
+            false => Ok(rows),
         }
     }
 
@@ -130,6 +129,7 @@ impl PreparedStatements {
 mod tests {
     use super::*;
     use arrow::datatypes::{DataType, Field, Schema};
+    use datafusion::scalar::ScalarValue;
 
     fn statement(parameters: usize) -> PreparedStatement {
         let fields: Vec<Field> = (1..=parameters)
@@ -141,40 +141,44 @@ mod tests {
                 kind: StatementKind::Query,
                 schema: Arc::new(Schema::empty()),
                 parameter_schema: Arc::new(Schema::new(fields)),
+                flight: Default::default(),
             },
         )
     }
 
     #[test]
     fn a_statement_without_parameters_runs_once() {
-        assert_eq!(statement(0).one_row().unwrap(), []);
+        assert_eq!(statement(0).query_rows().unwrap()[0], []);
         assert_eq!(statement(0).rows(None).unwrap().len(), 1);
     }
 
     #[test]
     fn parameters_must_be_bound_and_of_the_right_number() {
         let statement = statement(1);
-        assert!(statement.one_row().is_err());
+        assert!(statement.query_rows().is_err());
         let value = ScalarValue::from(1_i64);
         let two = vec![vec![value.clone(), value.clone()]];
         assert!(statement.bind(Some(two.clone())).is_err());
         assert!(statement.rows(Some(two)).is_err());
         statement.bind(Some(vec![vec![value.clone()]])).unwrap();
-        assert_eq!(statement.one_row().unwrap(), std::slice::from_ref(&value));
+        assert_eq!(
+            statement.query_rows().unwrap()[0],
+            std::slice::from_ref(&value)
+        );
         // They hold for the next run, too.
-        assert_eq!(statement.one_row().unwrap(), [value]);
+        assert_eq!(statement.query_rows().unwrap()[0], [value]);
         statement.bind(None).unwrap();
-        assert!(statement.one_row().is_err());
+        assert!(statement.query_rows().is_err());
     }
 
     #[test]
-    fn a_query_takes_one_row() {
+    fn a_query_takes_one_row_or_more() {
         let statement = statement(1);
         let row = vec![ScalarValue::from(1_i64)];
         statement.bind(Some(vec![row.clone(), row])).unwrap();
-        assert!(statement.one_row().is_err());
+        assert_eq!(statement.query_rows().unwrap().len(), 2);
         statement.bind(Some(vec![])).unwrap();
-        assert!(statement.one_row().is_err());
+        assert!(statement.query_rows().is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::errors::DoorError;
 use crate::handle::Handle;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
-use futures::stream::BoxStream;
+use futures::stream::{BoxStream, Peekable};
 use parking_lot::Mutex;
 use skep_protocol::{QueryError, QueryId};
 use std::collections::HashMap;
@@ -19,7 +19,7 @@ pub(crate) struct PendingResult {
     pub(crate) query: QueryId,
     /// The schema that was promised, which the rows are brought into.
     pub(crate) wire_schema: SchemaRef,
-    pub(crate) rows: BoxStream<'static, Result<RecordBatch, QueryError>>,
+    pub(crate) rows: Peekable<BoxStream<'static, Result<RecordBatch, QueryError>>>,
     /// The result's place among those that wait.
     pub(crate) permit: OwnedSemaphorePermit,
 }
@@ -73,6 +73,21 @@ impl Results {
             EntryState::Pending { result, .. } => Ok(result),
             EntryState::Taken => Err(DoorError::UnknownHandle("result: it is being read")),
         }
+    }
+
+    /// Takes back a result that was handed out, where it has not been given up meanwhile.
+    pub(crate) fn put_back(&self, handle: Handle, result: PendingResult, deadline: Instant) {
+        let mut entries = self.entries.lock();
+        let left = match entries.get_mut(&handle) {
+            Some(entry) => {
+                entry.state = EntryState::Pending { result, deadline };
+                None
+            }
+            None => Some(result),
+        };
+        drop(entries);
+        // Its query ends here, outside the lock.
+        drop(left);
     }
 
     /// Forgets a result that was taken.
@@ -138,7 +153,7 @@ mod tests {
         PendingResult {
             query: "20261123_230512_00001_k3f9q".parse().unwrap(),
             wire_schema: Arc::new(Schema::empty()),
-            rows: futures::stream::empty().boxed(),
+            rows: futures::stream::empty().boxed().peekable(),
             permit: places.clone().try_acquire_owned().unwrap(),
         }
     }
@@ -152,8 +167,11 @@ mod tests {
         assert!(results.take(handle).is_err());
         assert!(results.query_of(handle).is_some());
         assert!(!results.renew(handle, Instant::now()));
-        drop(taken);
+        results.put_back(handle, taken, Instant::now());
+        let taken = results.take(handle).unwrap();
         results.end(handle);
+        results.put_back(handle, taken, Instant::now());
+        assert_eq!(places.available_permits(), 1, "it was given up");
         assert!(results.is_empty());
         assert!(results.query_of(handle).is_none());
     }

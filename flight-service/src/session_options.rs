@@ -85,8 +85,8 @@ async fn set_catalog(
     session: &Session,
     catalog: &str,
 ) -> Result<Result<(), SetOptionErrorValue>, DoorError> {
-    let own = service.metadata(&session.id).await?.catalog;
-    Ok(if own == catalog {
+    let metadata = service.metadata(&session.id).await?;
+    Ok(if metadata.catalog == catalog {
         Ok(())
     } else {
         Err(SetOptionErrorValue::InvalidValue)

@@ -9,10 +9,10 @@ use crate::parameters::ParameterRows;
 use crate::prepared::PreparedStatement;
 use crate::results::PendingResult;
 use crate::sessions::Session;
-use crate::wire_schema::{to_wire, wire_schema};
+use crate::wire_schema::{to_wire, types_of, wire_schema};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use arrow_flight::encode::FlightDataEncoderBuilder;
+use arrow_flight::encode::{DictionaryHandling, FlightDataEncoderBuilder};
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::{ProstMessageExt, TicketStatementQuery};
 use arrow_flight::{FlightData, FlightInfo};
@@ -72,10 +72,13 @@ impl Statements {
         let place = self.result_place()?;
         match statement.kind {
             Query => {
-                let parameters = statement.one_row()?;
-                let submitted = self
-                    .submit(session, statement.sql.clone(), parameters)
-                    .await?;
+                let rows = statement.query_rows()?;
+                let first = rows.first().cloned().unwrap_or_default();
+                let sql = statement.sql.clone();
+                let mut submitted = self.submit(session, sql, first).await?;
+                if rows.len() > 1 {
+                    self.add_runs(session, statement, rows, &mut submitted);
+                }
                 self.info(session, submitted, place)
             }
             Command => {
@@ -92,6 +95,43 @@ impl Statements {
                 done_info(last.as_ref(), affected)
             }
         }
+    }
+
+    /// Adds the rows of one run for each further row of parameters. Each run begins when the one before
+    /// it has been read.
+    fn add_runs(
+        &self,
+        session: &Session,
+        statement: &PreparedStatement,
+        parameters: Arc<ParameterRows>,
+        submitted: &mut SubmittedQuery,
+    ) {
+        let QueryOutcome::Rows(first) = std::mem::replace(
+            &mut submitted.outcome,
+            QueryOutcome::Done {
+                affected_rows: None,
+            },
+        ) else {
+            return;
+        };
+        let service = self.service.clone();
+        let (session, sql) = (session.id.clone(), statement.sql.clone());
+        let more = stream::iter(1..parameters.len()).then(move |row| {
+            let request = SubmitRequest {
+                session: session.clone(),
+                sql: sql.clone(),
+                parameters: parameters[row].clone(),
+            };
+            let service = service.clone();
+            async move {
+                let rows = match service.submit(request).await?.outcome {
+                    QueryOutcome::Rows(rows) => rows,
+                    QueryOutcome::Done { .. } => stream::empty().boxed(),
+                };
+                Ok::<_, QueryError>(rows)
+            }
+        });
+        submitted.outcome = QueryOutcome::Rows(first.chain(more.try_flatten()).boxed());
     }
 
     /// Runs a command and says how many rows it changed. 0 where that has no meaning: JDBC takes a
@@ -213,17 +253,28 @@ impl Statements {
                 return done_info(Some(&submitted.id), affected_rows);
             }
         };
-        let wire_schema = wire_schema(&submitted.schema);
+        let wire_schema = wire_schema(&submitted.schema, types_of(&submitted.flight));
         let pending = PendingResult {
             query: submitted.id.clone(),
             wire_schema: wire_schema.clone(),
-            rows,
+            rows: rows.peekable(),
             permit,
         };
         let deadline = Instant::now() + self.options.pending_result_wait_max;
         let handle = session.results.hold(pending, deadline);
         flight_info(&wire_schema, handle.to_bytes(), Some(&submitted.id), None)
     }
+}
+
+/// What is told of a result that waits.
+pub(crate) fn pending_info(
+    result: &PendingResult,
+    handle: Handle,
+) -> Result<FlightInfo, DoorError> {
+    let PendingResult {
+        query, wire_schema, ..
+    } = result;
+    flight_info(wire_schema, handle.to_bytes(), Some(query), None)
 }
 
 /// Says that somebody reads a result, until dropped. Keeps the session from expiring meanwhile.
@@ -246,6 +297,8 @@ pub(crate) fn encode(
 ) -> FlightStream {
     FlightDataEncoderBuilder::new()
         .with_schema(schema)
+        // There are dictionaries only where the session wants them.
+        .with_dictionary_handling(DictionaryHandling::Resend)
         .with_max_flight_data_size(usize::MAX)
         .build(batches.map_err(|error| FlightError::from(Status::from(error))))
         .map_err(stream_status)

@@ -13,6 +13,7 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use skep_coordinator::session::FlightOptions;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -23,13 +24,30 @@ const EXTENSION_PREFIX: &str = "ARROW:extension:";
 /// more than 2 GiB; batches of the engine are no larger than this anyway.
 const CAST_ROWS_MAX: usize = 8192;
 
+/// Which types go over the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WireTypes {
+    /// Those that every client knows.
+    Plain,
+    /// Those of the engine, as far as the encoder knows them.
+    Native,
+}
+
+/// What a session wants.
+pub(crate) fn types_of(options: &FlightOptions) -> WireTypes {
+    match options.native_types {
+        true => WireTypes::Native,
+        false => WireTypes::Plain,
+    }
+}
+
 /// How rows of `schema` are sent.
-pub(crate) fn wire_schema(schema: &Schema) -> SchemaRef {
+pub(crate) fn wire_schema(schema: &Schema, types: WireTypes) -> SchemaRef {
     let fields: Fields = schema
         .fields()
         .iter()
         .map(|field| {
-            let field = wire_field(field);
+            let field = wire_field(field, types);
             let metadata = type_metadata(field.data_type());
             with_metadata(field, metadata)
         })
@@ -91,8 +109,8 @@ fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Arrow
 }
 
 /// A column or a part of one. A union has no nulls and the encoder drops its metadata.
-fn wire_field(field: &Field) -> Field {
-    let data_type = wire_type(field.data_type());
+fn wire_field(field: &Field, types: WireTypes) -> Field {
+    let data_type = wire_type(field.data_type(), types);
     let nullable = !matches!(data_type, DataType::Union(..));
     let extension: HashMap<_, _> = field
         .metadata()
@@ -112,24 +130,37 @@ fn with_metadata(field: Field, more: HashMap<String, String>) -> Field {
     field.with_metadata(metadata)
 }
 
-fn wire_type(data_type: &DataType) -> DataType {
+fn wire_type(data_type: &DataType, types: WireTypes) -> DataType {
+    let item = |item: &Field| Arc::new(wire_field(item, types));
     match data_type {
-        DataType::Utf8View => DataType::Utf8,
-        DataType::BinaryView => DataType::Binary,
-        DataType::Dictionary(_, values) => wire_type(values),
-        DataType::RunEndEncoded(_, values) => wire_type(values.data_type()),
         // The encoder of large lists writes the schema of small ones, so small ones they are.
-        DataType::List(item)
-        | DataType::LargeList(item)
-        | DataType::ListView(item)
-        | DataType::LargeListView(item) => DataType::List(Arc::new(wire_field(item))),
-        DataType::FixedSizeList(item, size) => {
-            DataType::FixedSizeList(Arc::new(wire_field(item)), *size)
+        DataType::List(inner) | DataType::LargeList(inner) => DataType::List(item(inner)),
+        DataType::FixedSizeList(inner, size) => DataType::FixedSizeList(item(inner), *size),
+        DataType::Struct(fields) => DataType::Struct(
+            fields
+                .iter()
+                .map(|field| wire_field(field, types))
+                .collect(),
+        ),
+        DataType::Map(entries, sorted) => {
+            DataType::Map(Arc::new(wire_entries(entries, types)), *sorted)
         }
-        DataType::Struct(fields) => {
-            DataType::Struct(fields.iter().map(|field| wire_field(field)).collect())
-        }
-        DataType::Map(entries, sorted) => DataType::Map(Arc::new(wire_entries(entries)), *sorted),
+        DataType::ListView(inner) | DataType::LargeListView(inner) => match types {
+            WireTypes::Plain => DataType::List(item(inner)),
+            WireTypes::Native => data_type.clone(),
+        },
+        other if types == WireTypes::Native => other.clone(),
+        other => plain_type(other),
+    }
+}
+
+/// What a type without parts becomes for a client that knows few types.
+fn plain_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
+        DataType::BinaryView | DataType::LargeBinary => DataType::Binary,
+        DataType::Dictionary(_, values) => wire_type(values, WireTypes::Plain),
+        DataType::RunEndEncoded(_, values) => wire_type(values.data_type(), WireTypes::Plain),
         DataType::Timestamp(_, zone) => DataType::Timestamp(TimeUnit::Microsecond, zone.clone()),
         DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
             DataType::Decimal128(*precision, *scale)
@@ -140,16 +171,16 @@ fn wire_type(data_type: &DataType) -> DataType {
 }
 
 /// A map's entries and keys are never null.
-fn wire_entries(entries: &Field) -> Field {
+fn wire_entries(entries: &Field, types: WireTypes) -> Field {
     let data_type = match entries.data_type() {
         DataType::Struct(fields) => DataType::Struct(
             fields
                 .iter()
                 .enumerate()
-                .map(|(index, field)| wire_field(field).with_nullable(index > 0))
+                .map(|(index, field)| wire_field(field, types).with_nullable(index > 0))
                 .collect(),
         ),
-        other => wire_type(other),
+        other => wire_type(other, types),
     };
     Field::new(entries.name(), data_type, false)
 }
@@ -164,8 +195,12 @@ mod tests {
     use arrow::buffer::OffsetBuffer;
     use arrow::datatypes::{Int32Type, TimestampMicrosecondType};
 
+    fn plain(schema: &Schema) -> SchemaRef {
+        wire_schema(schema, WireTypes::Plain)
+    }
+
     fn wire(batch: &RecordBatch) -> Vec<RecordBatch> {
-        to_wire(batch, &wire_schema(&batch.schema()), 1 << 20).unwrap()
+        to_wire(batch, &plain(&batch.schema()), 1 << 20).unwrap()
     }
 
     fn exotic_batch() -> RecordBatch {
@@ -228,9 +263,23 @@ mod tests {
     }
 
     #[test]
+    fn native_types_stay_as_they_are() {
+        let batch = exotic_batch();
+        let native = wire_schema(&batch.schema(), WireTypes::Native);
+        for (own, sent) in batch.schema().fields().iter().zip(native.fields()) {
+            if !own.data_type().is_nested() {
+                assert_eq!(own.data_type(), sent.data_type());
+            }
+        }
+        let pieces = to_wire(&batch, &native, 1 << 20).unwrap();
+        assert_eq!(pieces[0].column(0), batch.column(0));
+        assert_eq!(pieces[0].column(4), batch.column(4));
+    }
+
+    #[test]
     fn a_wire_schema_is_its_own_wire_schema() {
-        let once = wire_schema(&exotic_batch().schema());
-        assert_eq!(wire_schema(&once), once);
+        let once = plain(&exotic_batch().schema());
+        assert_eq!(plain(&once), once);
     }
 
     #[test]
@@ -241,8 +290,8 @@ mod tests {
             .with_nullable(true)
             .with_metadata([("PARQUET:field_id".to_owned(), "3".to_owned())].into());
         assert_eq!(
-            wire_schema(&Schema::new(vec![field])),
-            wire_schema(&Schema::new(vec![noted]))
+            plain(&Schema::new(vec![field])),
+            plain(&Schema::new(vec![noted]))
         );
     }
 
@@ -250,7 +299,7 @@ mod tests {
     fn a_timestamp_that_does_not_fit_is_an_error_and_no_null() {
         let column: ArrayRef = Arc::new(TimestampSecondArray::from(vec![i64::MAX]));
         let batch = RecordBatch::try_from_iter([("t", column)]).unwrap();
-        assert!(to_wire(&batch, &wire_schema(&batch.schema()), 1 << 20).is_err());
+        assert!(to_wire(&batch, &plain(&batch.schema()), 1 << 20).is_err());
     }
 
     #[test]

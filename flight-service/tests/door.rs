@@ -12,6 +12,8 @@ mod engine;
 mod errors;
 #[path = "door/fixture.rs"]
 mod fixture;
+#[path = "door/listening.rs"]
+mod listening;
 #[path = "door/metadata.rs"]
 mod metadata;
 #[path = "door/prepared.rs"]

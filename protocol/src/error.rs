@@ -254,9 +254,7 @@ impl QueryError {
     /// The error that a gRPC status carries. A status that Skep did not make keeps its message and
     /// gets the nearest code.
     pub fn from_status(status: &Status) -> Self {
-        if let Ok(detail) = ErrorDetail::decode(status.details())
-            && !detail.code.is_empty()
-        {
+        if let Some(detail) = sent_detail(status) {
             return Self::from_detail(detail);
         }
         let code = match status.code() {
@@ -296,15 +294,57 @@ impl std::error::Error for QueryError {}
 impl From<QueryError> for Status {
     fn from(mut error: QueryError) -> Self {
         shorten(&mut error.message);
-        let details = Bytes::from(error.to_detail().encode_to_vec());
-        Status::with_details(error.code.grpc_code(), error.to_string(), details)
+        let (code, message) = (error.code.grpc_code(), error.to_string());
+        let details = RpcStatus {
+            code: code as i32,
+            message: message.clone(),
+            details: vec![PackedDetail {
+                type_url: DETAIL_TYPE_URL.to_owned(),
+                value: error.to_detail().encode_to_vec(),
+            }],
+        };
+        Status::with_details(code, message, Bytes::from(details.encode_to_vec()))
     }
 }
 
-/// How long a message may be that travels in a status, in bytes. It travels twice, once escaped to
-/// three times its length, in headers of which some clients take no more than 8 KiB; with larger ones
-/// the whole connection breaks.
-const STATUS_MESSAGE_BYTES_MAX: usize = 1200;
+/// What gRPC expects in a status's details: `google.rpc.Status`, which says code and message once more.
+/// Libraries that read it (Go's, and with it every ADBC driver) turn a status into INTERNAL where it is
+/// anything else.
+#[derive(Clone, PartialEq, Message)]
+struct RpcStatus {
+    #[prost(int32, tag = "1")]
+    code: i32,
+    #[prost(string, tag = "2")]
+    message: String,
+    #[prost(message, repeated, tag = "3")]
+    details: Vec<PackedDetail>,
+}
+
+/// `google.protobuf.Any`.
+#[derive(Clone, PartialEq, Message)]
+struct PackedDetail {
+    #[prost(string, tag = "1")]
+    type_url: String,
+    #[prost(bytes = "vec", tag = "2")]
+    value: Vec<u8>,
+}
+
+/// What Skep's own detail is called among a status's details.
+const DETAIL_TYPE_URL: &str = "type.googleapis.com/skep.v1.ErrorDetail";
+
+/// The detail of a status that a Skep process made.
+fn sent_detail(status: &Status) -> Option<ErrorDetail> {
+    let sent = RpcStatus::decode(status.details()).ok()?;
+    let own = |detail: &PackedDetail| detail.type_url == DETAIL_TYPE_URL;
+    let packed = sent.details.into_iter().find(own)?;
+    let detail = ErrorDetail::decode(packed.value.as_slice()).ok()?;
+    (!detail.code.is_empty()).then_some(detail)
+}
+
+/// How long a message may be that travels in a status, in bytes. It travels three times, once escaped
+/// to three times its length and twice in base64, in headers of which some clients take no more than
+/// 8 KiB; with larger ones the whole connection breaks.
+const STATUS_MESSAGE_BYTES_MAX: usize = 900;
 
 /// Keeps the beginning of a message that is too long for a status.
 fn shorten(message: &mut String) {
@@ -322,7 +362,7 @@ mod tests {
     fn a_long_message_still_fits_into_headers() {
         let error = QueryError::new(ErrorCode::Internal, "ü".repeat(100_000));
         let status = Status::from(error);
-        assert!(status.message().len() < 1300 && status.details().len() < 1300);
+        assert!(status.message().len() * 3 + status.details().len() * 4 / 3 < 6000);
         let received = QueryError::from_status(&status);
         assert!(received.message.ends_with('…'));
     }
@@ -337,6 +377,17 @@ mod tests {
             assert_eq!(QueryError::from_detail(error.to_detail()), error);
             assert_eq!(QueryError::from_status(&error.clone().into()), error);
         }
+    }
+
+    #[test]
+    fn the_details_say_the_status_once_more() {
+        let error = QueryError::new(ErrorCode::TableNotFound, "table 't' not found")
+            .at(Some(Position { line: 3, column: 7 }));
+        let status = Status::from(error);
+        let details = RpcStatus::decode(status.details()).unwrap();
+        assert_eq!(details.code, Code::NotFound as i32);
+        assert_eq!(details.message, status.message());
+        assert!(details.message.contains("line 3, column 7"));
     }
 
     #[test]

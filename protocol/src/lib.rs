@@ -4,6 +4,7 @@
 //! A thing belongs here only if a query would break when two processes disagreed about it. The crate
 //! knows nothing of DataFusion, so that clients can depend on it.
 
+pub mod access_token;
 pub mod error;
 pub mod ids;
 pub mod storage_url;

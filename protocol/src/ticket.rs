@@ -126,6 +126,17 @@ impl ClusterKey {
             )
     }
 
+    /// The signature of `payload` for `purpose`, which tells it from every other message that is signed
+    /// with this key.
+    pub fn sign(&self, purpose: &[u8], payload: &[u8]) -> Vec<u8> {
+        authenticate(&self.0, &[b"purpose", purpose, payload])
+    }
+
+    /// Whether `signature` is that of `payload` for `purpose`.
+    pub fn is_signed(&self, purpose: &[u8], payload: &[u8], signature: &[u8]) -> bool {
+        self.verify(&[b"purpose", purpose, payload], signature)
+    }
+
     fn verify(&self, parts: &[&[u8]], signature: &[u8]) -> bool {
         mac(&self.0, parts).verify_slice(signature).is_ok()
     }

@@ -1,5 +1,6 @@
 //! Flags: those that the table of keys makes, and the few that stand for no key.
 
+use crate::cli::Action;
 use crate::config::keys::{self, Key};
 use crate::config::kinds::Raw;
 use crate::config::{Command, Given};
@@ -19,6 +20,47 @@ pub const FILE: &str = "file";
 pub const FOR: &str = "for";
 /// `--reference` of `skep config`.
 pub const REFERENCE: &str = "reference";
+
+const DIRECTORY: &str = "directory";
+const NAME: &str = "name";
+
+/// `skep tls`.
+pub fn tls() -> clap::Command {
+    let init = clap::Command::new("init")
+        .about("Make a certificate of one's own and its key, for trying TLS out")
+        .arg(
+            Arg::new(DIRECTORY)
+                .long(DIRECTORY)
+                .value_name("DIRECTORY")
+                .default_value(".")
+                .value_parser(clap::value_parser!(PathBuf))
+                .help("Where `skep-certificate.pem` and `skep-key.pem` are written"),
+        )
+        .arg(
+            Arg::new(NAME)
+                .long(NAME)
+                .value_name("NAME")
+                .action(ArgAction::Append)
+                .help("A host name or address that clients connect to, besides localhost; may be repeated"),
+        );
+    clap::Command::new("tls")
+        .about("Certificates")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(init)
+}
+
+/// What `skep tls init` is to do.
+pub fn tls_init(matches: &ArgMatches) -> Action {
+    let names = matches.get_many::<String>(NAME).into_iter().flatten();
+    Action::TlsInit {
+        directory: matches
+            .get_one::<PathBuf>(DIRECTORY)
+            .cloned()
+            .unwrap_or_default(),
+        names: names.cloned().collect(),
+    }
+}
 
 fn keys_of(command: Command) -> impl Iterator<Item = (&'static Key, &'static str)> {
     keys::all().filter_map(move |key| {
@@ -78,7 +120,8 @@ pub fn with_scripts(parser: clap::Command) -> clap::Command {
 pub fn given(command: Command, matches: &ArgMatches) -> Vec<Given> {
     keys_of(command)
         .filter_map(|(key, flag)| {
-            // `skep config` has none of the flags of the command that it is asked about.
+            // `skep config` and `skep tls` have none of the flags of the command that they read the
+            // configuration of.
             let texts = matches.try_get_many::<String>(key.id).ok().flatten()?;
             let mut texts: Vec<_> = texts.cloned().collect();
             let raw = match (key.is_list, texts.pop()) {

@@ -154,6 +154,28 @@ sections! {
         /// inside the shell or the benchmark opens whatever its user may read.
         allow_roots: Roots = Fixed(""),
             --"allow-root" on [Standalone, Coordinator];
+        /// The password of the user `admin`, who is made at the start where there is no user yet. As soon as
+        /// there is a user, everybody has to log in.
+        first_admin_password: Maybe<Secret> = Fixed("none");
+        /// Lets whoever reaches the port run any statement. Without it, a server that listens on any address
+        /// but loopback does not start before there is a user.
+        insecure_let_anyone_in: Switch = Fixed("false"),
+            --"insecure-let-anyone-in" on [Standalone, Coordinator];
+        /// How long a login holds. A client that is connected for longer has to log in again.
+        login_lifetime: Time<1000> = Fixed("24h");
+        /// The server's certificate, as PEM, with those between it and its authority. With it, clients have
+        /// to use TLS. The file is read again when it changes. `skep tls init` makes one for trying out.
+        tls_certificate: Maybe<FilePath> = Fixed("none"),
+            --"tls-certificate" on [Standalone, Coordinator];
+        /// The private key of the certificate, as PEM.
+        tls_key: Maybe<FilePath> = Fixed("none"),
+            --"tls-key" on [Standalone, Coordinator];
+        /// The authorities, as PEM, one of which has to have signed the certificate that every client shows
+        /// then.
+        tls_client_authorities: Maybe<FilePath> = Fixed("none"),
+            --"tls-client-authorities" on [Standalone, Coordinator];
+        /// How many connections may be open. One more is closed at once.
+        max_connections: Count<1, 1_000_000> = Fixed("10000");
     }
 
     /// Executors, those in processes of their own and those inside a coordinator's.

@@ -1,5 +1,6 @@
 //! The threads of a process: connections and heartbeats on a runtime of their own, so that a saturated
-//! processor never makes a node look dead.
+//! processor never makes a node look dead; planning and short statements on another, so that operators
+//! which compute for long at a time never hold up a `KILL QUERY`.
 
 use std::future::Future;
 use std::io;
@@ -19,8 +20,12 @@ const STOP_PATIENCE: Duration = Duration::from_secs(2);
 /// The runtimes of a process.
 pub(super) struct Runtimes {
     io: Runtime,
+    planning: Runtime,
     compute: Runtime,
 }
+
+/// Threads that plan. A few large statements must not hold up the small ones.
+const PLANNING_THREADS: usize = 4;
 
 impl Runtimes {
     /// Starts threads for connections, and one per core for computing.
@@ -30,16 +35,27 @@ impl Runtimes {
             .thread_name("skep-io")
             .enable_all()
             .build()?;
-        let compute = Builder::new_multi_thread()
-            .worker_threads(cores.max(1))
-            .thread_name("skep-compute")
-            .thread_stack_size(COMPUTE_STACK_BYTES)
-            .enable_all()
-            .build()?;
-        Ok(Self { io, compute })
+        let computing = |name: &str, threads: usize| {
+            Builder::new_multi_thread()
+                .worker_threads(threads)
+                .thread_name(name)
+                .thread_stack_size(COMPUTE_STACK_BYTES)
+                .enable_all()
+                .build()
+        };
+        Ok(Self {
+            io,
+            planning: computing("skep-planning", PLANNING_THREADS)?,
+            compute: computing("skep-compute", cores.max(1))?,
+        })
     }
 
-    /// Where operators and planning run.
+    /// Where statements are planned.
+    pub(super) fn planning(&self) -> &Handle {
+        self.planning.handle()
+    }
+
+    /// Where operators run.
     pub(super) fn compute(&self) -> &Handle {
         self.compute.handle()
     }
@@ -52,6 +68,7 @@ impl Runtimes {
     /// Ends all threads, without waiting for what does not end.
     pub(super) fn stop(self) {
         self.compute.shutdown_timeout(STOP_PATIENCE);
+        self.planning.shutdown_timeout(STOP_PATIENCE);
         self.io.shutdown_timeout(STOP_PATIENCE);
     }
 }

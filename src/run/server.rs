@@ -3,22 +3,22 @@
 use super::{EXIT_OK, settings};
 use crate::config::keys::Config;
 use anyhow::Context;
-use skep_coordinator::Engine;
 use skep_coordinator::service::QueryService;
+use skep_coordinator::{Authentication, Engine, EngineError, FIRST_ADMIN, Threads};
 use skep_executor::Executor;
-use skep_flight_service::{DoorOptions, FlightSqlDoor};
+use skep_flight_service::{
+    DoorOptions, FlightSqlDoor, Incoming, ListenerOptions, TlsFiles, TlsKeeper,
+};
 use skep_protocol::proto::cluster_server::ClusterServer;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tracing::info;
 
 /// How long executors of this process may finish their tasks when the process is told to stop.
@@ -30,6 +30,7 @@ const JOIN_PATIENCE: Duration = Duration::from_secs(10);
 /// An engine that serves. Dropping it ends everything.
 pub(super) struct RunningServer {
     address: SocketAddr,
+    uses_tls: bool,
     stop: CancellationToken,
     work: JoinSet<anyhow::Result<()>>,
     executors: Vec<Executor>,
@@ -39,26 +40,32 @@ impl RunningServer {
     /// Opens the catalog, listens, and starts the executors.
     ///
     /// # Errors
-    /// Where the data directory or the port cannot be used.
+    /// Where the data directory, the port or the certificate cannot be used, or nobody could log in.
     pub(super) async fn start(
         config: &Config,
-        embedded: bool,
+        authentication: Authentication,
         storage_options: BTreeMap<String, String>,
-        compute: Handle,
+        threads: Threads,
     ) -> anyhow::Result<Self> {
         let listen = config.server.listen;
+        let tls = certificate(config).await?;
+        let uses_tls = tls.is_some();
         let listener = TcpListener::bind(listen)
             .await
             .with_context(|| format!("cannot listen on {listen}"))?;
         let address = listener.local_addr()?;
-        let coordinator = settings::coordinator(config, embedded, storage_options.clone())?;
-        let engine = Engine::open(coordinator, compute.clone()).await?;
+        let coordinator = settings::coordinator(config, authentication, storage_options.clone())?;
+        let engine = match Engine::open(coordinator, threads.clone()).await {
+            Err(EngineError::NobodyCanLogIn) => anyhow::bail!(no_users(listen)),
+            opened => opened?,
+        };
         let stop = CancellationToken::new();
         let mut work = JoinSet::new();
         work.spawn(serve_doors(
             engine.clone(),
             listener,
             config.clone(),
+            tls,
             stop.clone(),
         ));
         info!(%address, "coordinator started");
@@ -71,10 +78,11 @@ impl RunningServer {
             settings
                 .work_dir
                 .push(format!("{}-{number}", std::process::id()));
-            executors.push(Executor::start(settings, compute.clone()).await?);
+            executors.push(Executor::start(settings, threads.compute.clone()).await?);
         }
         let server = Self {
             address,
+            uses_tls,
             stop,
             work,
             executors,
@@ -98,7 +106,8 @@ impl RunningServer {
 
     /// Where clients connect.
     pub(super) fn url(&self) -> String {
-        format!("flight://{}", reachable(self.address))
+        let scheme = if self.uses_tls { "flights" } else { "flight" };
+        format!("{scheme}://{}", reachable(self.address))
     }
 
     /// Waits until it fails; it does not end by itself.
@@ -136,12 +145,17 @@ async fn serve_doors(
     engine: Engine,
     listener: TcpListener,
     config: Config,
+    tls: Option<TlsKeeper>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let exchange = &config.exchange;
     let service: Arc<dyn QueryService> = Arc::new(engine.clone());
     let door = FlightSqlDoor::new(service, DoorOptions::default());
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let options = ListenerOptions {
+        connections_max: config.server.max_connections,
+        tls,
+    };
+    let incoming = Incoming::new(listener, options);
     Server::builder()
         .http2_keepalive_interval(Some(exchange.keep_alive_interval))
         .http2_keepalive_timeout(Some(exchange.keep_alive_timeout))
@@ -152,13 +166,80 @@ async fn serve_doors(
         .context("the server failed")
 }
 
+/// What only this process knows, so that an engine inside it serves nobody else on this machine.
+pub(super) fn embedded_secret() -> String {
+    let bytes: [u8; 32] = rand::random();
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Every connection is an open file, and shells allow programs few of them unless they ask for more.
+fn allow_connections(connections_max: usize) {
+    let allowed = rlimit::increase_nofile_limit(u64::MAX).unwrap_or_default();
+    if allowed < connections_max as u64 {
+        tracing::warn!(
+            allowed,
+            connections_max,
+            "the system allows fewer open files than server.max_connections"
+        );
+    }
+}
+
+/// Whether clients have to log in.
+fn authentication(config: &Config) -> Authentication {
+    let server = &config.server;
+    match (
+        server.insecure_let_anyone_in,
+        server.listen.ip().is_loopback(),
+    ) {
+        (true, _) => Authentication::Never,
+        (false, true) => Authentication::OnceThereAreUsers,
+        (false, false) => Authentication::Required,
+    }
+}
+
+/// What to do about a server that nobody could log in to.
+fn no_users(listen: SocketAddr) -> String {
+    format!(
+        "a server on {listen} is within the reach of others, and there is no user yet: set \
+         SKEP_SERVER_FIRST_ADMIN_PASSWORD to make the user '{FIRST_ADMIN}', or, where everybody who \
+         reaches the port may do everything, start with --insecure-let-anyone-in"
+    )
+}
+
+/// The certificate, where there is one. Half a configuration is a mistake, and no reason to go without.
+async fn certificate(config: &Config) -> anyhow::Result<Option<TlsKeeper>> {
+    let server = &config.server;
+    match (&server.tls_certificate, &server.tls_key) {
+        (Some(certificate), Some(key)) => {
+            let files = TlsFiles {
+                certificate: certificate.clone(),
+                key: key.clone(),
+                client_authorities: server.tls_client_authorities.clone(),
+            };
+            Ok(Some(TlsKeeper::start(files).await?))
+        }
+        (None, None) if server.tls_client_authorities.is_none() => Ok(None),
+        _ => anyhow::bail!(
+            "TLS needs both server.tls_certificate and server.tls_key: `skep tls init` makes a pair"
+        ),
+    }
+}
+
 /// `skep standalone` and `skep coordinator`.
 pub(super) async fn serve(
     config: &Config,
     storage_options: BTreeMap<String, String>,
-    compute: Handle,
+    threads: Threads,
 ) -> anyhow::Result<u8> {
-    let mut server = RunningServer::start(config, false, storage_options, compute).await?;
+    allow_connections(config.server.max_connections);
+    let authentication = authentication(config);
+    if authentication == Authentication::Never {
+        tracing::warn!("whoever reaches the port may run any statement");
+    }
+    if !config.server.listen.ip().is_loopback() && config.server.tls_certificate.is_none() {
+        tracing::warn!("passwords and rows travel without encryption: see server.tls_certificate");
+    }
+    let mut server = RunningServer::start(config, authentication, storage_options, threads).await?;
     eprintln!(
         "skep {} listens on {} with {} executors in this process; data in {}",
         crate::version::SKEP,

@@ -3,8 +3,8 @@
 use crate::config::Environment;
 use crate::config::keys::{Config, ExchangeConfig};
 use crate::config::kinds::Compression;
-use skep_coordinator::CoordinatorConfig;
 use skep_coordinator::config::QueryLimits;
+use skep_coordinator::{Authentication, CoordinatorConfig};
 use skep_exchange::functions::FunctionSet;
 use skep_exchange::limits::{ExchangeLimits, WireCompression};
 use skep_executor::ExecutorConfig;
@@ -55,12 +55,12 @@ fn to_u32(bytes: u64) -> u32 {
 /// that user may.
 pub(super) fn coordinator(
     config: &Config,
-    embedded: bool,
+    authentication: Authentication,
     storage_options: BTreeMap<String, String>,
 ) -> anyhow::Result<CoordinatorConfig> {
-    let allowed_roots = match embedded {
-        true => AllowedRoots::unrestricted(),
-        false => {
+    let allowed_roots = match authentication {
+        Authentication::Secret(_) => AllowedRoots::unrestricted(),
+        _ => {
             let mut roots = vec![StorageUrl::from_local_path(&config.server.data_dir)?];
             for root in &config.server.allow_roots {
                 roots.push(StorageUrl::parse(root)?);
@@ -71,6 +71,13 @@ pub(super) fn coordinator(
     let cluster = &config.cluster;
     let query = &config.query;
     Ok(CoordinatorConfig {
+        authentication,
+        first_admin_password: config
+            .server
+            .first_admin_password
+            .as_ref()
+            .map(|password| password.reveal().to_owned()),
+        token_lifetime: config.server.login_lifetime,
         data_dir: config.server.data_dir.clone(),
         catalog: config.server.catalog.clone(),
         warehouse: warehouse(config)?,

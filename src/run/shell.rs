@@ -1,25 +1,28 @@
 //! The shell, on an engine of its own or on a server.
 
-use super::server::RunningServer;
+use super::server::{self, RunningServer};
 use crate::cli::Script;
 use crate::config::keys::Config;
 use crate::config::kinds::{Color, ResultFormat};
 use skep_client::ClientOptions;
+use skep_coordinator::{Authentication, Threads};
 use skep_shell::{Format, ShellOptions, Source};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
-use tokio::runtime::Handle;
 
 /// `skep`, `skep -e` and `skep -f`.
 pub(super) async fn embedded(
     config: &Config,
     scripts: Vec<Script>,
     storage_options: BTreeMap<String, String>,
-    compute: Handle,
+    threads: Threads,
 ) -> anyhow::Result<u8> {
-    let server = RunningServer::start(config, true, storage_options, compute).await?;
+    let secret = server::embedded_secret();
+    let authentication = Authentication::Secret(secret.clone());
+    let server = RunningServer::start(config, authentication, storage_options, threads).await?;
     let mut options = options(config, scripts, server.url());
+    options.client.password = Some(secret);
     options.server_name = Some(format!(
         "embedded engine, data in {}",
         config.server.data_dir.display()

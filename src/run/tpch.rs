@@ -1,17 +1,17 @@
 //! `skep tpch generate` and `skep tpch run`.
 
-use super::server::RunningServer;
+use super::server::{self, RunningServer};
 use super::{EXIT_ERROR, EXIT_OK};
 use crate::config::keys::Config;
 use crate::config::kinds::{Compare, Verify};
 use anyhow::Context;
+use skep_coordinator::{Authentication, Threads};
 use skep_tpch::generate::console_progress;
 use skep_tpch::run::console_events;
 use skep_tpch::{DataLocation, GenerateOptions, RunOptions};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::time::Duration;
-use tokio::runtime::Handle;
 
 fn location(
     config: &Config,
@@ -56,20 +56,23 @@ fn parts(config: &Config) -> Option<u32> {
 pub(super) async fn run(
     config: &Config,
     storage_options: BTreeMap<String, String>,
-    compute: Handle,
+    threads: Threads,
 ) -> anyhow::Result<u8> {
     let data = location(config, storage_options.clone())?;
-    let (url, server) = match &config.tpch.connect {
-        Some(url) => (url.clone(), None),
+    let report = match &config.tpch.connect {
+        Some(url) => skep_tpch::run(options(config, url.clone(), data)).await,
         None => {
-            let server = RunningServer::start(config, true, storage_options, compute).await?;
-            (server.url(), Some(server))
+            let secret = server::embedded_secret();
+            let authentication = Authentication::Secret(secret.clone());
+            let server =
+                RunningServer::start(config, authentication, storage_options, threads).await?;
+            let mut options = options(config, server.url(), data);
+            options.client.password = Some(secret);
+            let report = skep_tpch::run(options).await;
+            server.shut_down(Duration::ZERO).await;
+            report
         }
     };
-    let report = skep_tpch::run(options(config, url, data)).await;
-    if let Some(server) = server {
-        server.shut_down(Duration::ZERO).await;
-    }
     let report = report?;
     skep_tpch::print_report(&report);
     if let Some(path) = &config.tpch.json {

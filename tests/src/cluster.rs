@@ -271,9 +271,9 @@ async fn show_executors(client: &mut Client) -> Vec<ExecutorRow> {
 
 /// The URL in a server's first line.
 pub async fn listening_url(server: &mut Process) -> String {
-    let line = server.line_with("listens on flight://").await;
+    let line = server.line_with("listens on flight").await;
     let url = line
         .split_whitespace()
-        .find(|word| word.starts_with("flight://"));
+        .find(|word| word.starts_with("flight://") || word.starts_with("flights://"));
     url.expect("the line has a URL").to_owned()
 }

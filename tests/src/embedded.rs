@@ -11,7 +11,7 @@ use datafusion::logical_expr::{
 use skep_client::Client;
 use skep_coordinator::config::QueryLimits;
 use skep_coordinator::service::QueryService;
-use skep_coordinator::{CoordinatorConfig, Engine};
+use skep_coordinator::{Authentication, CoordinatorConfig, Engine, Threads};
 use skep_exchange::functions::FunctionSet;
 use skep_exchange::limits::ExchangeLimits;
 use skep_executor::{Executor, ExecutorConfig};
@@ -54,7 +54,11 @@ impl EmbeddedCluster {
             .build()
             .expect("a runtime");
         let config = coordinator_config(directory.path(), functions.clone());
-        let engine = Engine::open(config, compute.handle().clone()).await;
+        let threads = Threads {
+            planning: compute.handle().clone(),
+            compute: compute.handle().clone(),
+        };
+        let engine = Engine::open(config, threads).await;
         let engine = engine.expect("a coordinator");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -118,6 +122,9 @@ fn coordinator_config(directory: &Path, functions: FunctionSet) -> CoordinatorCo
         catalog: Default::default(),
         warehouse: None,
         allowed_roots: AllowedRoots::unrestricted(),
+        authentication: Authentication::default(),
+        first_admin_password: None,
+        token_lifetime: Duration::from_secs(3600),
         cluster_secret: None,
         heartbeat_interval: Duration::from_millis(50),
         heartbeat_timeout: Duration::from_secs(3),

@@ -51,8 +51,13 @@ impl AsyncDB for Skep {
             let rows = result.affected_rows.unwrap_or(0);
             return Ok(DBOutput::StatementComplete(rows.unsigned_abs()));
         }
-        let types = cells::types(&result.schema);
+        let promised = std::sync::Arc::clone(&result.schema);
+        let types = cells::types(&promised);
         let batches = result.collect().await?;
+        // What GetFlightInfo said is what DoGet sends, to the last NULL: ADBC fails otherwise.
+        for batch in &batches {
+            assert_eq!(batch.schema(), promised, "{sql}");
+        }
         Ok(DBOutput::Rows {
             types,
             rows: cells::rows(&batches),

@@ -47,11 +47,12 @@ impl Inner {
             Err(error) => return Err(handle.failed(error)),
         };
         let id = handle.id().clone();
+        let flight = session.settings.own().flight;
         let (schema, outcome) = match dispatched {
             Dispatched::Run(run) => {
                 let schema = Arc::clone(run.planned.schema());
                 let bytes_max = self.config.queries.result_buffer_bytes;
-                let rows = results::start(*run, handle, bytes_max, &self.compute);
+                let rows = results::start(*run, handle, bytes_max, &self.threads.compute);
                 (schema, QueryOutcome::Rows(rows))
             }
             Dispatched::Rows(batch) => {
@@ -73,6 +74,7 @@ impl Inner {
             id,
             schema,
             outcome,
+            flight,
         })
     }
 
@@ -297,6 +299,7 @@ impl Inner {
             kind,
             schema,
             parameter_schema,
+            flight: session.settings.own().flight,
         })
     }
 }

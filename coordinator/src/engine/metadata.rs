@@ -1,33 +1,72 @@
-//! What the doors may tell clients of the catalog.
+//! What the doors may tell clients of the catalog: made once for each version of it, because tools ask
+//! for it again and again.
 
 use super::Inner;
 use crate::planning::CATALOG_NAME;
 use crate::planning::table_schema;
 use crate::service::{CatalogMetadata, DatabaseMetadata, TableMetadata};
 use crate::session::Session;
+use arrow::datatypes::{Schema, SchemaRef};
+use parking_lot::Mutex;
+use skep_catalog::model::{CatalogVersion, View};
 use skep_protocol::QueryError;
+use std::sync::Arc;
+
+/// The metadata of the version that was asked for last.
+#[derive(Default)]
+pub(crate) struct MetadataCache(Mutex<Option<(CatalogVersion, Arc<CatalogMetadata>)>>);
 
 impl Inner {
-    pub(super) async fn metadata(&self, _session: &Session) -> Result<CatalogMetadata, QueryError> {
+    pub(super) async fn metadata(
+        &self,
+        session: &Session,
+    ) -> Result<Arc<CatalogMetadata>, QueryError> {
         let snapshot = self.catalog.snapshot();
+        let version = snapshot.version();
+        if let Some((known, metadata)) = self.metadata.0.lock().as_ref()
+            && *known == version
+        {
+            return Ok(Arc::clone(metadata));
+        }
         let mut databases = Vec::new();
         for database in snapshot.databases() {
-            let tables = snapshot
-                .tables(&database.name)?
+            let tables = snapshot.tables(&database.name)?;
+            let mut tables: Vec<_> = tables
                 .map(|table| TableMetadata {
                     name: table.definition.name.clone(),
                     table_type: "TABLE".to_owned(),
                     schema: table_schema(table),
                 })
                 .collect();
+            for view in snapshot.views(&database.name)? {
+                tables.push(TableMetadata {
+                    name: view.definition.name.clone(),
+                    table_type: "VIEW".to_owned(),
+                    schema: self.view_schema(session, view).await,
+                });
+            }
+            tables.sort_by(|left, right| left.name.cmp(&right.name));
             databases.push(DatabaseMetadata {
                 name: database.name.clone(),
                 tables,
             });
         }
-        Ok(CatalogMetadata {
+        let metadata = Arc::new(CatalogMetadata {
             catalog: CATALOG_NAME.to_owned(),
             databases,
-        })
+        });
+        *self.metadata.0.lock() = Some((version, Arc::clone(&metadata)));
+        Ok(metadata)
+    }
+
+    /// A view whose query has lost its tables is still there, only without columns.
+    async fn view_schema(&self, session: &Session, view: &View) -> SchemaRef {
+        let quoted = |name: &str| format!("`{}`", name.replace('`', "``"));
+        let (database, name) = (&view.definition.database, &view.definition.name);
+        let sql = format!("SELECT * FROM {}.{}", quoted(database), quoted(name));
+        match self.describe(session, &sql).await {
+            Ok(description) => description.schema,
+            Err(_) => Arc::new(Schema::empty()),
+        }
     }
 }

@@ -7,6 +7,15 @@ use datafusion::config::ConfigExtension;
 config_field!(Dialect);
 
 config_namespace! {
+    /// Settings that begin with `skep.flight.`.
+    pub struct FlightOptions {
+        /// Whether results have the engine's own types: views, dictionaries, timestamps of any unit and
+        /// decimals of any width. Not every client knows them.
+        pub native_types: bool, default = false
+    }
+}
+
+config_namespace! {
     /// Settings that begin with `skep.sql.`.
     pub struct SqlOptions {
         /// What is meant where standard SQL and Hive disagree: `standard` or `hive`.
@@ -30,6 +39,8 @@ extensions_options! {
         pub broadcast_joins: bool, default = true
         /// Whether groups are merged once more before they are sent to other executors.
         pub partial_reduce: bool, default = false
+        /// How results are sent to Flight SQL clients.
+        pub flight: FlightOptions, default = FlightOptions::default()
         /// How statements are read.
         pub sql: SqlOptions, default = Default::default()
     }

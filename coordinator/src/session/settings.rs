@@ -120,6 +120,18 @@ impl Settings {
         Ok(())
     }
 
+    /// Skep's own settings.
+    pub fn own(&self) -> SkepOptions {
+        let mut options = base_options();
+        // What was set has been tried before.
+        let _ = self.apply(&mut options);
+        options
+            .extensions
+            .get::<SkepOptions>()
+            .cloned()
+            .unwrap_or_default()
+    }
+
     /// All settings with the values that they have in `options`, by name; only `name` and those below
     /// it where one is given.
     ///
@@ -241,6 +253,9 @@ mod tests {
                 .stage_tasks_max,
             3
         );
+        settings.set("skep.flight.native_types", "true").unwrap();
+        assert!(settings.own().flight.native_types);
+        assert_eq!(settings.own().stage_tasks_max, 3);
         settings.reset(Some("skep.stage_tasks_max")).unwrap();
         assert!(!settings.is_set("skep.stage_tasks_max"));
         settings.reset(None).unwrap();

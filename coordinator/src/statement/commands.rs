@@ -84,6 +84,7 @@ impl Inner {
                 })?;
             }
             Statement::KillQuery(id) => self.kill(session, &id)?,
+            Statement::User(statement) => self.user_command(session, statement).await?,
             Statement::CreateView(_)
             | Statement::Explain(_)
             | Statement::Insert(_)
@@ -111,6 +112,10 @@ impl Inner {
             QueryError::new(ErrorCode::QueryNotFound, text)
         };
         let query: QueryId = id.parse().map_err(|_| not_found())?;
+        let owner = self.queries.status(&query).map(|status| status.user);
+        if owner.is_some_and(|owner| owner != session.user) {
+            self.check_admin(session, "end the queries of others")?;
+        }
         match self
             .queries
             .cancel(&query, &format!("killed by {}", session.user))

@@ -62,7 +62,7 @@ pub fn parse(sql: &str, options: ParseOptions) -> Result<Statement, QueryError> 
     Ok(Statement::Query(Box::new(statement)))
 }
 
-fn tokenize(sql: &str, dialect: Dialect) -> Result<Vec<TokenWithSpan>, QueryError> {
+pub(super) fn tokenize(sql: &str, dialect: Dialect) -> Result<Vec<TokenWithSpan>, QueryError> {
     let tokens = dialect.tokenize(sql).map_err(|error| {
         QueryError::new(ErrorCode::Syntax, query::lower_first(&error.message))
             .at(position(error.location))
@@ -78,6 +78,7 @@ fn tokenize(sql: &str, dialect: Dialect) -> Result<Vec<TokenWithSpan>, QueryErro
         tokens.pop();
     }
     size::check(&tokens)?;
+    super::placeholders::number(&mut tokens)?;
     Ok(tokens)
 }
 
@@ -91,6 +92,9 @@ fn parse_own(cursor: &mut Cursor) -> Result<Option<Statement>, QueryError> {
     }
     if cursor.accept(&["describe"]) || cursor.accept(&["desc"]) {
         return show::describe(cursor).map(|show| Some(Statement::Show(show)));
+    }
+    if let Some(statement) = super::users::parse(cursor)? {
+        return Ok(Some(statement));
     }
     if cursor.accept(&["create"]) {
         return create(cursor).map(Some);

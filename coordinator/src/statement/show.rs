@@ -83,6 +83,7 @@ pub(crate) fn schema(what: &Show) -> SchemaRef {
             ("error", TEXT),
             ("sql", TEXT),
         ],
+        Show::Users => vec![("user", TEXT), ("admin", TEXT), ("created_at", timestamp())],
         Show::Setting(_) => vec![("name", TEXT), ("value", TEXT), ("description", TEXT)],
     };
     let fields = columns
@@ -138,6 +139,7 @@ pub(crate) async fn rows(
         Show::Executors => queries::executors(&engine.members.snapshot().executors),
         Show::Queries => queries::queries(&engine.queries.all()),
         Show::Query(id) => queries::one_query(engine, id)?,
+        Show::Users => users(engine, session),
         Show::Setting(name) => {
             let config = engine.planning_context(session, query).session_config()?;
             let entries = Settings::show(config.options(), name.as_deref())?;
@@ -167,6 +169,22 @@ fn times(values: impl Iterator<Item = SystemTime>) -> ArrayRef {
         i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
     });
     Arc::new(TimestampMicrosecondArray::from_iter_values(micros).with_timezone("UTC"))
+}
+
+/// All users to administrators; everybody else sees themselves.
+fn users(engine: &Inner, session: &Session) -> Vec<ArrayRef> {
+    let snapshot = engine.catalog.snapshot();
+    let sees_all = engine.identity.is_admin(&snapshot, &session.user);
+    let users: Vec<_> = snapshot
+        .users()
+        .filter(|user| sees_all || user.name == session.user)
+        .collect();
+    let yes_no = |yes: bool| Some(if yes { "YES" } else { "NO" }.to_owned());
+    vec![
+        text(users.iter().map(|user| Some(user.name.clone()))),
+        text(users.iter().map(|user| yes_no(user.admin))),
+        times(users.iter().map(|user| user.created_at.into())),
+    ]
 }
 
 /// What is known of one object of the catalog.

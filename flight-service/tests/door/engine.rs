@@ -9,22 +9,28 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use parking_lot::Mutex;
 use skep_coordinator::service::{
-    CatalogMetadata, DatabaseMetadata, QueryOutcome, QueryService, QueryStatus, SessionId,
-    StatementDescription, StatementKind, SubmitRequest, SubmittedQuery, TableMetadata,
+    Caller, CatalogMetadata, DatabaseMetadata, IssuedToken, QueryOutcome, QueryService,
+    QueryStatus, SessionId, StatementDescription, StatementKind, SubmitRequest, SubmittedQuery,
+    TableMetadata,
 };
+use skep_coordinator::session::FlightOptions;
 use skep_protocol::ids::QueryIdGenerator;
 use skep_protocol::{ErrorCode, Position, QueryError, QueryId};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// See the file's comment.
 #[derive(Default)]
 pub struct FakeEngine {
     ids: QueryIdGenerator,
     opened: AtomicUsize,
+    tokens: AtomicUsize,
     sessions: Mutex<HashSet<String>>,
     pub users: Mutex<Vec<String>>,
+    /// The users who may not go on.
+    pub gone: Mutex<HashSet<String>>,
     pub submitted: Mutex<Vec<(String, Vec<ScalarValue>)>>,
     pub cancelled: Mutex<Vec<(QueryId, String)>>,
     /// How many row streams are there.
@@ -92,7 +98,7 @@ fn answer(sql: &str, parameters: &[ScalarValue]) -> Option<(SchemaRef, Rows)> {
     };
     match sql {
         "SELECT 1" => given(int_batch([1])),
-        "SELECT views" => given(view_batch()),
+        "SELECT views" | "SELECT native views" => given(view_batch()),
         "SELECT fat" => given(fat_batch()),
         "SELECT $1" => {
             let value = parameters.first().cloned().unwrap_or(ScalarValue::Null);
@@ -103,6 +109,13 @@ fn answer(sql: &str, parameters: &[ScalarValue]) -> Option<(SchemaRef, Rows)> {
             let schema = int_batch([]).schema();
             let rows = stream::repeat_with(|| Ok(int_batch(0..1_000)));
             Some((schema, rows.boxed()))
+        }
+        "SELECT slow" => {
+            let rows = stream::once(async {
+                tokio::time::sleep(Duration::from_millis(900)).await;
+                Ok(int_batch([1]))
+            });
+            Some((int_batch([]).schema(), rows.boxed()))
         }
         "SELECT broken" => {
             let rows = [Ok(int_batch([1])), Err(executor_lost())];
@@ -117,8 +130,52 @@ fn answer(sql: &str, parameters: &[ScalarValue]) -> Option<(SchemaRef, Rows)> {
     }
 }
 
+/// A token that says what it stands for.
+fn token(user: &str, session: u64) -> IssuedToken {
+    IssuedToken {
+        text: format!("{user}/{session}"),
+        caller: Caller {
+            user: user.to_owned(),
+            password_mark: vec![],
+        },
+        session: session.to_be_bytes().to_vec(),
+        expires_at_ms: u64::MAX,
+    }
+}
+
 #[async_trait]
 impl QueryService for FakeEngine {
+    async fn log_in(&self, user: &str, password: &str) -> Result<Caller, QueryError> {
+        if password == "wrong" {
+            return Err(QueryError::new(ErrorCode::Unauthenticated, "wrong"));
+        }
+        let user = if user.is_empty() { "anonymous" } else { user };
+        Ok(Caller {
+            user: user.to_owned(),
+            password_mark: vec![],
+        })
+    }
+
+    fn check_caller(&self, caller: &Caller) -> Result<(), QueryError> {
+        match self.gone.lock().contains(&caller.user) {
+            true => Err(QueryError::new(ErrorCode::Unauthenticated, "gone")),
+            false => Ok(()),
+        }
+    }
+
+    fn issue_token(&self, caller: &Caller) -> IssuedToken {
+        let session = self.tokens.fetch_add(1, Ordering::SeqCst) as u64;
+        token(&caller.user, session)
+    }
+
+    fn read_token(&self, text: &str) -> Result<IssuedToken, QueryError> {
+        let unknown = || QueryError::new(ErrorCode::Unauthenticated, "unknown token");
+        let (user, session) = text.split_once('/').ok_or_else(unknown)?;
+        let token = token(user, session.parse().map_err(|_| unknown())?);
+        self.check_caller(&token.caller)?;
+        Ok(token)
+    }
+
     fn open_session(&self, user: &str) -> Result<SessionId, QueryError> {
         let number = self.opened.fetch_add(1, Ordering::SeqCst);
         let id = format!("session {number}");
@@ -155,6 +212,7 @@ impl QueryService for FakeEngine {
             },
             schema: known.map_or_else(|| Arc::new(Schema::empty()), |(schema, _)| schema),
             parameter_schema: Arc::new(Schema::new(fields)),
+            flight: FlightOptions::default(),
         })
     }
 
@@ -181,6 +239,9 @@ impl QueryService for FakeEngine {
                     id,
                     schema,
                     outcome: QueryOutcome::Rows(rows.boxed()),
+                    flight: FlightOptions {
+                        native_types: sql.contains("native"),
+                    },
                 }
             }
             None => SubmittedQuery {
@@ -189,6 +250,7 @@ impl QueryService for FakeEngine {
                 outcome: QueryOutcome::Done {
                     affected_rows: sql.starts_with("INSERT").then_some(3),
                 },
+                flight: FlightOptions::default(),
             },
         })
     }
@@ -208,7 +270,7 @@ impl QueryService for FakeEngine {
         true
     }
 
-    async fn metadata(&self, _session: &SessionId) -> Result<CatalogMetadata, QueryError> {
+    async fn metadata(&self, _session: &SessionId) -> Result<Arc<CatalogMetadata>, QueryError> {
         let table = |name: &str, table_type: &str| TableMetadata {
             name: name.into(),
             table_type: table_type.into(),
@@ -217,12 +279,12 @@ impl QueryService for FakeEngine {
                 Field::new("note", DataType::Utf8View, true),
             ])),
         };
-        Ok(CatalogMetadata {
+        Ok(Arc::new(CatalogMetadata {
             catalog: "skep".into(),
             databases: vec![DatabaseMetadata {
                 name: "sales".into(),
                 tables: vec![table("orders", "TABLE"), table("big_orders", "VIEW")],
             }],
-        })
+        }))
     }
 }

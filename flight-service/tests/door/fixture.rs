@@ -6,13 +6,12 @@ use arrow_flight::error::FlightError;
 use arrow_flight::sql::client::FlightSqlServiceClient;
 use arrow_flight::{FlightInfo, Ticket};
 use futures::TryStreamExt;
-use skep_flight_service::{DoorOptions, FlightSqlDoor};
+use skep_flight_service::{DoorOptions, FlightSqlDoor, Incoming, ListenerOptions};
 use skep_protocol::QueryError;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint, Server};
 
@@ -23,7 +22,7 @@ pub type Client = FlightSqlServiceClient<Channel>;
 
 pub struct Fixture {
     pub engine: Arc<FakeEngine>,
-    address: String,
+    pub address: String,
     _server: JoinSet<()>,
 }
 
@@ -33,15 +32,24 @@ impl Fixture {
     }
 
     pub async fn with(options: DoorOptions) -> Self {
+        let listening = ListenerOptions {
+            connections_max: 1000,
+            tls: None,
+        };
+        Self::listening(options, listening).await
+    }
+
+    pub async fn listening(options: DoorOptions, listening: ListenerOptions) -> Self {
         let engine = Arc::new(FakeEngine::default());
         let door = FlightSqlDoor::new(engine.clone(), options);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
+        let incoming = Incoming::new(listener, listening);
         let mut server = JoinSet::new();
         server.spawn(async move {
             Server::builder()
                 .add_service(door.into_server())
-                .serve_with_incoming(TcpListenerStream::new(listener))
+                .serve_with_incoming(incoming)
                 .await
                 .unwrap();
         });

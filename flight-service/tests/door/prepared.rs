@@ -52,12 +52,28 @@ async fn parameters_of_the_wrong_number_are_refused() {
     assert!(error.message.contains("none are bound"), "{error}");
     let column: ArrayRef = Arc::new(Int64Array::from(vec![1]));
     let two = RecordBatch::try_from_iter([("1", column.clone()), ("2", column)]).unwrap();
-    for wrong in [two, ints(vec![1, 2]), ints(Vec::<i64>::new())] {
+    for wrong in [two, ints(Vec::<i64>::new())] {
         prepared.set_parameters(wrong).unwrap();
         let error = query_error(prepared.execute().await.unwrap_err());
         assert_eq!(error.code, ErrorCode::InvalidArgument, "{error}");
     }
     assert_eq!(fixture.runs("SELECT $1"), 0);
+}
+
+#[tokio::test]
+async fn a_query_runs_once_per_row_and_its_results_follow_one_another() {
+    let fixture = Fixture::new().await;
+    let mut client = fixture.client().await;
+    let mut prepared = client.prepare("SELECT $1".into(), None).await.unwrap();
+    prepared.set_parameters(ints(vec![3, 1, 2])).unwrap();
+    let info = prepared.execute().await.unwrap();
+    assert_eq!(fixture.runs("SELECT $1"), 1, "the others wait");
+    let batches = fetch(&mut client, &info).await.unwrap();
+    let values = batches
+        .iter()
+        .map(|batch| batch.column(0).as_primitive::<Int64Type>().value(0));
+    assert_eq!(values.collect::<Vec<_>>(), [3, 1, 2]);
+    assert_eq!(fixture.runs("SELECT $1"), 3);
 }
 
 #[tokio::test]

@@ -210,3 +210,47 @@ async fn sessions_are_bounded() {
     assert_eq!(error.code(), Code::ResourceExhausted);
     query(&mut first, "SELECT 1").await.unwrap();
 }
+
+#[tokio::test]
+async fn a_wrong_password_is_refused_at_the_login_and_with_every_call() {
+    let fixture = Fixture::new().await;
+    let mut client = fixture.stranger().await;
+    let error = client.handshake("ada", "wrong").await.unwrap_err();
+    assert!(error.to_string().contains("wrong"), "{error}");
+    // ada:wrong
+    client.set_header("authorization", "Basic YWRhOndyb25n");
+    let error = status(query(&mut client, "SELECT 1").await.unwrap_err());
+    assert_eq!(error.code(), Code::Unauthenticated);
+    assert!(fixture.engine.users.lock().is_empty());
+}
+
+#[tokio::test]
+async fn a_token_opens_a_session_where_it_was_not_issued_and_none_that_was_closed() {
+    let fixture = Fixture::new().await;
+    let mut elsewhere = fixture.stranger().await;
+    elsewhere.set_token("ada/4711".into());
+    query(&mut elsewhere, "SELECT 1").await.unwrap();
+    query(&mut elsewhere, "SELECT 1").await.unwrap();
+    assert_eq!(*fixture.engine.users.lock(), ["ada"]);
+    act(&mut elsewhere, "CloseSession", vec![]).await;
+    let error = status(query(&mut elsewhere, "SELECT 1").await.unwrap_err());
+    assert_eq!(error.code(), Code::Unauthenticated);
+    assert_eq!(*fixture.engine.users.lock(), ["ada"]);
+}
+
+#[tokio::test]
+async fn whoever_may_not_go_on_loses_the_session_and_its_queries() {
+    let fixture = Fixture::with(DoorOptions {
+        sweep_interval: Duration::from_millis(10),
+        ..DoorOptions::default()
+    })
+    .await;
+    let mut client = fixture.client().await;
+    client.execute("SELECT forever".into(), None).await.unwrap();
+    fixture.engine.gone.lock().insert("ada".to_owned());
+    let error = status(query(&mut client, "SELECT 1").await.unwrap_err());
+    assert_eq!(error.code(), Code::Unauthenticated);
+    let streams = fixture.engine.streams.clone();
+    let ended = || streams.load(std::sync::atomic::Ordering::SeqCst) == 0;
+    eventually("the query ends", ended).await;
+}

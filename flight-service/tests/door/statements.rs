@@ -152,3 +152,30 @@ async fn polling_answers_at_once() {
     let batches = fetch(&mut client, &poll.info.unwrap()).await.unwrap();
     assert_eq!(batches[0].num_rows(), 1);
 }
+
+#[tokio::test]
+async fn polling_waits_for_the_first_rows_and_says_how_far_it_is() {
+    let fixture = Fixture::new().await;
+    let mut client = fixture.client().await;
+    let token = format!("Bearer {}", client.token().unwrap());
+    let mut asked = Some(descriptor("SELECT slow"));
+    let mut polls = 0;
+    let mut last = None;
+    while let Some(next) = asked.take() {
+        let mut request = tonic::Request::new(next);
+        let header = token.parse().unwrap();
+        request.metadata_mut().insert("authorization", header);
+        let poll = client.inner_mut().poll_flight_info(request).await.unwrap();
+        let poll = poll.into_inner();
+        polls += 1;
+        let info = poll.info.clone().unwrap();
+        assert_eq!(info.endpoint.is_empty(), poll.flight_descriptor.is_some());
+        assert_eq!(poll.progress == Some(1.0), poll.flight_descriptor.is_none());
+        asked = poll.flight_descriptor;
+        last = Some(info);
+    }
+    assert!(polls > 1, "the first rows take a while");
+    assert_eq!(fixture.runs("SELECT slow"), 1);
+    let rows = fetch(&mut client, &last.unwrap()).await.unwrap();
+    assert_eq!(rows[0].num_rows(), 1);
+}

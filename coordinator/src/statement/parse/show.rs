@@ -58,14 +58,16 @@ pub(super) fn show(cursor: &mut Cursor) -> Result<Show, QueryError> {
         };
         return Ok(Show::TableProperties { table, key });
     }
-    if cursor.accept(&["executors"]) {
-        return Ok(Show::Executors);
-    }
-    if cursor.accept(&["queries"]) {
-        return Ok(Show::Queries);
-    }
-    if cursor.accept(&["all"]) {
-        return Ok(Show::Setting(None));
+    let of_server = [
+        ("executors", Show::Executors),
+        ("queries", Show::Queries),
+        ("users", Show::Users),
+        ("all", Show::Setting(None)),
+    ];
+    for (word, shown) in of_server {
+        if cursor.accept(&[word]) {
+            return Ok(shown);
+        }
     }
     if let Some(name) = refused(cursor) {
         return Err(unsupported(name));

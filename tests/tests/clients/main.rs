@@ -1,0 +1,248 @@
+//! Clients that we did not write, against a real server: the ADBC driver, flightsql-dbapi, SQLAlchemy and
+//! pyarrow, the official JDBC driver, and the Go driver.
+//!
+//! `.ci/clients` installs them from their public packages. Where they are not there, these tests say so
+//! on standard error and pass.
+
+mod everything;
+
+use skep_tests::cluster::{Cluster, Setup, listening_url};
+use skep_tests::dataset::{TableFiles, small_tables, write_parquet};
+use skep_tests::process::{Process, arguments, run};
+use skep_tests::session::rows;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// How long one client may take.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Where the clients are, unless this variable names another place.
+const VARIABLE: &str = "FLIGHT_CLIENTS";
+
+/// The password of the administrator where there is one.
+const PASSWORD: &str = "correct horse";
+
+fn clients() -> PathBuf {
+    if let Some(path) = std::env::var_os(VARIABLE) {
+        return path.into();
+    }
+    let home = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let cache = home("XDG_CACHE_HOME").or_else(|| Some(home("HOME")?.join(".cache")));
+    cache.unwrap_or_default().join("skep/clients")
+}
+
+/// A client's program, where it is installed.
+fn installed(name: &str) -> Option<PathBuf> {
+    let path = clients().join(name);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!(
+        "## NOT CHECKED: {} is not there; .ci/clients installs it",
+        path.display()
+    );
+    None
+}
+
+fn sources() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
+}
+
+/// A server with the tables that the checks read.
+struct Served {
+    cluster: Cluster,
+    data: TempDir,
+}
+
+impl Served {
+    async fn start() -> Self {
+        let data = tempfile::tempdir().expect("a directory");
+        let cluster = Cluster::start(Setup::standalone().with_root(data.path())).await;
+        let mut client = cluster.connect().await;
+        let mut tables = small_tables(data.path());
+        let path = data.path().join("everything");
+        write_parquet(&path.join("part-0.parquet"), &everything::batch());
+        tables.push(TableFiles::new("everything", path.display().to_string()));
+        for table in tables {
+            rows(&mut client, &table.create_statement()).await;
+        }
+        Self { cluster, data }
+    }
+
+    fn address(&self) -> &str {
+        self.cluster.url.trim_start_matches("flight://")
+    }
+
+    /// Runs a client's checks, which must all pass.
+    async fn check(&self, mut command: Command) {
+        command
+            .env("FLIGHT_ADDRESS", self.address())
+            .env("FLIGHT_DATA", self.data.path());
+        check(command).await;
+    }
+}
+
+async fn check(mut command: Command) {
+    command
+        .stdin(Stdio::null())
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    let mut command = tokio::process::Command::from(command);
+    command.kill_on_drop(true);
+    let output = tokio::time::timeout(PATIENCE, command.output()).await;
+    let output = output.expect("the client ends").expect("the client starts");
+    let written = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{written}\n{errors}");
+    assert!(written.contains("ok "), "nothing was checked:\n{written}");
+    println!("{written}");
+}
+
+fn python(script: &str) -> Option<Command> {
+    let mut command = Command::new(installed("python/bin/python")?);
+    command.arg(sources().join("python").join(script));
+    Some(command)
+}
+
+#[tokio::test]
+async fn the_adbc_driver_of_python() {
+    if let Some(command) = python("adbc.py") {
+        Served::start().await.check(command).await;
+    }
+}
+
+#[tokio::test]
+async fn flightsql_dbapi_and_sqlalchemy() {
+    if let Some(command) = python("dbapi.py") {
+        Served::start().await.check(command).await;
+    }
+}
+
+#[tokio::test]
+async fn pyarrow() {
+    if let Some(command) = python("flight.py") {
+        Served::start().await.check(command).await;
+    }
+}
+
+#[tokio::test]
+async fn the_jdbc_driver() {
+    if let Some(jar) = installed("flight-sql-jdbc-driver.jar") {
+        let mut command = Command::new("java");
+        command
+            .arg("--add-opens=java.base/java.nio=ALL-UNNAMED")
+            .arg("-cp")
+            .arg(jar)
+            .arg(sources().join("java/Clients.java"));
+        Served::start().await.check(command).await;
+    }
+}
+
+#[tokio::test]
+async fn the_go_driver() {
+    if let Some(program) = installed("go-client") {
+        Served::start().await.check(Command::new(program)).await;
+    }
+}
+
+/// A server that clients have to log in to, over TLS.
+async fn guarded(directory: &Path) -> (Process, String) {
+    let made = run(
+        &[
+            "tls",
+            "init",
+            "--directory",
+            &directory.display().to_string(),
+        ],
+        directory,
+    )
+    .await;
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+    let path = |name: &str| directory.join(name).display().to_string();
+    let arguments = arguments(&[
+        "standalone",
+        "--listen",
+        "127.0.0.1:0",
+        "--data-dir",
+        &path("data"),
+        "--work-dir",
+        &path("work"),
+        "--memory-limit",
+        "512MiB",
+        "--tls-certificate",
+        &path("skep-certificate.pem"),
+        "--tls-key",
+        &path("skep-key.pem"),
+        "--set",
+        &format!("server.first_admin_password={PASSWORD}"),
+    ]);
+    let mut process = Process::start("guarded", directory, &arguments);
+    let url = listening_url(&mut process).await;
+    (process, url)
+}
+
+#[tokio::test]
+async fn users_log_in_over_tls() {
+    let Some(mut command) = python("login.py") else {
+        return;
+    };
+    let directory = tempfile::tempdir().expect("a directory");
+    let (_process, url) = guarded(directory.path()).await;
+    command
+        .env("FLIGHT_ADDRESS", url.trim_start_matches("flights://"))
+        .env("FLIGHT_SCHEME", "grpc+tls")
+        .env("FLIGHT_USER", "admin")
+        .env("FLIGHT_PASSWORD", PASSWORD)
+        .env(
+            "FLIGHT_CERTIFICATE",
+            directory.path().join("skep-certificate.pem"),
+        );
+    check(command).await;
+}
+
+/// A server within reach of others does not start before somebody could log in.
+#[tokio::test]
+async fn a_server_within_reach_lets_nobody_in_by_mistake() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let start = |more: &[&str]| {
+        let mut all = arguments(&[
+            "coordinator",
+            "--listen",
+            "0.0.0.0:0",
+            "--data-dir",
+            &path("data"),
+            "--work-dir",
+            &path("work"),
+        ]);
+        all.extend(arguments(more));
+        all
+    };
+    let refused: Vec<String> = start(&[]);
+    let refused: Vec<&str> = refused.iter().map(String::as_str).collect();
+    let ended = run(&refused, directory.path()).await;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    for part in ["FIRST_ADMIN_PASSWORD", "--insecure-let-anyone-in"] {
+        assert!(ended.stderr.contains(part), "{}", ended.stderr);
+    }
+    let half = start(&[
+        "--insecure-let-anyone-in",
+        "--tls-certificate",
+        "/nothing.pem",
+    ]);
+    let half: Vec<&str> = half.iter().map(String::as_str).collect();
+    let ended = run(&half, directory.path()).await;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("tls_key"), "{}", ended.stderr);
+    for more in [
+        &["--insecure-let-anyone-in"][..],
+        &["--set", "server.first_admin_password=x"],
+        // Now there is a user, and nothing more has to be said.
+        &[],
+    ] {
+        let mut process = Process::start("coordinator", directory.path(), &start(more));
+        listening_url(&mut process).await;
+        process.terminate().await;
+    }
+}

@@ -1,0 +1,310 @@
+"""The ADBC driver for Flight SQL: its DBAPI, which prepares every statement, and its low level."""
+
+import datetime
+import decimal
+import time
+import threading
+
+import adbc_driver_flightsql
+import adbc_driver_flightsql.dbapi as dbapi
+import adbc_driver_manager
+import pyarrow as pa
+import pyarrow.parquet as pq
+from adbc_driver_flightsql import ConnectionOptions, DatabaseOptions
+
+from checks import CERTIFICATE, DATA, PASSWORD, URI, USER, raises, run
+
+
+def connect(**more):
+    options = dict(more)
+    if USER:
+        options.update(username=USER, password=PASSWORD)
+    if CERTIFICATE:
+        with open(CERTIFICATE) as file:
+            options[DatabaseOptions.TLS_ROOT_CERTS.value] = file.read()
+    return dbapi.connect(URI, db_kwargs=options, autocommit=True)
+
+
+def rows(connection, sql, parameters=None):
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return cursor.fetchall()
+
+
+def check_one_row():
+    with connect() as connection:
+        assert rows(connection, "SELECT 1 AS a, 'x' AS b") == [(1, "x")]
+
+
+def check_every_type_arrives_as_it_was_written():
+    """What is read back is what the Parquet file holds, in the types that the documentation names."""
+    written = pq.read_table(f"{DATA}/everything/part-0.parquet")
+    with connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM everything ORDER BY id")
+        got = cursor.fetch_arrow_table()
+    assert got.column_names == written.column_names
+    for name in got.column_names:
+        expected, column = written[name], got[name]
+        if expected.type != column.type:
+            expected = plain(expected).cast(column.type)
+        assert column.combine_chunks() == expected.combine_chunks(), (
+            f"{name}: {column} instead of {expected}"
+        )
+    for field in got.schema:
+        text = str(field.type)
+        assert "view" not in text and "dictionary" not in text and "large" not in text, field
+
+
+def plain(column):
+    if pa.types.is_dictionary(column.type):
+        return column.cast(column.type.value_type)
+    return column
+
+
+def check_native_types_on_demand():
+    with connect() as connection:
+        rows(connection, "SET skep.flight.native_types = true")
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT views, nanos FROM everything ORDER BY id")
+            got = cursor.fetch_arrow_table()
+        written = pq.read_table(f"{DATA}/everything/part-0.parquet")
+        assert got.schema.field("nanos").type == pa.timestamp("ns"), got.schema
+        assert got.schema.field("views").type == pa.string_view(), got.schema
+        assert got["nanos"].combine_chunks() == written["nanos"].combine_chunks()
+
+
+def check_parameters():
+    with connect() as connection:
+        assert rows(connection, "SELECT ? + 1", (41,)) == [(42,)]
+        assert rows(connection, "SELECT $2, $1", ("first", 2)) == [(2, "first")]
+        assert rows(connection, "SELECT id FROM everything WHERE text = $1 AND id < $2", ("b", 100)) == [(1,)]
+        assert rows(connection, "SELECT count(*) FROM everything WHERE id IN (?, ?) LIMIT ?", (0, 1, 5)) == [(2,)]
+        for value in (
+            None,
+            True,
+            -5,
+            2.5,
+            "it's",
+            b"\x00\xff",
+            datetime.date(2024, 2, 29),
+            datetime.datetime(2024, 2, 29, 12, 30, 1, 5),
+        ):
+            got = rows(connection, "SELECT ? AS p", (value,))
+            assert got == [(value,)], (value, got)
+
+
+def check_parameters_are_typed_from_the_plan():
+    with connect() as connection, connection.cursor() as cursor:
+        cursor.adbc_statement.set_sql_query(
+            "SELECT id FROM everything WHERE id > ? AND text LIKE ? AND price BETWEEN ? AND ? LIMIT ?"
+        )
+        cursor.adbc_statement.prepare()
+        handle = cursor.adbc_statement.get_parameter_schema()
+        schema = pa.Schema._import_from_c(handle.address)
+        types = [str(field.type) for field in schema]
+        assert types == ["int64", "string", "decimal128(12, 2)", "decimal128(12, 2)", "int64"], types
+
+
+def check_parameters_of_the_wrong_number_or_type():
+    with connect() as connection:
+        raises(dbapi.Error, lambda: rows(connection, "SELECT ? + 1", (1, 2)), "parameter")
+        raises(dbapi.Error, lambda: rows(connection, "SELECT ? + 1"), "parameter")
+        raises(dbapi.Error, lambda: rows(connection, "SELECT id FROM everything WHERE id = ?", ("x",)))
+        assert rows(connection, "SELECT 1") == [(1,)]
+
+
+def check_many_rows_of_parameters():
+    """A query runs once for each row; the results follow one another."""
+    with connect() as connection, connection.cursor() as cursor:
+        statement = cursor.adbc_statement
+        statement.set_sql_query("SELECT id, text FROM everything WHERE id = ?")
+        statement.prepare()
+        bound = pa.record_batch([pa.array([2, 0, 7, 1])], names=["id"])
+        array, schema = adbc_driver_manager.ArrowArrayHandle(), adbc_driver_manager.ArrowSchemaHandle()
+        bound._export_to_c(array.address, schema.address)
+        statement.bind(array, schema)
+        stream, _ = statement.execute_query()
+        reader = pa.RecordBatchReader._import_from_c(stream.address)
+        assert reader.read_all()["id"].to_pylist() == [2, 0, 1]
+        raises(
+            dbapi.Error,
+            lambda: cursor.executemany("SELECT id FROM everything WHERE id = ?", [(0,), (2,)]),
+            "returns rows",
+        )
+
+
+def check_a_prepared_statement_follows_the_catalog():
+    with connect() as connection, connection.cursor() as cursor:
+        rows(connection, "DROP TABLE IF EXISTS followed")
+        create = "CREATE EXTERNAL TABLE followed STORED AS PARQUET LOCATION '{}/{}'"
+        rows(connection, create.format(DATA, "numbers"))
+        cursor.adbc_prepare("SELECT count(*) FROM followed WHERE id >= ?")
+        cursor.execute("SELECT count(*) FROM followed WHERE id >= ?", (0,))
+        assert cursor.fetchall() == [(40,)]
+        rows(connection, "DROP TABLE followed")
+        rows(connection, create.format(DATA, "everything"))
+        cursor.execute("SELECT count(*) FROM followed WHERE id >= ?", (0,))
+        assert cursor.fetchall() == [(3,)]
+        rows(connection, "DROP TABLE followed")
+        raises(
+            dbapi.Error,
+            lambda: cursor.execute("SELECT count(*) FROM followed WHERE id >= ?", (0,)),
+            "followed",
+        )
+
+
+def check_a_statement_without_rows_runs_once():
+    with connect() as connection:
+        rows(connection, "DROP DATABASE IF EXISTS once")
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE DATABASE once")
+        raises(dbapi.Error, lambda: rows(connection, "CREATE DATABASE once"), "once")
+        with connection.cursor() as cursor:
+            cursor.adbc_statement.set_sql_query("DROP DATABASE once")
+            assert cursor.adbc_statement.execute_update() <= 0
+
+
+def check_metadata():
+    with connect() as connection:
+        everything = connection.adbc_get_objects().read_all().to_pylist()
+        assert [catalog["catalog_name"] for catalog in everything] == ["skep"]
+        schemas = {s["db_schema_name"]: s["db_schema_tables"] for s in everything[0]["catalog_db_schemas"]}
+        tables = {table["table_name"]: table for table in schemas["default"]}
+        columns = [column["column_name"] for column in tables["everything"]["table_columns"]]
+        assert columns[:2] == ["id", "text"], columns
+        assert tables["everything"]["table_type"] == "TABLE"
+        only = connection.adbc_get_objects(
+            depth="tables", table_name_filter="num%", db_schema_filter="default"
+        ).read_all().to_pylist()
+        names = [t["table_name"] for s in only[0]["catalog_db_schemas"] for t in s["db_schema_tables"]]
+        assert names == ["numbers"], names
+        assert "TABLE" in connection.adbc_get_table_types()
+        schema = connection.adbc_get_table_schema("everything")
+        assert schema.field("id").type == pa.int64()
+        assert schema.field("price").metadata[b"ARROW:FLIGHT:SQL:TYPE_NAME"] == b"DECIMAL"
+        info = connection.adbc_get_info()
+        assert info["vendor_name"] == "Skep", info
+
+
+def check_the_current_schema():
+    with connect() as connection:
+        assert connection.adbc_current_catalog == "skep"
+        assert connection.adbc_current_db_schema == "default"
+        rows(connection, "CREATE DATABASE IF NOT EXISTS elsewhere")
+        connection.adbc_current_db_schema = "elsewhere"
+        assert connection.adbc_current_db_schema == "elsewhere"
+        raises(dbapi.Error, lambda: rows(connection, "SELECT * FROM everything"), "everything")
+        raises(dbapi.Error, lambda: setattr(connection, "adbc_current_db_schema", "nowhere"))
+
+
+def check_the_schema_without_running():
+    with connect() as connection, connection.cursor() as cursor:
+        schema = cursor.adbc_execute_schema("SELECT id, price, views FROM everything")
+        assert schema.field("views").type == pa.string(), schema
+        cursor.execute("SELECT id, price, views FROM everything")
+        assert cursor.fetch_arrow_table().schema.equals(schema)
+
+
+def check_errors_are_typed():
+    with connect() as connection:
+        error = raises(dbapi.ProgrammingError, lambda: rows(connection, "SELEC 1"))
+        assert "line 1" in str(error) or "1:1" in str(error), error
+        raises(dbapi.Error, lambda: rows(connection, "SELECT * FROM nowhere"), "nowhere", "NOT_FOUND")
+        raises(dbapi.Error, lambda: rows(connection, "SELECT 1; SELECT 2"), "one statement")
+        raises(dbapi.Error, lambda: rows(connection, "SELECT 1 / (id - id) FROM everything"))
+        assert rows(connection, "SELECT 1") == [(1,)]
+
+
+def check_a_large_result():
+    with connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT a.id, b.text FROM numbers a, numbers b1, numbers b2, everything b")
+        assert cursor.fetch_arrow_table().num_rows == 40 * 40 * 40 * 3
+
+
+ENDLESS = (
+    "SELECT count(*) FROM numbers a, numbers b, numbers c, numbers d, numbers e, numbers f, numbers g"
+    " WHERE a.id + b.id + c.id + d.id + e.id + f.id + g.id = -1"
+)
+
+
+def running(connection, text):
+    found = rows(connection, "SHOW QUERIES")
+    return [row for row in found if any(text in str(cell) for cell in row) and "RUNNING" in row]
+
+
+def wait_for(what, condition, seconds=10):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"never: {what}")
+
+
+def check_cancelling_reaches_the_engine():
+    """The thread that waits is in the driver, so another one cancels."""
+    with connect() as connection, connect() as watcher:
+        with connection.cursor() as cursor:
+            failure = []
+
+            def work():
+                try:
+                    cursor.execute(ENDLESS)
+                    cursor.fetchall()
+                except Exception as error:
+                    failure.append(error)
+
+            thread = threading.Thread(target=work)
+            thread.start()
+            wait_for("it runs", lambda: running(watcher, "g.id = -1"))
+            cursor.adbc_cancel()
+            thread.join(10)
+            assert not thread.is_alive()
+            assert failure, "it was not cancelled"
+            wait_for("it has ended", lambda: not running(watcher, "g.id = -1"), 1.5)
+
+
+def check_killing_ends_a_query_that_never_pauses():
+    with connect() as connection, connect() as other:
+        failure = []
+
+        def work():
+            try:
+                with connection.cursor() as cursor:
+                    cursor.execute(ENDLESS)
+                    cursor.fetchall()
+            except Exception as error:
+                failure.append(str(error))
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        wait_for("it runs", lambda: running(other, "g.id = -1"))
+        start = time.monotonic()
+        rows(other, f"KILL QUERY '{running(other, 'g.id = -1')[0][0]}'")
+        thread.join(10)
+        assert not thread.is_alive() and "killed" in failure[0], failure
+        idle = lambda: all(row[7] == 0 for row in rows(other, "SHOW EXECUTORS"))
+        wait_for("the executors have nothing to do", idle, 5)
+        assert time.monotonic() - start < 3, time.monotonic() - start
+
+
+def check_a_closed_connection_closes_its_session():
+    connection = connect()
+    rows(connection, "SELECT 1")
+    connection.close()
+
+
+def check_pandas_and_polars():
+    import pandas
+    import polars
+
+    with connect() as connection:
+        frame = pandas.read_sql("SELECT id, text FROM everything ORDER BY id", connection)
+        assert list(frame["text"]) == ["a", "b", None] or list(frame["text"])[:2] == ["a", "b"]
+        frame = polars.read_database("SELECT id, text FROM everything ORDER BY id", connection)
+        assert frame["text"].to_list() == ["a", "b", None]
+        assert frame["id"].to_list() == [0, 1, 2]
+
+
+if __name__ == "__main__":
+    run(globals())
