@@ -228,7 +228,7 @@ async fn insert_files(
                 partition.location.to_string().into(),
             ]);
         }
-        let rows = sql::placeholders(partitions.len(), sql::INSERT_PARTITIONS_WIDTH);
+        let rows = transaction.placeholders(partitions.len(), sql::INSERT_PARTITIONS_WIDTH);
         let statement = format!("{}{rows}", sql::INSERT_PARTITIONS);
         write(transaction, &statement, values).await?;
     }
@@ -248,7 +248,7 @@ async fn insert_files(
                 file.bounds.as_bytes().to_vec().into(),
             ]);
         }
-        let rows = sql::placeholders(files.len(), sql::INSERT_FILES_WIDTH);
+        let rows = transaction.placeholders(files.len(), sql::INSERT_FILES_WIDTH);
         let statement = format!("{}{rows}", sql::INSERT_FILES);
         write(transaction, &statement, values).await?;
     }
