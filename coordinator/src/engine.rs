@@ -2,6 +2,7 @@
 
 mod dispatch;
 mod metadata;
+mod write;
 
 use crate::cluster::{ClusterService, Members};
 use crate::config::CoordinatorConfig;

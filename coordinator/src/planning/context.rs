@@ -2,9 +2,11 @@
 //! settings of its session.
 
 use super::checked_arithmetic::CheckedArithmetic;
+use super::distribute_by::DistributeByHash;
+use super::relations::HiveRelations;
 use super::routing::Router;
 use super::scalar_subquery::SingleRowSubqueries;
-use super::snapshot_catalog::SnapshotCatalog;
+use super::snapshot_catalog::{PlannedViews, SnapshotCatalog};
 use crate::cluster::ClusterSnapshot;
 use crate::session::{Session, SkepOptions};
 use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
@@ -21,6 +23,7 @@ use skep_exchange::memory::NodeMemory;
 use skep_exchange::monitor::AttemptMonitor;
 use skep_exchange::session::TaskSession;
 use skep_protocol::{ErrorCode, QueryError, QueryId};
+use skep_writer::WriteCodec;
 use std::sync::Arc;
 use url::Url;
 
@@ -93,7 +96,6 @@ impl PlanningContext {
         let mut config = SessionConfig::new()
             .with_default_catalog_and_schema(CATALOG_NAME, &self.session.database)
             .with_create_default_catalog_and_schema(false)
-            .with_information_schema(true)
             .with_target_partitions(self.cluster.cores_max().max(PARTITIONS_MIN));
         let options = config.options_mut();
         // The values of physical scalar subqueries do not cross stages, and a distributed scan must
@@ -133,7 +135,19 @@ impl PlanningContext {
         Ok(config)
     }
 
-    pub(super) fn session_state(&self) -> Result<SessionState, QueryError> {
+    /// What a statement is planned with.
+    ///
+    /// # Errors
+    /// As [`PlanningContext::session_config`].
+    pub fn session_state(&self) -> Result<SessionState, QueryError> {
+        self.session_state_with(&PlannedViews::default())
+    }
+
+    /// What a statement that uses `planned_views` is planned with.
+    pub(super) fn session_state_with(
+        &self,
+        planned_views: &PlannedViews,
+    ) -> Result<SessionState, QueryError> {
         let config = self.session_config()?;
         let options = config.options().extensions.get::<SkepOptions>().cloned();
         let options = options.unwrap_or_default();
@@ -146,7 +160,9 @@ impl PlanningContext {
         };
         let catalogs = MemoryCatalogProviderList::new();
         let views = config.options().execution.parquet.schema_force_view_types;
-        let catalog = SnapshotCatalog::new(Arc::clone(&self.catalog)).with_views(views);
+        let catalog = SnapshotCatalog::new(Arc::clone(&self.catalog))
+            .with_views(views)
+            .with_planned_views(planned_views.clone());
         catalogs.register_catalog(CATALOG_NAME.to_owned(), Arc::new(catalog));
         let config = config
             .with_extension(Arc::new(task))
@@ -158,8 +174,11 @@ impl PlanningContext {
                 .with_default_features()
                 .with_analyzer_rule(Arc::new(SingleRowSubqueries))
                 .with_analyzer_rule(Arc::new(CheckedArithmetic))
+                .with_analyzer_rule(Arc::new(DistributeByHash))
+                .with_relation_planners(vec![Arc::new(HiveRelations)])
                 .with_catalog_list(Arc::new(catalogs))
                 .with_distributed_channel_resolver(self.planner.connections.clone())
+                .with_distributed_user_codec(WriteCodec)
                 .with_distributed_worker_resolver(FixedExecutors(self.cluster.active_addresses()))
                 .with_distributed_passthrough_headers(headers)?
                 .with_distributed_max_tasks_per_stage(options.stage_tasks_max)?

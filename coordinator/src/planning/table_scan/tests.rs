@@ -15,7 +15,7 @@ use datafusion::scalar::ScalarValue;
 use datafusion_proto::bytes::{physical_plan_from_bytes, physical_plan_to_bytes};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
-use skep_catalog::model::StorageOptions;
+use skep_catalog::model::{FileFormat, StorageOptions};
 use skep_catalog::{Catalog, CatalogOptions, NewExternalTable};
 use skep_protocol::storage_url::{AllowedRoots, StorageUrl};
 use std::collections::BTreeMap;
