@@ -8,6 +8,8 @@ mod columns;
 mod data_dir;
 mod databases;
 mod locations;
+#[cfg(test)]
+mod model_test;
 mod partition_specs;
 mod partitions;
 mod repair;

@@ -23,3 +23,5 @@ pub use store::{CatalogLocation, DatabaseUrl};
 mod test_files;
 #[cfg(test)]
 mod test_postgres;
+#[cfg(test)]
+mod test_random;

@@ -9,6 +9,8 @@ mod changes;
 pub(crate) mod contract;
 mod database;
 mod encoding;
+#[cfg(test)]
+mod killed;
 mod location;
 mod migrations;
 pub mod postgres;
