@@ -4,6 +4,7 @@
 //! else was faster, it is decided again.
 
 mod alter;
+mod check;
 mod columns;
 mod data_dir;
 mod databases;
@@ -17,18 +18,21 @@ mod tables;
 #[cfg(test)]
 mod test_catalog;
 mod timeline;
+mod transfer;
 mod users;
 mod vacuum;
 mod views;
 mod write;
 
 pub use alter::TableChange;
+pub use check::{CheckSummary, Finding};
 pub use columns::{BucketingSpec, ColumnPosition, ColumnSpec, PartitionColumnSpec};
 pub use databases::{DatabaseChange, NewDatabase};
 pub use partition_specs::{Comparison, PartitionCondition, PartitionSpec};
 pub use partitions::NewPartition;
 pub use repair::{RefreshSummary, RepairMode};
 pub use tables::{NewExternalTable, NewManagedTable};
+pub use transfer::TransferSummary;
 pub use users::NewUser;
 pub use vacuum::{WRITTEN_FILE_PREFIX, query_of_file};
 pub use views::{NewView, ViewChange};

@@ -90,6 +90,9 @@ pub(super) const DROP_TABLE: &str =
 pub(super) const ABANDON_LOCATION: &str = "INSERT INTO abandoned_locations (location) \
      SELECT location FROM tables WHERE id = $1 AND kind = 'MANAGED' ON CONFLICT (location) DO NOTHING";
 
+pub(super) const INSERT_ABANDONED: &str =
+    "INSERT INTO abandoned_locations (location) VALUES ($1) ON CONFLICT (location) DO NOTHING";
+
 pub(super) const FORGET_LOCATION: &str = "DELETE FROM abandoned_locations WHERE location = $1";
 
 pub(super) const INSERT_VIEW: &str = "INSERT INTO views (id, version, database_name, name, columns, \
