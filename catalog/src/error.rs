@@ -304,6 +304,14 @@ pub enum CatalogError {
         /// How.
         source: sqlx::Error,
     },
+    /// There is no way to a location's storage.
+    #[error("the storage of '{location}' cannot be used: {reason}")]
+    Unreachable {
+        /// The location.
+        location: String,
+        /// Why.
+        reason: String,
+    },
     /// A catalog was to be filled that has something in it.
     #[error("the catalog is not empty: import into a new one")]
     NotEmpty,
@@ -375,7 +383,9 @@ impl CatalogError {
             | Self::SchemaMismatch { .. }
             | Self::UnfitFile { .. }
             | Self::PartitionValue { .. } => ErrorCode::DataCorrupt,
-            Self::Storage { .. } | Self::Transfer(_) => ErrorCode::Storage,
+            Self::Storage { .. } | Self::Unreachable { .. } | Self::Transfer(_) => {
+                ErrorCode::Storage
+            }
             Self::DataDirectory { .. }
             | Self::Store { .. }
             | Self::Conflict

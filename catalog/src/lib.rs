@@ -16,6 +16,7 @@ pub use catalog::{
     RefreshSummary,
 };
 pub use error::CatalogError;
+pub use object_store::ObjectStore;
 pub use snapshot::{CatalogSnapshot, Relation};
 pub use store::{CatalogLocation, DatabaseUrl};
 
