@@ -16,7 +16,7 @@ mod values;
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{DataFusionError, Result, project_schema};
+use datafusion::common::{DataFusionError, Result, Statistics, project_schema};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder};
@@ -32,6 +32,9 @@ use skep_catalog::{CatalogError, CatalogSnapshot};
 use skep_exchange::error::to_datafusion;
 use std::cmp::Reverse;
 use std::sync::Arc;
+
+/// A scan of more files than this has statistics of all of them together only.
+const FILES_WITH_STATISTICS_MAX: usize = 10_000;
 
 /// The columns of a table as queries see them, partition columns last.
 pub fn table_schema(table: &Table) -> SchemaRef {
@@ -51,6 +54,14 @@ struct Scanned {
     partitions: PartitionValues,
     files: Arc<TableFiles>,
     selection: Selection,
+}
+
+impl Scanned {
+    fn statistics(&self, table: &Table, schema: &ScanSchema) -> Statistics {
+        let indexes = self.selection.files.iter();
+        let files = indexes.filter_map(|index| self.files.files.get(*index));
+        statistics::of_many(files, &table.definition, schema)
+    }
 }
 
 impl CatalogTable {
@@ -167,15 +178,19 @@ impl TableProvider for CatalogTable {
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
         let with_statistics = state.config().collect_statistics();
+        let is_large = scanned.selection.files.len() > FILES_WITH_STATISTICS_MAX;
         let files = scanned
             .selection
             .files
             .iter()
             .filter_map(|index| scanned.files.files.get(*index))
-            .map(|file| self.partitioned_file(file, &scanned, with_statistics))
+            .map(|file| self.partitioned_file(file, &scanned, with_statistics && !is_large))
             .collect::<Result<Vec<_>>>()?;
         let groups = split_by_size(files, state.config().target_partitions());
-        let (groups, mut statistics) = statistics::of_groups(groups, &self.schema.visible)?;
+        let (groups, mut statistics) = match with_statistics && is_large {
+            true => (groups, scanned.statistics(&self.table, &self.schema)),
+            false => statistics::of_groups(groups, &self.schema.visible)?,
+        };
         if scanned.selection.is_truncated {
             statistics = statistics.to_inexact();
         }
