@@ -141,8 +141,8 @@ impl<W: AsyncWrite + Unpin + Send> Writer<'_, W> {
             Relation::View(view) => return self.write(Line::View((&**view).into())).await,
             Relation::Table(table) => table,
         };
-        self.write(Line::Table(lines::TableLine::new(&table.definition)?))
-            .await?;
+        let line = lines::TableLine::new(&table.definition)?;
+        self.write(Line::Table(Box::new(line))).await?;
         let partitions = snapshot.table_partitions(table).await?;
         if table.definition.partition_columns.is_empty() {
             let files = snapshot.table_files(table).await?;

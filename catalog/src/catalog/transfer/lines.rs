@@ -22,7 +22,7 @@ pub(super) enum Line {
     User(UserLine),
     Abandoned(String),
     View(ViewLine),
-    Table(TableLine),
+    Table(Box<TableLine>),
     Partition(PartitionLine),
     File(FileLine),
     End(End),
