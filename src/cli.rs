@@ -42,6 +42,12 @@ pub enum Action {
         /// The names and addresses that it is for.
         names: Vec<String>,
     },
+    /// Compare the catalog with the files.
+    CatalogCheck,
+    /// Write the catalog into a file.
+    CatalogExport(PathBuf),
+    /// Fill an empty catalog from a file.
+    CatalogImport(PathBuf),
     /// Print this text to standard output.
     Print(String),
 }
@@ -163,6 +169,12 @@ pub fn parse(
             environment,
             flags::tls_init(innermost),
         ),
+        ["catalog", verb] => run(
+            config::Command::Catalog,
+            innermost,
+            environment,
+            catalog_action(verb, innermost),
+        ),
         _ => print_config(innermost, environment),
     }
 }
@@ -175,6 +187,16 @@ fn run(
 ) -> Result<Invocation, CommandLineError> {
     let (config, _) = load(command, matches, environment)?;
     Ok(Invocation { action, config })
+}
+
+fn catalog_action(verb: &str, matches: &ArgMatches) -> Action {
+    let file = matches.try_get_one::<PathBuf>(flags::EXPORTED);
+    let file = file.ok().flatten().cloned().unwrap_or_default();
+    match verb {
+        "export" => Action::CatalogExport(file),
+        "import" => Action::CatalogImport(file),
+        _ => Action::CatalogCheck,
+    }
 }
 
 fn print_config(
@@ -331,22 +353,57 @@ fn clap_command() -> clap::Command {
             "A shell on a running server",
         )))
         .subcommands([tpch, flags::tls()])
+        .subcommand(catalog_command())
+        .subcommand(config_command())
+}
+
+/// `skep catalog`, for clap.
+fn catalog_command() -> clap::Command {
+    let verb = |name: &'static str, about: &'static str| {
+        let verb = clap::Command::new(name).about(about);
+        flags::with_keys(verb, config::Command::Catalog)
+    };
+    let file = |help: &'static str| {
+        Arg::new(flags::EXPORTED)
+            .value_name("FILE")
+            .required(true)
+            .value_parser(clap::value_parser!(PathBuf))
+            .help(help)
+    };
+    clap::Command::new("catalog")
+        .about("Check the catalog, or move it to another database")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(verb(
+            "check",
+            "Compare what the catalog says with the files that are there",
+        ))
         .subcommand(
-            clap::Command::new("config")
-                .about("Print the configuration and where each value comes from")
-                .arg(
-                    Arg::new(FOR)
-                        .long("for")
-                        .value_name("COMMAND")
-                        .default_value("standalone")
-                        .value_parser(flags::command_names())
-                        .help("As which command sees it"),
-                )
-                .arg(
-                    Arg::new(REFERENCE)
-                        .long("reference")
-                        .action(ArgAction::SetTrue)
-                        .help("Print the reference of all keys instead"),
-                ),
+            verb("export", "Write the catalog into a file of JSON lines")
+                .arg(file("The file, which must not be there yet")),
+        )
+        .subcommand(
+            verb("import", "Fill an empty catalog from an exported one")
+                .arg(file("The file that `skep catalog export` has written")),
+        )
+}
+
+/// `skep config`, for clap.
+fn config_command() -> clap::Command {
+    clap::Command::new("config")
+        .about("Print the configuration and where each value comes from")
+        .arg(
+            Arg::new(FOR)
+                .long("for")
+                .value_name("COMMAND")
+                .default_value("standalone")
+                .value_parser(flags::command_names())
+                .help("As which command sees it"),
+        )
+        .arg(
+            Arg::new(REFERENCE)
+                .long("reference")
+                .action(ArgAction::SetTrue)
+                .help("Print the reference of all keys instead"),
         )
 }

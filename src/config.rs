@@ -40,11 +40,13 @@ pub enum Command {
     TpchGenerate,
     /// Runs the benchmark.
     TpchRun,
+    /// Checks or moves a catalog.
+    Catalog,
 }
 
 impl Command {
     /// Every command.
-    pub const ALL: [Command; 7] = [
+    pub const ALL: [Command; 8] = [
         Command::Skep,
         Command::Standalone,
         Command::Coordinator,
@@ -52,6 +54,7 @@ impl Command {
         Command::Shell,
         Command::TpchGenerate,
         Command::TpchRun,
+        Command::Catalog,
     ];
 
     /// As it is typed.
@@ -64,6 +67,7 @@ impl Command {
             Self::Shell => "skep shell",
             Self::TpchGenerate => "skep tpch generate",
             Self::TpchRun => "skep tpch run",
+            Self::Catalog => "skep catalog",
         }
     }
 

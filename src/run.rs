@@ -1,5 +1,6 @@
 //! Carries out what the command line asked for.
 
+mod catalog;
 mod executor;
 mod logging;
 mod runtimes;
@@ -75,6 +76,9 @@ pub fn run(invocation: Invocation, environment: &Environment) -> ExitCode {
             Action::Executor => executor::serve(&config, storage, threads.compute).await,
             Action::TpchGenerate => tpch::generate(&config, storage).await,
             Action::TpchRun => tpch::run(&config, storage, threads).await,
+            Action::CatalogCheck => catalog::check(&config, storage).await,
+            Action::CatalogExport(file) => catalog::export(&config, &file).await,
+            Action::CatalogImport(file) => catalog::import(&config, &file).await,
             Action::Print(_) | Action::TlsInit { .. } => Ok(EXIT_OK),
         };
         outcome.unwrap_or_else(|error| {

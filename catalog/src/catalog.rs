@@ -4,10 +4,13 @@
 //! else was faster, it is decided again.
 
 mod alter;
+mod check;
 mod columns;
 mod data_dir;
 mod databases;
 mod locations;
+#[cfg(test)]
+mod model_test;
 mod partition_specs;
 mod partitions;
 mod repair;
@@ -15,18 +18,21 @@ mod tables;
 #[cfg(test)]
 mod test_catalog;
 mod timeline;
+mod transfer;
 mod users;
 mod vacuum;
 mod views;
 mod write;
 
 pub use alter::TableChange;
+pub use check::{CheckSummary, Finding};
 pub use columns::{BucketingSpec, ColumnPosition, ColumnSpec, PartitionColumnSpec};
 pub use databases::{DatabaseChange, NewDatabase};
 pub use partition_specs::{Comparison, PartitionCondition, PartitionSpec};
 pub use partitions::NewPartition;
 pub use repair::{RefreshSummary, RepairMode};
 pub use tables::{NewExternalTable, NewManagedTable};
+pub use transfer::TransferSummary;
 pub use users::NewUser;
 pub use vacuum::{WRITTEN_FILE_PREFIX, query_of_file};
 pub use views::{NewView, ViewChange};
@@ -45,6 +51,8 @@ use skep_protocol::storage_url::{AllowedRoots, StorageUrl};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use timeline::Timeline;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
@@ -54,7 +62,11 @@ use uuid::Uuid;
 pub const DEFAULT_DATABASE: &str = "default";
 
 /// How often a change is decided again because others were faster.
-const COMMIT_ATTEMPTS_MAX: usize = 32;
+const COMMIT_ATTEMPTS_MAX: usize = 64;
+
+/// By how much the wait before the next attempt may grow with every attempt that has failed. Without it,
+/// many processes would go on getting in each other's way.
+const CONFLICT_PAUSE_MS: u64 = 5;
 
 /// Where a catalog is kept and what it may register.
 #[derive(Clone, Debug)]
@@ -80,6 +92,8 @@ pub struct Catalog {
     warehouse: StorageUrl,
     /// Writers of this process take turns: they would only make each other try again.
     writer: Semaphore,
+    /// How many attempts have failed since the last one that did not.
+    conflicts: AtomicU64,
     /// Held for as long as the catalog is open.
     _data_dir: Option<DataDir>,
     /// Follows what other processes do, for as long as the catalog is open.
@@ -106,6 +120,7 @@ impl Catalog {
             allowed_roots: options.allowed_roots,
             warehouse,
             writer: Semaphore::new(1),
+            conflicts: AtomicU64::new(0),
             _data_dir: data_dir,
             _follower: follower,
         })
@@ -153,12 +168,25 @@ impl Catalog {
             Err(CatalogError::Conflict) => false,
             Err(error) => return Err(error),
         };
+        if is_done {
+            self.conflicts.store(0, Ordering::Relaxed);
+        } else {
+            let conflicts = self.conflicts.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(conflict_pause(conflicts)).await;
+        }
         self.timeline.reload().await?;
         if is_done {
             self.timeline.purge().await;
         }
         Ok(is_done)
     }
+}
+
+/// Somewhere between nothing and a bound that grows with the conflicts.
+fn conflict_pause(conflicts: u64) -> Duration {
+    let bound = CONFLICT_PAUSE_MS * conflicts.min(COMMIT_ATTEMPTS_MAX as u64);
+    let (random, _) = Uuid::new_v4().as_u64_pair();
+    Duration::from_millis((random >> 32) % (bound + 1))
 }
 
 /// The database, and the data directory where that belongs to this process alone.

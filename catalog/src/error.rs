@@ -304,6 +304,28 @@ pub enum CatalogError {
         /// How.
         source: sqlx::Error,
     },
+    /// There is no way to a location's storage.
+    #[error("the storage of '{location}' cannot be used: {reason}")]
+    Unreachable {
+        /// The location.
+        location: String,
+        /// Why.
+        reason: String,
+    },
+    /// A catalog was to be filled that has something in it.
+    #[error("the catalog is not empty: import into a new one")]
+    NotEmpty,
+    /// An exported catalog cannot be read.
+    #[error("line {line} of the exported catalog: {reason}")]
+    InvalidExport {
+        /// Which line, from one.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An exported catalog could not be written or read.
+    #[error("the exported catalog cannot be written or read: {0}")]
+    Transfer(std::io::Error),
     /// The connection broke while the database committed.
     #[error(
         "the catalog's database did not say whether it has made the change: look before you try again ({source})"
@@ -343,6 +365,7 @@ impl CatalogError {
             Self::DatabaseNotEmpty { .. }
             | Self::DatabaseProtected(_)
             | Self::LocationTaken { .. }
+            | Self::NotEmpty
             | Self::WrongKind { .. }
             | Self::PropertyNotFound { .. }
             | Self::DataDirectoryInUse { .. } => ErrorCode::InvalidState,
@@ -352,6 +375,7 @@ impl CatalogError {
             | Self::InvalidPartition { .. }
             | Self::InvalidPartitionValue { .. }
             | Self::InvalidDatabaseUrl(_)
+            | Self::InvalidExport { .. }
             | Self::LocationEmpty(_) => ErrorCode::InvalidArgument,
             Self::Location(error) => error.code(),
             Self::LocationNotFound(_) | Self::FileNotFound(_) => ErrorCode::FileNotFound,
@@ -359,7 +383,9 @@ impl CatalogError {
             | Self::SchemaMismatch { .. }
             | Self::UnfitFile { .. }
             | Self::PartitionValue { .. } => ErrorCode::DataCorrupt,
-            Self::Storage { .. } => ErrorCode::Storage,
+            Self::Storage { .. } | Self::Unreachable { .. } | Self::Transfer(_) => {
+                ErrorCode::Storage
+            }
             Self::DataDirectory { .. }
             | Self::Store { .. }
             | Self::Conflict

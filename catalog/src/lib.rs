@@ -16,6 +16,7 @@ pub use catalog::{
     RefreshSummary,
 };
 pub use error::CatalogError;
+pub use object_store::ObjectStore;
 pub use snapshot::{CatalogSnapshot, Relation};
 pub use store::{CatalogLocation, DatabaseUrl};
 
@@ -23,3 +24,5 @@ pub use store::{CatalogLocation, DatabaseUrl};
 mod test_files;
 #[cfg(test)]
 mod test_postgres;
+#[cfg(test)]
+mod test_random;

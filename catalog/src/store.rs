@@ -8,7 +8,9 @@ mod changes;
 #[cfg(test)]
 pub(crate) mod contract;
 mod database;
-mod encoding;
+pub(crate) mod encoding;
+#[cfg(test)]
+mod killed;
 mod location;
 mod migrations;
 pub mod postgres;
@@ -25,6 +27,7 @@ use crate::model::{
     User, View, ViewDefinition,
 };
 use async_trait::async_trait;
+use futures::stream::BoxStream;
 use skep_protocol::storage_url::StorageUrl;
 use std::collections::HashSet;
 use std::fmt::Debug;
@@ -127,6 +130,13 @@ pub enum Change {
     },
     /// Nothing is left where a managed table lay.
     ForgetLocation(StorageUrl),
+    /// More of the table that was created last among the same changes.
+    ExtendTable {
+        /// Partitions and files.
+        files: TableFiles,
+    },
+    /// A managed table lay there, whose files may still be there.
+    AbandonLocation(StorageUrl),
     /// A table goes. Older snapshots go on seeing it and its files. Where a managed one lay is
     /// remembered in [`CatalogState::abandoned_locations`].
     DropTable {
@@ -235,6 +245,14 @@ pub trait CatalogStore: Debug + Send + Sync + 'static {
         &self,
         base: CatalogVersion,
         changes: &[Change],
+    ) -> Result<CatalogVersion, CatalogError>;
+
+    /// Like [`CatalogStore::commit`], for more changes than fit into memory. One that is an error
+    /// undoes all that came before it.
+    async fn commit_stream(
+        &self,
+        base: CatalogVersion,
+        changes: BoxStream<'_, Result<Change, CatalogError>>,
     ) -> Result<CatalogVersion, CatalogError>;
 
     /// Says that `reader` may read versions from `oldest` on for some `time`, in which no other process

@@ -14,6 +14,7 @@ const START_PATIENCE: Duration = Duration::from_secs(60);
 /// A running server, which ends when it is dropped.
 pub(crate) struct TestPostgres {
     server: Child,
+    programs: PathBuf,
     directory: TempDir,
     databases: AtomicU32,
 }
@@ -49,25 +50,37 @@ impl TestPostgres {
             .output()
             .unwrap();
         assert!(made.status.success(), "initdb failed: {made:?}");
-        let log = std::fs::File::create(directory.path().join("log")).unwrap();
-        let server = as_server_user(&programs.join("postgres"))
-            .arg("-D")
-            .arg(&data)
-            .arg("-k")
-            .arg(directory.path())
-            .args(["-c", "listen_addresses=", "-c", "max_connections=200"])
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
         let server = Self {
-            server,
+            server: spawn(&programs, directory.path()),
+            programs,
             directory,
             databases: AtomicU32::new(0),
         };
-        let started = tokio::time::timeout(START_PATIENCE, server.answers()).await;
-        assert!(started.is_ok(), "{}", server.log());
+        server.wait().await;
         Some(server)
+    }
+
+    /// Kills the server in the middle of whatever it does, and starts it again on what it has left.
+    pub(crate) async fn kill_and_restart(&mut self) {
+        self.server.kill().unwrap();
+        self.server.wait().unwrap();
+        // Its lock is taken to be somebody's for as long as one of its processes is still there.
+        let begin = std::time::Instant::now();
+        loop {
+            self.server = spawn(&self.programs, self.directory.path());
+            let answered = tokio::time::timeout(Duration::from_secs(5), self.answers()).await;
+            if answered.is_ok() {
+                return;
+            }
+            let _ = self.server.kill();
+            let _ = self.server.wait();
+            assert!(begin.elapsed() < START_PATIENCE, "{}", self.log());
+        }
+    }
+
+    async fn wait(&self) {
+        let started = tokio::time::timeout(START_PATIENCE, self.answers()).await;
+        assert!(started.is_ok(), "{}", self.log());
     }
 
     async fn answers(&self) {
@@ -110,6 +123,24 @@ impl Drop for TestPostgres {
         let _ = Command::new("kill").args(["-QUIT", &pid]).status();
         let _ = self.server.wait();
     }
+}
+
+fn spawn(programs: &Path, directory: &Path) -> Child {
+    let log = std::fs::File::options()
+        .append(true)
+        .create(true)
+        .open(directory.join("log"))
+        .unwrap();
+    as_server_user(&programs.join("postgres"))
+        .arg("-D")
+        .arg(directory.join("data"))
+        .arg("-k")
+        .arg(directory)
+        .args(["-c", "listen_addresses=", "-c", "max_connections=200"])
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .unwrap()
 }
 
 /// Where `initdb` and `postgres` are: Debian does not put them into the path.

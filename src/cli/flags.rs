@@ -16,6 +16,8 @@ pub const SET: &str = "set";
 pub const EXECUTE: &str = "execute";
 /// `-f FILE`.
 pub const FILE: &str = "file";
+/// `FILE` of `skep catalog export` and `import`.
+pub const EXPORTED: &str = "exported";
 /// `--for COMMAND` of `skep config`.
 pub const FOR: &str = "for";
 /// `--reference` of `skep config`.

@@ -37,6 +37,15 @@ fn each_command_is_known() {
         (vec!["executor"], Action::Executor),
         (vec!["tpch", "generate"], Action::TpchGenerate),
         (vec!["tpch", "run"], Action::TpchRun),
+        (vec!["catalog", "check"], Action::CatalogCheck),
+        (
+            vec!["catalog", "export", "f"],
+            Action::CatalogExport("f".into()),
+        ),
+        (
+            vec!["catalog", "import", "--catalog", "sqlite", "f"],
+            Action::CatalogImport("f".into()),
+        ),
     ] {
         assert_eq!(parse_words(&words).unwrap().action, action, "{words:?}");
     }

@@ -137,12 +137,12 @@ sections! {
         /// Where the catalog and managed tables are kept, unless `server.catalog` and `server.warehouse`
         /// say otherwise. With a catalog in it, one coordinator uses it at a time.
         data_dir: Directory = Computed("$XDG_DATA_HOME/skep, or ~/.local/share/skep", defaults::data_dir),
-            --"data-dir" on [Skep, Standalone, Coordinator, TpchGenerate, TpchRun];
+            --"data-dir" on [Skep, Standalone, Coordinator, TpchGenerate, TpchRun, Catalog];
         /// The catalog's database: a file in `server.data_dir`, or a PostgreSQL database, which several
         /// coordinators may share. What one of them changes, the others see within a second. A password in
         /// a flag can be seen in the machine's list of processes; one in the variable or in a file cannot.
         catalog: CatalogDatabase = Fixed("sqlite"),
-            --"catalog" on [Skep, Standalone, Coordinator, TpchRun];
+            --"catalog" on [Skep, Standalone, Coordinator, TpchRun, Catalog];
         /// Below which directory managed tables go whose database has no location of its own. Coordinators
         /// that share a catalog need one that all of them and all executors reach.
         warehouse: Maybe<Location> = Fixed("none"),
@@ -316,9 +316,9 @@ sections! {
     [log] LogConfig {
         /// Which events: a level, or directives such as `info,skep_exchange=debug`.
         level: Text = Computed("`info` for servers, `warn` for other commands", defaults::log_level),
-            --"log-level" on [Skep, Standalone, Coordinator, Executor, Shell, TpchGenerate, TpchRun];
+            --"log-level" on [Skep, Standalone, Coordinator, Executor, Shell, TpchGenerate, TpchRun, Catalog];
         /// How they look.
         format: Choice<LogFormat> = Fixed("text"),
-            --"log-format" on [Skep, Standalone, Coordinator, Executor, Shell, TpchGenerate, TpchRun];
+            --"log-format" on [Skep, Standalone, Coordinator, Executor, Shell, TpchGenerate, TpchRun, Catalog];
     }
 }

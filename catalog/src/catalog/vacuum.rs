@@ -1,15 +1,14 @@
 //! Finds the files that no version of the catalog needs any more.
 
 use super::Catalog;
+use super::check::list;
 use crate::error::CatalogError;
 use crate::model::TableKind;
 use crate::store::Change;
 use chrono::Utc;
-use futures::TryStreamExt;
-use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore};
 use skep_protocol::QueryId;
-use skep_protocol::storage_url::{StorageUrl, StorageUrlError};
+use skep_protocol::storage_url::StorageUrl;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,17 +63,7 @@ impl Catalog {
     ) -> Result<Vec<ObjectMeta>, CatalogError> {
         // Versions that nobody reads any more are not to hold files.
         self.timeline.purge().await;
-        let prefix = Path::parse(location.key()).map_err(|_| StorageUrlError::Invalid {
-            location: location.to_string(),
-            reason: "it cannot be the name of an object",
-        })?;
-        let listed: Vec<ObjectMeta> = match store.list(Some(&prefix)).try_collect().await {
-            Err(object_store::Error::NotFound { .. }) => Vec::new(),
-            listed => listed.map_err(|source| CatalogError::Storage {
-                location: location.to_string(),
-                source,
-            })?,
-        };
+        let listed = list(store, location).await?;
         // What is known is read after what is there: a file that is committed in between is known.
         let known = self.store.known_paths(location.key()).await?;
         let now = Utc::now();

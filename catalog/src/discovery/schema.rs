@@ -76,15 +76,8 @@ pub(super) fn merge(
             )?;
             if spelled_by_file.insert(name) {
                 column.source_name.clone_from(&field.source_name);
-            } else if column.source_name != field.source_name {
-                return Err(CatalogError::UnfitFile {
-                    file: footer.file.clone(),
-                    reason: format!(
-                        "it spells column '{}', where other files have '{}'",
-                        field.source_name, column.source_name
-                    ),
-                });
             }
+            check_spelling(&footer.file, column, &field.source_name)?;
             column.nullable |= field.nullable;
         }
         for column in &mut columns {
@@ -93,6 +86,19 @@ pub(super) fn merge(
         has_earlier_files = true;
     }
     Ok(columns)
+}
+
+fn check_spelling(file: &str, column: &Column, found: &str) -> Result<(), CatalogError> {
+    match column.source_name == found {
+        true => Ok(()),
+        false => Err(CatalogError::UnfitFile {
+            file: file.to_owned(),
+            reason: format!(
+                "it spells column '{found}', where other files have '{}'",
+                column.source_name
+            ),
+        }),
+    }
 }
 
 /// A file may have a narrower type than the table: its values are widened when they are read. Where the

@@ -11,8 +11,61 @@ use std::collections::BTreeMap;
 /// Rows per statement: SQLite allows 32,766 parameters in one, and a file has nine.
 const STATEMENT_ROWS_MAX: usize = 500;
 
-/// Carries out one change.
-pub(super) async fn apply(
+/// Carries out the changes of one commit.
+pub(super) struct Applier {
+    version: CatalogVersion,
+    last_created: Option<TableId>,
+}
+
+impl Applier {
+    pub(super) fn new(version: CatalogVersion) -> Self {
+        Self {
+            version,
+            last_created: None,
+        }
+    }
+
+    /// Carries out one change.
+    pub(super) async fn apply(
+        &mut self,
+        transaction: &mut Transaction,
+        change: &Change,
+    ) -> Result<(), CatalogError> {
+        let version = self.version;
+        match change {
+            Change::CreateTable { definition, files } => {
+                let id = take_id(transaction).await?;
+                self.last_created = Some(id);
+                write_table(transaction, sql::INSERT_TABLE, id, version, definition).await?;
+                insert_files(transaction, id, version, files).await
+            }
+            Change::ExtendTable { files } => {
+                let id = self.last_created.ok_or_else(|| {
+                    CatalogError::Damaged("files come before any table".to_owned())
+                })?;
+                insert_files(transaction, id, version, files).await
+            }
+            Change::UpdateTable {
+                id,
+                definition,
+                files,
+            } => {
+                write_table(transaction, sql::UPDATE_TABLE, *id, version, definition).await?;
+                remove_files(transaction, *id, version, files).await?;
+                insert_files(transaction, *id, version, &files.added).await
+            }
+            Change::DropTable { id } => {
+                write(transaction, sql::ABANDON_LOCATION, vec![id.0.into()]).await?;
+                let values = vec![id.0.into(), encoding::encode_count(version.0)?.into()];
+                write_one(transaction, sql::DROP_TABLE, values).await
+            }
+            change => apply_small(transaction, version, change).await,
+        }
+    }
+}
+
+/// Carries out a change that has nothing to do with tables' files.
+async fn apply_small(
     transaction: &mut Transaction,
     version: CatalogVersion,
     change: &Change,
@@ -37,24 +90,10 @@ pub(super) async fn apply(
         Change::DropUser { name } => {
             write_one(transaction, sql::DELETE_USER, vec![name.as_str().into()]).await
         }
-        Change::CreateTable { definition, files } => {
-            let id = take_id(transaction).await?;
-            write_table(transaction, sql::INSERT_TABLE, id, version, definition).await?;
-            insert_files(transaction, id, version, files).await
-        }
-        Change::UpdateTable {
-            id,
-            definition,
-            files,
-        } => {
-            write_table(transaction, sql::UPDATE_TABLE, *id, version, definition).await?;
-            remove_files(transaction, *id, version, files).await?;
-            insert_files(transaction, *id, version, &files.added).await
-        }
-        Change::DropTable { id } => {
-            write(transaction, sql::ABANDON_LOCATION, vec![id.0.into()]).await?;
-            let values = vec![id.0.into(), encoding::encode_count(version.0)?.into()];
-            write_one(transaction, sql::DROP_TABLE, values).await
+        Change::AbandonLocation(location) => {
+            let values = vec![location.to_string().into()];
+            write(transaction, sql::INSERT_ABANDONED, values).await?;
+            Ok(())
         }
         Change::ForgetLocation(location) => {
             let values = vec![location.to_string().into()];
@@ -71,6 +110,12 @@ pub(super) async fn apply(
         Change::DropView { id } => {
             write_one(transaction, sql::DELETE_VIEW, vec![id.0.into()]).await
         }
+        Change::CreateTable { .. }
+        | Change::ExtendTable { .. }
+        | Change::UpdateTable { .. }
+        | Change::DropTable { .. } => Err(CatalogError::Damaged(
+            "a change of files came where there is none".to_owned(),
+        )),
     }
 }
 
@@ -228,7 +273,7 @@ async fn insert_files(
                 partition.location.to_string().into(),
             ]);
         }
-        let rows = sql::placeholders(partitions.len(), sql::INSERT_PARTITIONS_WIDTH);
+        let rows = transaction.placeholders(partitions.len(), sql::INSERT_PARTITIONS_WIDTH);
         let statement = format!("{}{rows}", sql::INSERT_PARTITIONS);
         write(transaction, &statement, values).await?;
     }
@@ -248,7 +293,7 @@ async fn insert_files(
                 file.bounds.as_bytes().to_vec().into(),
             ]);
         }
-        let rows = sql::placeholders(files.len(), sql::INSERT_FILES_WIDTH);
+        let rows = transaction.placeholders(files.len(), sql::INSERT_FILES_WIDTH);
         let statement = format!("{}{rows}", sql::INSERT_FILES);
         write(transaction, &statement, values).await?;
     }

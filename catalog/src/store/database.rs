@@ -162,6 +162,11 @@ impl Transaction {
         })
     }
 
+    /// The parameters of a statement that inserts `rows` rows of `width` values.
+    pub(super) fn placeholders(&self, rows: usize, width: usize) -> String {
+        super::sql::placeholders(rows, width, matches!(self, Self::Postgres(_)))
+    }
+
     /// Runs several statements without parameters.
     pub(super) async fn execute_script(&mut self, sql: &str) -> Result<(), sqlx::Error> {
         let script = sqlx::raw_sql(AssertSqlSafe(sql));

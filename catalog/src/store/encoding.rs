@@ -37,17 +37,17 @@ struct PartitionColumnRow {
 }
 
 /// Writes anything as JSON.
-pub(super) fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<String, CatalogError> {
+pub(crate) fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<String, CatalogError> {
     serde_json::to_string(value).map_err(|error| CatalogError::Damaged(error.to_string()))
 }
 
 /// Reads what [`to_json`] wrote.
-pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, CatalogError> {
+pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, CatalogError> {
     serde_json::from_str(text).map_err(|error| CatalogError::Damaged(error.to_string()))
 }
 
 /// Writes columns as JSON.
-pub(super) fn encode_columns(table: &str, columns: &[Column]) -> Result<String, CatalogError> {
+pub(crate) fn encode_columns(table: &str, columns: &[Column]) -> Result<String, CatalogError> {
     let rows = columns
         .iter()
         .map(|column| {
@@ -66,7 +66,7 @@ pub(super) fn encode_columns(table: &str, columns: &[Column]) -> Result<String, 
 }
 
 /// Reads what [`encode_columns`] wrote.
-pub(super) fn decode_columns(text: &str) -> Result<Vec<Column>, CatalogError> {
+pub(crate) fn decode_columns(text: &str) -> Result<Vec<Column>, CatalogError> {
     from_json::<Vec<ColumnRow>>(text)?
         .into_iter()
         .map(|row| {
@@ -84,7 +84,7 @@ pub(super) fn decode_columns(text: &str) -> Result<Vec<Column>, CatalogError> {
 }
 
 /// Writes partition columns as JSON.
-pub(super) fn encode_partition_columns(
+pub(crate) fn encode_partition_columns(
     table: &str,
     columns: &[PartitionColumn],
 ) -> Result<String, CatalogError> {
@@ -103,7 +103,7 @@ pub(super) fn encode_partition_columns(
 }
 
 /// Reads what [`encode_partition_columns`] wrote.
-pub(super) fn decode_partition_columns(text: &str) -> Result<Vec<PartitionColumn>, CatalogError> {
+pub(crate) fn decode_partition_columns(text: &str) -> Result<Vec<PartitionColumn>, CatalogError> {
     from_json::<Vec<PartitionColumnRow>>(text)?
         .into_iter()
         .map(|row| {
@@ -135,33 +135,33 @@ fn decode_type(text: &str) -> Result<DataType, CatalogError> {
 }
 
 /// A location, which a store keeps as text.
-pub(super) fn decode_location(text: &str) -> Result<StorageUrl, CatalogError> {
+pub(crate) fn decode_location(text: &str) -> Result<StorageUrl, CatalogError> {
     StorageUrl::parse(text).map_err(|error| CatalogError::Damaged(error.to_string()))
 }
 
 /// A moment, which a store keeps as microseconds.
-pub(super) fn decode_time(micros: i64) -> Result<DateTime<Utc>, CatalogError> {
+pub(crate) fn decode_time(micros: i64) -> Result<DateTime<Utc>, CatalogError> {
     DateTime::from_timestamp_micros(micros)
         .ok_or_else(|| CatalogError::Damaged(format!("{micros} is no time")))
 }
 
 /// A count, which a store keeps as a signed number.
-pub(super) fn encode_count(count: u64) -> Result<i64, CatalogError> {
+pub(crate) fn encode_count(count: u64) -> Result<i64, CatalogError> {
     i64::try_from(count).map_err(|_| CatalogError::Damaged(format!("{count} is too large")))
 }
 
 /// Reads what [`encode_count`] wrote.
-pub(super) fn decode_count<T: TryFrom<i64>>(count: i64) -> Result<T, CatalogError> {
+pub(crate) fn decode_count<T: TryFrom<i64>>(count: i64) -> Result<T, CatalogError> {
     T::try_from(count).map_err(|_| CatalogError::Damaged(format!("{count} is no count")))
 }
 
 /// The number of a file's partition; a column of a primary key cannot be NULL.
-pub(super) fn encode_partition(partition: Option<u32>) -> i64 {
+pub(crate) fn encode_partition(partition: Option<u32>) -> i64 {
     partition.map_or(-1, i64::from)
 }
 
 /// Reads what [`encode_partition`] wrote.
-pub(super) fn decode_partition(number: i64) -> Result<Option<u32>, CatalogError> {
+pub(crate) fn decode_partition(number: i64) -> Result<Option<u32>, CatalogError> {
     match number {
         -1 => Ok(None),
         number => decode_count(number).map(Some),

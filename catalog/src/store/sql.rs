@@ -90,6 +90,9 @@ pub(super) const DROP_TABLE: &str =
 pub(super) const ABANDON_LOCATION: &str = "INSERT INTO abandoned_locations (location) \
      SELECT location FROM tables WHERE id = $1 AND kind = 'MANAGED' ON CONFLICT (location) DO NOTHING";
 
+pub(super) const INSERT_ABANDONED: &str =
+    "INSERT INTO abandoned_locations (location) VALUES ($1) ON CONFLICT (location) DO NOTHING";
+
 pub(super) const FORGET_LOCATION: &str = "DELETE FROM abandoned_locations WHERE location = $1";
 
 pub(super) const INSERT_VIEW: &str = "INSERT INTO views (id, version, database_name, name, columns, \
@@ -161,15 +164,27 @@ pub(super) const HOLD_VERSION: &str = "INSERT INTO readers (id, oldest_version, 
 pub(super) const FORGET_READERS: &str = "DELETE FROM readers \
      WHERE expires_at < CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS BIGINT) - 3600";
 
-/// `($1, $2), ($3, $4)`: parameters for `rows` rows of `width` values.
-pub(super) fn placeholders(rows: usize, width: usize) -> String {
-    let row = |row: usize| {
-        let values: Vec<String> = (1..=width)
-            .map(|column| format!("${}", row * width + column))
-            .collect();
-        format!("({})", values.join(", "))
-    };
-    (0..rows).map(row).collect::<Vec<_>>().join(", ")
+/// `($1, $2), ($3, $4)`: parameters for `rows` rows of `width` values. Without numbers they are question
+/// marks: SQLite looks for each number among all others, which takes the square of their count.
+pub(super) fn placeholders(rows: usize, width: usize, numbered: bool) -> String {
+    let mut text = String::with_capacity(rows * width * 7);
+    for row in 0..rows {
+        text.push_str(if row == 0 { "(" } else { ", (" });
+        for column in 1..=width {
+            if column > 1 {
+                text.push_str(", ");
+            }
+            match numbered {
+                true => {
+                    text.push('$');
+                    text.push_str(&(row * width + column).to_string());
+                }
+                false => text.push('?'),
+            }
+        }
+        text.push(')');
+    }
+    text
 }
 
 /// ` AND column IN ($3, $4)`: a condition whose `count` parameters begin at `$first`.

@@ -1,12 +1,13 @@
 //! The catalog in an SQL database, whichever it is.
 
+use super::changes::Applier;
 use super::database::{Database, Row, Transaction, Value};
-use super::{
-    CatalogState, CatalogStore, Change, ReaderId, changes, encoding, migrations, rows, sql,
-};
+use super::{CatalogState, CatalogStore, Change, ReaderId, encoding, migrations, rows, sql};
 use crate::error::CatalogError;
 use crate::model::{CatalogVersion, DataFile, Partition, TableId};
 use async_trait::async_trait;
+use futures::TryStreamExt;
+use futures::stream::BoxStream;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -43,6 +44,41 @@ impl SqlStore {
     async fn begin_write(&self) -> Result<Transaction, CatalogError> {
         let begun = self.database.begin_write().await;
         begun.map_err(failed("begin a transaction"))
+    }
+
+    /// A transaction that makes the version after `base`, if that is the latest.
+    async fn begin_commit(
+        &self,
+        base: CatalogVersion,
+    ) -> Result<(Transaction, CatalogVersion), CatalogError> {
+        let mut transaction = self.begin_write().await?;
+        let advanced = transaction
+            .execute(
+                sql::ADVANCE_VERSION,
+                vec![encoding::encode_count(base.0)?.into()],
+            )
+            .await
+            .map_err(failed("advance its version"))?;
+        match advanced {
+            1 => Ok((transaction, CatalogVersion(base.0 + 1))),
+            _ => Err(CatalogError::Conflict),
+        }
+    }
+
+    async fn end_commit(
+        &self,
+        mut transaction: Transaction,
+        version: CatalogVersion,
+    ) -> Result<CatalogVersion, CatalogError> {
+        if matches!(self.database, Database::Sqlite(_)) {
+            transaction.commit().await.map_err(failed("commit"))?;
+            return Ok(version);
+        }
+        let token = remember_commit(&mut transaction, version).await?;
+        match transaction.commit().await {
+            Ok(()) => Ok(version),
+            Err(error) => self.outcome_of(&token, version, error).await,
+        }
     }
 
     /// What has become of a commit whose connection broke before the server said so.
@@ -209,30 +245,25 @@ impl CatalogStore for SqlStore {
         base: CatalogVersion,
         changes: &[Change],
     ) -> Result<CatalogVersion, CatalogError> {
-        let mut transaction = self.begin_write().await?;
-        let advanced = transaction
-            .execute(
-                sql::ADVANCE_VERSION,
-                vec![encoding::encode_count(base.0)?.into()],
-            )
-            .await
-            .map_err(failed("advance its version"))?;
-        if advanced != 1 {
-            return Err(CatalogError::Conflict);
-        }
-        let version = CatalogVersion(base.0 + 1);
+        let (mut transaction, version) = self.begin_commit(base).await?;
+        let mut applier = Applier::new(version);
         for change in changes {
-            changes::apply(&mut transaction, version, change).await?;
+            applier.apply(&mut transaction, change).await?;
         }
-        if matches!(self.database, Database::Sqlite(_)) {
-            transaction.commit().await.map_err(failed("commit"))?;
-            return Ok(version);
+        self.end_commit(transaction, version).await
+    }
+
+    async fn commit_stream(
+        &self,
+        base: CatalogVersion,
+        mut changes: BoxStream<'_, Result<Change, CatalogError>>,
+    ) -> Result<CatalogVersion, CatalogError> {
+        let (mut transaction, version) = self.begin_commit(base).await?;
+        let mut applier = Applier::new(version);
+        while let Some(change) = changes.try_next().await? {
+            applier.apply(&mut transaction, &change).await?;
         }
-        let token = remember_commit(&mut transaction, version).await?;
-        match transaction.commit().await {
-            Ok(()) => Ok(version),
-            Err(error) => self.outcome_of(&token, version, error).await,
-        }
+        self.end_commit(transaction, version).await
     }
 
     async fn hold(

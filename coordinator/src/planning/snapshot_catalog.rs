@@ -135,9 +135,8 @@ impl SchemaProvider for SnapshotDatabase {
         let Some(table) = self.find(name)? else {
             return Ok(None);
         };
-        let files = self.catalog.snapshot.table_files(table).await;
-        let files = files.map_err(|error| to_datafusion(error.into()))?;
-        let table = CatalogTable::new(Arc::clone(table), files, self.catalog.uses_views);
+        let snapshot = Arc::clone(&self.catalog.snapshot);
+        let table = CatalogTable::new(snapshot, Arc::clone(table), self.catalog.uses_views);
         Ok(Some(Arc::new(table)))
     }
 

@@ -19,7 +19,7 @@ pub use kept::{KeptFiles, ScanLog};
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{DataFusionError, Result, project_schema};
+use datafusion::common::{DataFusionError, Result, Statistics, project_schema};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder};
@@ -31,49 +31,96 @@ use object_store::path::Path;
 use schema::ScanSchema;
 use selection::{PartitionValues, Selection};
 use skep_catalog::model::{DataFile, Table, TableFiles};
+use skep_catalog::{CatalogError, CatalogSnapshot};
+use skep_exchange::error::to_datafusion;
 use std::cmp::Reverse;
 use std::sync::Arc;
+
+/// A scan of more files than this has statistics of all of them together only.
+const FILES_WITH_STATISTICS_MAX: usize = 10_000;
 
 /// The columns of a table as queries see them, partition columns last.
 pub fn table_schema(table: &Table) -> SchemaRef {
     ScanSchema::new(&table.definition, true).visible
 }
 
-/// A version of a table, with all that it consists of.
+/// A table in a snapshot of the catalog.
 #[derive(Debug)]
 pub struct CatalogTable {
+    snapshot: Arc<CatalogSnapshot>,
     table: Arc<Table>,
-    files: Arc<TableFiles>,
     schema: ScanSchema,
 }
 
+/// What a scan reads.
+struct Scanned {
+    partitions: PartitionValues,
+    files: Arc<TableFiles>,
+    selection: Selection,
+}
+
+impl Scanned {
+    fn statistics(&self, table: &Table, schema: &ScanSchema) -> Statistics {
+        let indexes = self.selection.files.iter();
+        let files = indexes.filter_map(|index| self.files.files.get(*index));
+        statistics::of_many(files, &table.definition, schema)
+    }
+}
+
 impl CatalogTable {
-    /// The table. With `uses_views`, text and bytes are read as views.
-    pub fn new(table: Arc<Table>, files: Arc<TableFiles>, uses_views: bool) -> Self {
+    /// The table, which is one of the snapshot's. With `uses_views`, text and bytes are read as views.
+    pub fn new(snapshot: Arc<CatalogSnapshot>, table: Arc<Table>, uses_views: bool) -> Self {
         Self {
             schema: ScanSchema::new(&table.definition, uses_views),
+            snapshot,
             table,
-            files,
         }
     }
 
-    /// Which partitions and files a scan with those filters reads.
-    fn select(
-        &self,
-        state: &dyn Session,
-        partitions: &PartitionValues,
-        filters: &[Expr],
-    ) -> Result<Selection> {
-        let selection = Selection::new(&self.files, &self.schema, partitions, filters, state)?;
+    /// Which partitions and files a scan with those filters reads. The files of partitions that the
+    /// filters leave out are not even looked up.
+    async fn select(&self, state: &dyn Session, filters: &[Expr]) -> Result<Scanned> {
+        let of_catalog = |error: CatalogError| to_datafusion(error.into());
+        let listed = self.snapshot.table_partitions(&self.table).await;
+        let listed = listed.map_err(of_catalog)?;
+        let partitions = PartitionValues::new(&listed, &self.table.definition, &self.schema)?;
+        let (partition_filters, other_filters): (Vec<Expr>, Vec<Expr>) = filters
+            .iter()
+            .cloned()
+            .partition(|filter| self.schema.is_partition_filter(filter));
+        let kept = partitions.prune(&self.schema, &partition_filters, state)?;
+        let files = match kept.true_count() == listed.len() {
+            true => self.snapshot.table_files(&self.table).await,
+            false => {
+                let kept = listed.iter().zip(kept.values());
+                let numbers: Vec<u32> = kept
+                    .filter_map(|(partition, kept)| kept.then_some(partition.number))
+                    .collect();
+                self.snapshot.partition_files(&self.table, &numbers).await
+            }
+        };
+        let files = files.map_err(of_catalog)?;
+        let selection = Selection::new(
+            &files,
+            &self.schema,
+            &partitions,
+            &kept,
+            &other_filters,
+            state,
+        )?;
         tracing::debug!(
             table = %self.table.definition.name,
-            partitions = self.files.partitions.len(),
-            partitions_kept = selection.partitions_kept,
-            files = self.files.files.len(),
+            partitions = listed.len(),
+            partitions_kept = kept.true_count(),
+            files_looked_up = files.files.len(),
             files_kept = selection.files.len(),
             "selected the files of a scan"
         );
-        Ok(selection)
+        Ok(Scanned {
+            partitions,
+            files,
+            selection,
+        })
     }
 
     fn kept(&self, selection: &Selection) -> KeptFiles {
@@ -90,7 +137,7 @@ impl CatalogTable {
     fn partitioned_file(
         &self,
         file: &DataFile,
-        partitions: &PartitionValues,
+        scanned: &Scanned,
         with_statistics: bool,
     ) -> Result<PartitionedFile> {
         let location = Path::parse(&file.path)
@@ -102,7 +149,7 @@ impl CatalogTable {
             e_tag: file.e_tag.clone(),
             version: None,
         });
-        result.partition_values = partitions.of_file(&self.files, file)?;
+        result.partition_values = scanned.partitions.of_file(&scanned.files, file)?;
         if with_statistics {
             let statistics = statistics::of_file(
                 file,
@@ -134,30 +181,34 @@ impl TableProvider for CatalogTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let partitions = PartitionValues::new(&self.files, &self.table.definition, &self.schema)?;
-        let mut selection = self.select(state, &partitions, filters)?;
+        let mut scanned = self.select(state, filters).await?;
         if let Some(limit) = limit
-            && selection.is_exact
+            && scanned.selection.is_exact
         {
-            selection.truncate(limit, &self.files);
+            scanned.selection.truncate(limit, &scanned.files);
         }
         if let Some(log) = state.config().get_extension::<ScanLog>() {
-            log.note(self.kept(&selection));
+            log.note(self.kept(&scanned.selection));
         }
-        if selection.files.is_empty() {
+        if scanned.selection.files.is_empty() {
             let schema = project_schema(&self.schema.visible, projection)?;
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
         let with_statistics = state.config().collect_statistics();
-        let files = selection
+        let is_large = scanned.selection.files.len() > FILES_WITH_STATISTICS_MAX;
+        let files = scanned
+            .selection
             .files
             .iter()
-            .filter_map(|index| self.files.files.get(*index))
-            .map(|file| self.partitioned_file(file, &partitions, with_statistics))
+            .filter_map(|index| scanned.files.files.get(*index))
+            .map(|file| self.partitioned_file(file, &scanned, with_statistics && !is_large))
             .collect::<Result<Vec<_>>>()?;
         let groups = split_by_size(files, state.config().target_partitions());
-        let (groups, mut statistics) = statistics::of_groups(groups, &self.schema.visible)?;
-        if selection.is_truncated {
+        let (groups, mut statistics) = match with_statistics && is_large {
+            true => (groups, scanned.statistics(&self.table, &self.schema)),
+            false => statistics::of_groups(groups, &self.schema.visible)?,
+        };
+        if scanned.selection.is_truncated {
             statistics = statistics.to_inexact();
         }
 

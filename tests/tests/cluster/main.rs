@@ -2,6 +2,7 @@
 //! SQL, through the command line, and by killing them.
 
 mod bad_input;
+mod catalog;
 mod command_line;
 mod differential;
 mod explain;

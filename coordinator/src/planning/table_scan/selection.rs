@@ -19,20 +19,23 @@ use datafusion::physical_expr::utils::conjunction as physical_conjunction;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::scalar::ScalarValue;
 use skep_catalog::model::{
-    BoundValue, ColumnBounds, ColumnId, DataFile, TableDefinition, TableFiles, partition_value,
+    BoundValue, ColumnBounds, ColumnId, DataFile, Partition, TableDefinition, TableFiles,
+    partition_value,
 };
 use std::collections::HashSet;
 use std::sync::Arc;
 
 /// The values of a table's partitions, typed.
 pub(super) struct PartitionValues {
+    /// How many partitions there are.
+    count: usize,
     /// One array per partition column, one value per partition.
     columns: Vec<ArrayRef>,
 }
 
 impl PartitionValues {
     pub(super) fn new(
-        files: &TableFiles,
+        partitions: &[Partition],
         definition: &TableDefinition,
         schema: &ScanSchema,
     ) -> Result<Self> {
@@ -42,15 +45,12 @@ impl PartitionValues {
             .zip(schema.partition.fields())
             .enumerate()
             .map(|(index, (column, field))| {
-                let value = |values: &'_ [Option<String>]| values.get(index).cloned().flatten();
-                let values: Vec<Option<String>> = files
-                    .partitions
+                let values: Vec<Option<&str>> = partitions
                     .iter()
-                    .map(|partition| value(&partition.values))
+                    .map(|partition| partition.values.get(index)?.as_deref())
                     .collect();
-                let borrowed = values.iter().map(Option::as_deref).collect();
                 let array =
-                    partition_value::to_array(borrowed, &column.data_type).map_err(|value| {
+                    partition_value::to_array(values, &column.data_type).map_err(|value| {
                         exec_datafusion_err!(
                             "partition value '{value}' is not a {}",
                             column.data_type
@@ -59,7 +59,42 @@ impl PartitionValues {
                 Ok(cast(&array, field.data_type())?)
             })
             .collect::<Result<_>>()?;
-        Ok(Self { columns })
+        Ok(Self {
+            count: partitions.len(),
+            columns,
+        })
+    }
+
+    /// For each partition whether it satisfies all of `filters`.
+    pub(super) fn prune(
+        &self,
+        schema: &ScanSchema,
+        filters: &[Expr],
+        state: &dyn Session,
+    ) -> Result<BooleanArray> {
+        let Some(filter) = conjunction(filters.iter().cloned()) else {
+            return Ok(BooleanArray::from(vec![true; self.count]));
+        };
+        let df_schema = DFSchema::try_from(Arc::clone(&schema.partition))?;
+        let predicate = create_physical_expr(
+            &filter,
+            &df_schema,
+            state.execution_props(),
+            &PhysicalPlanningContext::default(),
+        )?;
+        let options = RecordBatchOptions::new().with_row_count(Some(self.count));
+        let values = self.columns.clone();
+        let batch =
+            RecordBatch::try_new_with_options(Arc::clone(&schema.partition), values, &options)?;
+        let matches = predicate.evaluate(&batch)?.into_array(self.count)?;
+        let matches = matches
+            .as_boolean_opt()
+            .ok_or_else(|| exec_datafusion_err!("filter {filter} is not a condition"))?;
+        // NULL does not satisfy a filter.
+        Ok(match matches.null_count() {
+            0 => matches.clone(),
+            _ => prep_null_mask_filter(matches),
+        })
     }
 
     /// The values of a file's partition.
@@ -82,8 +117,6 @@ impl PartitionValues {
 pub(super) struct Selection {
     /// Indexes into the table's files.
     pub files: Vec<usize>,
-    /// How many partitions the filters admit.
-    pub partitions_kept: usize,
     /// Whether each row of the files satisfies the filters.
     pub is_exact: bool,
     /// Whether files were left out that have rows of the result.
@@ -91,24 +124,21 @@ pub(super) struct Selection {
 }
 
 impl Selection {
-    /// Leaves out the partitions whose values and the files whose bounds contradict `filters`.
+    /// The files of the partitions that are `kept`, without those whose bounds contradict `filters`.
     pub(super) fn new(
         files: &TableFiles,
         schema: &ScanSchema,
         partitions: &PartitionValues,
+        kept: &BooleanArray,
         filters: &[Expr],
         state: &dyn Session,
     ) -> Result<Self> {
-        let (partition_filters, other_filters): (Vec<Expr>, Vec<Expr>) = filters
-            .iter()
-            .cloned()
-            .partition(|filter| schema.is_partition_filter(filter));
-        let kept = prune_partitions(files, schema, partitions, &partition_filters, state)?;
+        let all_kept = kept.true_count() == kept.len();
         let is_kept = |file: &DataFile| match file.partition {
-            Some(number) => files
+            Some(number) if !all_kept => files
                 .partition_index(number)
                 .is_some_and(|index| kept.value(index)),
-            None => true,
+            _ => true,
         };
         let candidates: Vec<usize> = (0..)
             .zip(&files.files)
@@ -116,9 +146,8 @@ impl Selection {
             .map(|(index, _)| index)
             .collect();
         Ok(Self {
-            files: prune_files(files, schema, partitions, &other_filters, candidates, state)?,
-            partitions_kept: kept.true_count(),
-            is_exact: other_filters.is_empty(),
+            files: prune_files(files, schema, partitions, filters, candidates, state)?,
+            is_exact: filters.is_empty(),
             is_truncated: false,
         })
     }
@@ -141,39 +170,6 @@ impl Selection {
         self.is_truncated = needed < self.files.len();
         self.files.truncate(needed);
     }
-}
-
-/// For each partition whether it satisfies all of `filters`.
-fn prune_partitions(
-    files: &TableFiles,
-    schema: &ScanSchema,
-    partitions: &PartitionValues,
-    filters: &[Expr],
-    state: &dyn Session,
-) -> Result<BooleanArray> {
-    let count = files.partitions.len();
-    let Some(filter) = conjunction(filters.iter().cloned()) else {
-        return Ok(BooleanArray::from(vec![true; count]));
-    };
-    let df_schema = DFSchema::try_from(Arc::clone(&schema.partition))?;
-    let predicate = create_physical_expr(
-        &filter,
-        &df_schema,
-        state.execution_props(),
-        &PhysicalPlanningContext::default(),
-    )?;
-    let options = RecordBatchOptions::new().with_row_count(Some(count));
-    let values = partitions.columns.clone();
-    let batch = RecordBatch::try_new_with_options(Arc::clone(&schema.partition), values, &options)?;
-    let matches = predicate.evaluate(&batch)?.into_array(count)?;
-    let matches = matches
-        .as_boolean_opt()
-        .ok_or_else(|| exec_datafusion_err!("filter {filter} is not a condition"))?;
-    // NULL does not satisfy a filter.
-    Ok(match matches.null_count() {
-        0 => matches.clone(),
-        _ => prep_null_mask_filter(matches),
-    })
 }
 
 /// Those of `candidates` whose bounds do not contradict `filters`.

@@ -7,8 +7,10 @@ use datafusion::common::stats::{NdvFallback, Precision};
 use datafusion::common::{ColumnStatistics, Result, Statistics};
 use datafusion::datasource::physical_plan::FileGroup;
 use datafusion::scalar::ScalarValue;
-use skep_catalog::model::{ColumnBounds, ColumnId, DataFile, TableDefinition};
+use skep_catalog::model::{BoundValue, ColumnBounds, ColumnId, DataFile, TableDefinition};
+use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 /// The statistics of a file, partition columns included.
@@ -101,6 +103,97 @@ fn partition_column(value: &ScalarValue, rows: Option<usize>) -> ColumnStatistic
             ..ColumnStatistics::new_unknown()
         },
     }
+}
+
+/// The statistics of many files at once. Each file's own would take more memory than the files
+/// themselves and more time than the rest of planning: what the bounds of a column have in common is
+/// worked out without them, and of partition columns nothing is said.
+pub(super) fn of_many<'f>(
+    files: impl Iterator<Item = &'f DataFile>,
+    definition: &TableDefinition,
+    schema: &ScanSchema,
+) -> Statistics {
+    let mut rows = Some(0);
+    let mut folded: HashMap<ColumnId, Folded> = HashMap::new();
+    let mut count = 0;
+    for file in files {
+        count += 1;
+        rows = rows.zip(file.rows).map(|(sum, rows)| sum + rows as usize);
+        for bounds in file.bounds.iter() {
+            let is_empty = file.rows.is_some() && bounds.null_count == file.rows;
+            match folded.entry(bounds.column) {
+                Entry::Vacant(entry) => {
+                    entry.insert(Folded::new(bounds, is_empty));
+                }
+                Entry::Occupied(mut entry) => entry.get_mut().add(bounds, is_empty),
+            }
+        }
+    }
+    let data_columns = definition.columns.iter().zip(schema.visible.fields());
+    let data_columns = data_columns.map(|(column, field)| {
+        // A column that some file says nothing of is unknown.
+        let bounds = folded.get(&column.id).filter(|found| found.files == count);
+        data_column(bounds.map(|found| &found.bounds), field.data_type(), rows)
+    });
+    let partition_columns = schema.partition.fields().iter();
+    let partition_columns = partition_columns.map(|_| ColumnStatistics::new_unknown());
+    Statistics {
+        num_rows: exactly(rows),
+        total_byte_size: Precision::Absent,
+        column_statistics: data_columns.chain(partition_columns).collect(),
+    }
+}
+
+/// What the bounds of a column in several files have in common.
+struct Folded {
+    bounds: ColumnBounds,
+    files: usize,
+    /// Whether no file so far has had a value, so that there are no bounds yet.
+    is_empty: bool,
+}
+
+impl Folded {
+    fn new(bounds: ColumnBounds, is_empty: bool) -> Self {
+        Self {
+            bounds: ColumnBounds {
+                min_is_exact: false,
+                max_is_exact: false,
+                ..bounds
+            },
+            files: 1,
+            is_empty,
+        }
+    }
+
+    fn add(&mut self, other: ColumnBounds, is_empty: bool) {
+        let bounds = &mut self.bounds;
+        let sum = |left: Option<u64>, right: Option<u64>| left?.checked_add(right?);
+        bounds.null_count = sum(bounds.null_count, other.null_count);
+        bounds.size_bytes = sum(bounds.size_bytes, other.size_bytes);
+        self.files += 1;
+        if is_empty {
+            return;
+        }
+        if std::mem::replace(&mut self.is_empty, false) {
+            (bounds.min, bounds.max) = (other.min, other.max);
+            return;
+        }
+        bounds.min = extreme(bounds.min.take(), other.min, Ordering::Less);
+        bounds.max = extreme(bounds.max.take(), other.max, Ordering::Greater);
+    }
+}
+
+/// That of two bounds which is `wanted` than the other; none where one is unknown.
+fn extreme(
+    left: Option<BoundValue>,
+    right: Option<BoundValue>,
+    wanted: Ordering,
+) -> Option<BoundValue> {
+    let (left, right) = left.zip(right)?;
+    Some(match right.compare(&left)? == wanted {
+        true => right,
+        false => left,
+    })
 }
 
 /// The groups with the sums of their files' statistics, and the sum of all.

@@ -496,3 +496,30 @@ async fn plans_are_like_those_of_a_listing() {
     assert_eq!(ours.2, listed.2);
     assert_eq!(ours.3, listed.3);
 }
+
+#[tokio::test]
+async fn many_files_have_the_statistics_that_they_have_in_common() {
+    let warehouse = Warehouse::new().await;
+    warehouse.write("t/k=1/a", vec![("id", ints([3, 1])), ("n", ints([1, 2]))]);
+    warehouse.write(
+        "t/k=2/b",
+        vec![("id", ints([7, 5, 9])), ("n", ints([0, 2, 2]))],
+    );
+    warehouse.write("t/k=3/c", vec![("id", ints([2]))]);
+    warehouse.register("t").await;
+    let snapshot = warehouse.catalog.snapshot();
+    let table = snapshot.table("default", "t").unwrap();
+    let files = snapshot.table_files(table).await.unwrap();
+    let schema = ScanSchema::new(&table.definition, true);
+    let found = statistics::of_many(files.files.iter(), &table.definition, &schema);
+    assert_eq!(found.num_rows, Precision::Exact(6));
+    let [id, n, k] = found.column_statistics.as_slice() else {
+        panic!("{found}");
+    };
+    let int = |value| Precision::Inexact(ScalarValue::Int32(Some(value)));
+    assert_eq!((&id.min_value, &id.max_value), (&int(1), &int(9)));
+    assert_eq!(id.null_count, Precision::Exact(0));
+    assert_eq!((&n.min_value, &n.max_value), (&int(0), &int(2)));
+    assert_eq!(n.null_count, Precision::Exact(1), "the third file has none");
+    assert_eq!(k.min_value, Precision::Absent);
+}
