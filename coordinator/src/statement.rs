@@ -134,6 +134,8 @@ pub enum Show {
     Queries,
     /// One query.
     Query(String),
+    /// What the steps of a query did.
+    Profile(String),
     /// One setting or all.
     Setting(Option<String>),
 }

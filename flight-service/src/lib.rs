@@ -20,6 +20,7 @@ mod metadata;
 mod options;
 mod parameters;
 mod prepared;
+mod progress;
 mod results;
 mod session_messages;
 mod session_options;

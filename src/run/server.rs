@@ -1,5 +1,6 @@
 //! A coordinator with its doors, and executors in the same process where they are wanted.
 
+use super::endpoint::Endpoint;
 use super::{EXIT_OK, settings};
 use crate::config::keys::Config;
 use anyhow::Context;
@@ -30,6 +31,7 @@ const JOIN_PATIENCE: Duration = Duration::from_secs(10);
 /// An engine that serves. Dropping it ends everything.
 pub(super) struct RunningServer {
     address: SocketAddr,
+    _endpoint: Endpoint,
     stop: CancellationToken,
     work: JoinSet<anyhow::Result<()>>,
     executors: Vec<Executor>,
@@ -73,8 +75,10 @@ impl RunningServer {
                 .push(format!("{}-{number}", std::process::id()));
             executors.push(Executor::start(settings, compute.clone()).await?);
         }
+        let url = format!("flight://{}", reachable(address));
         let server = Self {
             address,
+            _endpoint: Endpoint::publish(&config.server.data_dir, &url),
             stop,
             work,
             executors,

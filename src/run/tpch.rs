@@ -66,7 +66,9 @@ pub(super) async fn run(
             (server.url(), Some(server))
         }
     };
-    let report = skep_tpch::run(options(config, url, data)).await;
+    let mut options = options(config, url, data);
+    options.client = super::shell::client(config)?;
+    let report = skep_tpch::run(options).await;
     if let Some(server) = server {
         server.shut_down(Duration::ZERO).await;
     }
@@ -85,12 +87,6 @@ fn options(config: &Config, url: String, data: DataLocation) -> RunOptions {
     let mut options = RunOptions::new(tpch.scale, url, data);
     options.queries = tpch.queries.clone();
     options.iterations = u32::try_from(tpch.iterations).unwrap_or(u32::MAX);
-    options.client.user = config.shell.user.clone();
-    options.client.password = config
-        .shell
-        .password
-        .as_ref()
-        .map(|password| password.reveal().to_owned());
     options.parts = parts(config);
     options.verify = match tpch.verify {
         Verify::Answers => skep_tpch::Verify::Answers,

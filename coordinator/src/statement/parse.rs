@@ -205,6 +205,9 @@ fn parse_show(cursor: &mut Cursor) -> Result<Show, QueryError> {
     if cursor.accept(&["queries"]) {
         return Ok(Show::Queries);
     }
+    if cursor.accept(&["profile"]) {
+        return Ok(Show::Profile(cursor.string("the id of a query in quotes")?));
+    }
     if cursor.accept(&["all"]) {
         return Ok(Show::Setting(None));
     }
@@ -437,6 +440,9 @@ mod tests {
             parsed("SHOW QUERIES;"),
             Statement::Show(Show::Queries)
         ));
+        assert!(
+            matches!(parsed("SHOW PROFILE 'x'"), Statement::Show(Show::Profile(id)) if id == "x")
+        );
         assert!(matches!(parsed("KILL QUERY 'x'"), Statement::KillQuery(id) if id == "x"));
         assert!(
             matches!(parsed("DESCRIBE QUERY 'x'"), Statement::Show(Show::Query(id)) if id == "x")

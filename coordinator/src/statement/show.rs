@@ -68,6 +68,7 @@ pub(crate) fn schema(what: &Show) -> SchemaRef {
             ("sql", TEXT),
         ],
         Show::Query(_) => vec![("property", TEXT), ("value", TEXT)],
+        Show::Profile(_) => vec![("profile", TEXT)],
         Show::Setting(_) => vec![("name", TEXT), ("value", TEXT), ("description", TEXT)],
     };
     let fields = columns
@@ -97,6 +98,7 @@ pub(crate) async fn rows(
         Show::Executors => executors(&engine.members.snapshot().executors),
         Show::Queries => queries(&engine.queries.all()),
         Show::Query(id) => one_query(engine, id)?,
+        Show::Profile(id) => vec![text(std::iter::once(Some(profile(engine, id).await?)))],
         Show::Setting(name) => {
             let config = engine.planning_context(session, query).session_config()?;
             let entries = Settings::show(config.options(), name.as_deref())?;
@@ -281,6 +283,18 @@ fn queries(queries: &[QueryStatus]) -> Vec<ArrayRef> {
     ]
 }
 
+async fn profile(engine: &Inner, id: &str) -> Result<String, QueryError> {
+    let known: Option<QueryId> = id.parse().ok();
+    let profile = known.and_then(|id| engine.queries.profile(&id));
+    let profile = profile.ok_or_else(|| {
+        let text = format!(
+            "there is no profile of query '{id}': it has not ended well, or others have ended since"
+        );
+        QueryError::new(ErrorCode::QueryNotFound, text)
+    })?;
+    profile.await
+}
+
 fn one_query(engine: &Inner, id: &str) -> Result<Vec<ArrayRef>, QueryError> {
     let known: Option<QueryId> = id.parse().ok();
     let status = known
@@ -309,6 +323,10 @@ fn one_query(engine: &Inner, id: &str) -> Result<Vec<ArrayRef>, QueryError> {
     }
     shown.extend([
         ("rows", status.rows.to_string()),
+        ("read_rows", status.read_rows.to_string()),
+        ("read_bytes", status.read_bytes.to_string()),
+        ("stages", status.stages.0.to_string()),
+        ("stages_done", status.stages.1.to_string()),
         ("tasks", status.tasks.0.to_string()),
         ("tasks_done", status.tasks.1.to_string()),
         ("exchange_bytes", status.exchange_bytes.to_string()),

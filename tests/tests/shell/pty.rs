@@ -1,0 +1,203 @@
+//! A real `skep` in a pseudo-terminal: what it shows, and keys for it.
+
+use nix::pty::{Winsize, openpty};
+use skep_tests::process::binary;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// How long anything that is waited for may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often it is looked for.
+const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+
+/// Ctrl-C, Ctrl-D, Tab, the arrow up and the arrow left, as a terminal sends them.
+pub const CTRL_C: &str = "\x03";
+pub const CTRL_D: &str = "\x04";
+pub const TAB: &str = "\t";
+pub const UP: &str = "\x1b[A";
+
+/// A `skep` at a terminal.
+pub struct Terminal {
+    child: Child,
+    keys: File,
+    written: Arc<Mutex<Vec<u8>>>,
+    /// What has been looked at already.
+    seen: usize,
+}
+
+/// What a `skep` at a terminal is started with.
+pub struct Start<'a> {
+    arguments: Vec<String>,
+    home: &'a Path,
+    columns: u16,
+    variables: BTreeMap<String, String>,
+}
+
+impl<'a> Start<'a> {
+    /// `skep` with these arguments at a terminal of 24 lines of 100 columns.
+    pub fn new(arguments: &[&str], home: &'a Path) -> Self {
+        let path = std::env::var("PATH").expect("a PATH");
+        let variables = [("TERM", "xterm-256color"), ("PATH", path.as_str())];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self {
+            arguments: arguments.iter().map(|text| (*text).to_owned()).collect(),
+            home,
+            columns: 100,
+            variables: variables.into(),
+        }
+    }
+
+    /// The same at another width.
+    pub fn columns(mut self, columns: u16) -> Self {
+        self.columns = columns;
+        self
+    }
+
+    /// The same with an environment variable.
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Starts it. `setsid` gives it the terminal as its own, so that Ctrl-C reaches it as a signal.
+    pub fn start(self) -> Terminal {
+        let size = Winsize {
+            ws_row: 24,
+            ws_col: self.columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        let pty = openpty(Some(&size), None).expect("a pseudo-terminal");
+        let slave = |fd: &OwnedFd| Stdio::from(fd.try_clone().expect("a descriptor"));
+        let child = Command::new("setsid")
+            .arg("--ctty")
+            .arg(binary())
+            .args(&self.arguments)
+            .env_clear()
+            .env("HOME", self.home)
+            .envs(&self.variables)
+            .stdin(slave(&pty.slave))
+            .stdout(slave(&pty.slave))
+            .stderr(slave(&pty.slave))
+            .spawn()
+            .expect("setsid starts, as part of util-linux");
+        drop(pty.slave);
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let gathered = Arc::clone(&written);
+        let mut screen = File::from(pty.master.try_clone().expect("a descriptor"));
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            // The end is an error here: the other side has no reader or writer left.
+            while let Ok(count @ 1..) = screen.read(&mut bytes) {
+                gathered.lock().unwrap().extend_from_slice(&bytes[..count]);
+            }
+        });
+        Terminal {
+            child,
+            keys: File::from(pty.master),
+            written,
+            seen: 0,
+        }
+    }
+}
+
+impl Terminal {
+    /// Presses keys.
+    pub fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).expect("keys");
+    }
+
+    /// Types a line and Enter.
+    pub fn line(&mut self, text: &str) {
+        self.press(text);
+        self.press("\r");
+    }
+
+    /// Everything that was written, as it was.
+    pub fn raw(&self) -> String {
+        String::from_utf8_lossy(&self.written.lock().unwrap()).into_owned()
+    }
+
+    fn text_from(&self, start: usize) -> String {
+        let written = self.written.lock().unwrap();
+        plain(&String::from_utf8_lossy(&written[start..]))
+    }
+
+    /// Waits until `part` has been written since the last call, and returns everything since then, as
+    /// text without colours and movements of the cursor.
+    pub fn wait_for(&mut self, part: &str) -> String {
+        self.wait_until(part, |text| text.contains(part))
+    }
+
+    /// Waits until something holds of what was written since the last call.
+    pub fn wait_until(&mut self, what: &str, holds: impl Fn(&str) -> bool) -> String {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let length = self.written.lock().unwrap().len();
+            let text = self.text_from(self.seen);
+            if holds(&text) {
+                self.seen = length;
+                return text;
+            }
+            assert!(
+                Instant::now() < until,
+                "no '{what}' in {text:?}; everything: {:?}",
+                self.text_from(0)
+            );
+            std::thread::sleep(LOOK_INTERVAL);
+        }
+    }
+
+    /// Waits until it has ended and returns its exit code.
+    pub fn ended(&mut self) -> i32 {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("its status") {
+                return status.code().expect("an exit code");
+            }
+            assert!(
+                Instant::now() < until,
+                "it does not end: {:?}",
+                self.text_from(0)
+            );
+            std::thread::sleep(LOOK_INTERVAL);
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The text without escape sequences.
+pub fn plain(text: &str) -> String {
+    let mut plain = String::new();
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        if letter != '\x1b' {
+            plain.push(letter);
+            continue;
+        }
+        match letters.next() {
+            Some('[') => {
+                while letters
+                    .next()
+                    .is_some_and(|letter| !letter.is_ascii_alphabetic())
+                {}
+            }
+            Some(']') => while letters.next().is_some_and(|letter| letter != '\x07') {},
+            _ => {}
+        }
+    }
+    plain
+}
