@@ -212,12 +212,14 @@ impl Runner {
             self.last.query_id.clone_from(&result.query_id);
         }
         let mut shown = self.show(&mut result, request).await;
+        // Leafing through the pager is the user's time and not the statement's.
+        let elapsed = started.elapsed();
         let ended = self.screen.output.end().await;
         if shown.is_ok() {
             shown = shown.and_then(|rows| ended.map_err(Trouble::Output).map(|()| rows));
         }
         let shown = match shown {
-            Ok(rows) => self.remark_on(&result, rows, started.elapsed()).await,
+            Ok(rows) => self.remark_on(&result, rows, elapsed).await,
             Err(trouble) => Err(trouble),
         };
         match shown {

@@ -4,6 +4,8 @@
 mod commands;
 mod connecting;
 mod demo;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use connecting::{Servers, server_connector};
 

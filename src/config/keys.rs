@@ -237,7 +237,7 @@ sections! {
         /// A file whose first line is the password to log in with.
         password_file: Maybe<FilePath> = Fixed("none"),
             --"password-file" on [Shell];
-        /// For `flights://`: a file with the certificates, in PEM, of the authorities to trust besides the
+        /// For `flights://`: a file with the certificates, in PEM, of the authorities to trust in place of the
         /// system's own.
         ca_file: Maybe<FilePath> = Fixed("none"),
             --"ca-file" on [Shell];

@@ -120,6 +120,14 @@ fn options(
     })
 }
 
+/// Where systems keep the certificates of the authorities that they trust: Debian and its kin, Red Hat's,
+/// Alpine and the BSDs.
+const SYSTEM_CERTIFICATES: [&str; 3] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+];
+
 /// How the shell and the benchmark log in.
 pub(super) fn client(config: &Config) -> anyhow::Result<ClientOptions> {
     let shell = &config.shell;
@@ -131,7 +139,7 @@ pub(super) fn client(config: &Config) -> anyhow::Result<ClientOptions> {
     Ok(ClientOptions {
         user: shell.user.clone(),
         password,
-        ca_certificate_pem: shell.ca_file.as_deref().map(certificate).transpose()?,
+        ca_certificate_pem: certificates(&shell.connect, shell.ca_file.as_deref())?,
         ..ClientOptions::default()
     })
 }
@@ -143,11 +151,11 @@ fn named(config: &Config, profile: &Profile) -> anyhow::Result<ServerOptions> {
     let ca_file = profile.get("shell.ca_file").map(Path::new);
     let user = profile.get("shell.user").unwrap_or(&config.shell.user);
     Ok(ServerOptions {
-        url,
+        url: url.clone(),
         client: ClientOptions {
             user: user.to_owned(),
             password: password_file.map(first_line).transpose()?,
-            ca_certificate_pem: ca_file.map(certificate).transpose()?,
+            ca_certificate_pem: certificates(&url, ca_file)?,
             ..ClientOptions::default()
         },
         name: None,
@@ -167,8 +175,18 @@ fn first_line(file: &Path) -> anyhow::Result<String> {
     Ok(line.to_owned())
 }
 
-fn certificate(file: &Path) -> anyhow::Result<Vec<u8>> {
-    std::fs::read(file).with_context(|| format!("cannot read the CA file {}", file.display()))
+/// The authorities to trust: those of the file, or the system's where the connection needs some.
+fn certificates(url: &str, file: Option<&Path>) -> anyhow::Result<Option<Vec<u8>>> {
+    if let Some(file) = file {
+        let read = std::fs::read(file);
+        let read = read.with_context(|| format!("cannot read the CA file {}", file.display()));
+        return read.map(Some);
+    }
+    if !url.starts_with("flights://") {
+        return Ok(None);
+    }
+    let systems = SYSTEM_CERTIFICATES.iter();
+    Ok(systems.filter_map(|path| std::fs::read(path).ok()).next())
 }
 
 fn format(format: ResultFormat) -> Option<Format> {

@@ -1,4 +1,3 @@
-
 use super::*;
 use crate::test_support::{Harness, Scripted, failure, numbers, one_row};
 use skep_client::{Statement, split};

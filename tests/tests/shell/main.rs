@@ -5,4 +5,5 @@ mod formats;
 mod output;
 mod pty;
 mod scripts;
+mod speed;
 mod typing;
