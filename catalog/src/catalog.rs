@@ -3,24 +3,47 @@
 //! A change is decided from a snapshot and committed against that snapshot's version. Where somebody
 //! else was faster, it is decided again.
 
+mod alter;
+mod columns;
 mod data_dir;
-mod decide;
+mod databases;
+mod locations;
+mod partition_specs;
+mod partitions;
+mod repair;
+mod tables;
+#[cfg(test)]
+mod test_catalog;
+mod users;
+mod vacuum;
+mod views;
+mod write;
 
-pub use decide::{ColumnSpec, NewDatabase, NewExternalTable, PartitionColumnSpec};
+pub use alter::TableChange;
+pub use columns::{BucketingSpec, ColumnPosition, ColumnSpec, PartitionColumnSpec};
+pub use databases::{DatabaseChange, NewDatabase};
+pub use partition_specs::{Comparison, PartitionCondition, PartitionSpec};
+pub use partitions::NewPartition;
+pub use repair::{RefreshSummary, RepairMode};
+pub use tables::{NewExternalTable, NewManagedTable};
+pub use users::NewUser;
+pub use vacuum::{WRITTEN_FILE_PREFIX, query_of_file};
+pub use views::{NewView, ViewChange};
+pub use write::{
+    NewFile, TableWrite, TableWriteSummary, WriteCommit, WriteMode, WriteSummary, WriteTarget,
+};
 
-use crate::discovery::{self, Expectation, ExpectedPartitionColumn};
 use crate::error::CatalogError;
-use crate::model::{CatalogVersion, TableDefinition};
-use crate::snapshot::{CatalogSnapshot, FileCache};
-use crate::store::{CatalogStore, Change, SqliteStore};
-use chrono::Utc;
+use crate::model::{CatalogVersion, name};
+use crate::snapshot::{CatalogSnapshot, FileCache, Relation};
+use crate::store::{CatalogStore, Change, ReaderId, sqlite};
 use data_dir::DataDir;
-use object_store::ObjectStore;
 use parking_lot::Mutex;
-use skep_protocol::storage_url::AllowedRoots;
-use std::path::PathBuf;
+use skep_protocol::storage_url::{AllowedRoots, StorageUrl};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// The database that is always there.
 pub const DEFAULT_DATABASE: &str = "default";
@@ -34,28 +57,21 @@ pub struct CatalogOptions {
     /// The directory of the catalog's database, created where it is missing. It belongs to one process
     /// at a time.
     pub data_dir: PathBuf,
-    /// Where tables may lie.
+    /// Where tables may lie, but for managed tables that have no location of their own.
     pub allowed_roots: AllowedRoots,
-}
-
-/// What a refresh has changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RefreshSummary {
-    /// Files that are new or have changed.
-    pub files_added: usize,
-    /// Files that are gone or have changed.
-    pub files_removed: usize,
-    /// Partitions that are new.
-    pub partitions_added: usize,
-    /// Partitions that are gone.
-    pub partitions_removed: usize,
+    /// Below which directory managed tables go where neither they nor their database have a location;
+    /// `None` for `warehouse` in the data directory.
+    pub warehouse: Option<StorageUrl>,
 }
 
 /// A catalog.
 #[derive(Debug)]
 pub struct Catalog {
     store: Arc<dyn CatalogStore>,
+    /// Which process this is among those that share the store.
+    reader: ReaderId,
     allowed_roots: AllowedRoots,
+    warehouse: StorageUrl,
     file_cache: Arc<FileCache>,
     snapshots: Mutex<Snapshots>,
     /// Writers of this process take turns: they would only make each other try again.
@@ -74,34 +90,33 @@ struct Snapshots {
 impl Catalog {
     /// Opens the catalog in `options.data_dir`, and creates it where there is none.
     pub async fn open(options: CatalogOptions) -> Result<Self, CatalogError> {
-        let path = options.data_dir;
+        let path = options.data_dir.clone();
         let data_dir = tokio::task::spawn_blocking(move || DataDir::lock(path))
             .await
             .map_err(|error| CatalogError::Damaged(error.to_string()))??;
-        let store = Arc::new(SqliteStore::open(&data_dir.database_path()).await?);
-        Self::with_store(store, options.allowed_roots, Some(data_dir)).await
-    }
-
-    async fn with_store(
-        store: Arc<dyn CatalogStore>,
-        allowed_roots: AllowedRoots,
-        data_dir: Option<DataDir>,
-    ) -> Result<Self, CatalogError> {
-        let file_cache = Arc::new(FileCache::default());
+        let warehouse = match options.warehouse {
+            Some(location) => location.as_directory(),
+            None => default_warehouse(&options.data_dir)?,
+        };
+        let store = sqlite::open(&data_dir.database_path()).await?;
+        let reader = ReaderId::new("embedded");
         let state = store.load().await?;
         // Nobody holds a snapshot of a catalog that has just been opened.
-        store.purge(state.version).await?;
+        store.purge(&reader, state.version).await?;
+        let file_cache = Arc::new(FileCache::default());
         let latest = CatalogSnapshot::new(state, Arc::clone(&store), Arc::clone(&file_cache))?;
         Ok(Self {
             store,
-            allowed_roots,
+            reader,
+            allowed_roots: options.allowed_roots,
+            warehouse,
             file_cache,
             snapshots: Mutex::new(Snapshots {
                 latest: Arc::new(latest),
                 older: Vec::new(),
             }),
             writer: Semaphore::new(1),
-            _data_dir: data_dir,
+            _data_dir: Some(data_dir),
         })
     }
 
@@ -110,152 +125,47 @@ impl Catalog {
         Arc::clone(&self.snapshots.lock().latest)
     }
 
-    /// Creates a database; false where it was there already and that is no error.
-    pub async fn create_database(&self, new: NewDatabase) -> Result<bool, CatalogError> {
-        let now = Utc::now();
-        self.change(|snapshot| decide::create_database(snapshot, &new, now))
-            .await
-    }
-
-    /// Drops a database, with its tables if `cascade` is set; false where there was none and that is no
-    /// error. The files of external tables stay.
-    pub async fn drop_database(
-        &self,
-        name: &str,
-        if_exists: bool,
-        cascade: bool,
-    ) -> Result<bool, CatalogError> {
-        self.change(|snapshot| decide::drop_database(snapshot, name, if_exists, cascade))
-            .await
-    }
-
-    /// Registers what lies at a location as a table; false where a table of that name was there already
-    /// and that is no error. Reads every file's footer, through `store`, which is the location's.
-    pub async fn create_external_table(
-        &self,
-        new: NewExternalTable,
-        store: &Arc<dyn ObjectStore>,
-    ) -> Result<bool, CatalogError> {
-        // Reading many files for a name that is taken would be a pity.
-        if decide::table_is_taken(&self.snapshot(), &new)? {
-            return Ok(false);
-        }
-        let (columns, partition_columns) = decide::expected_columns(&new)?;
-        let expectation = Expectation {
-            columns_are_final: !columns.is_empty(),
-            columns: &columns,
-            partition_columns: partition_columns.as_deref(),
-            known: None,
-        };
-        let found =
-            discovery::discover(store, &new.location, &self.allowed_roots, expectation).await?;
-        let change = decide::new_table(&new, found, Utc::now())?;
-        self.change(|snapshot| {
-            Ok(match decide::table_is_taken(snapshot, &new)? {
-                true => Vec::new(),
-                false => vec![change.clone()],
-            })
-        })
-        .await
-    }
-
-    /// Drops a table; false where there was none and that is no error. The files of an external table
-    /// stay.
-    pub async fn drop_table(
-        &self,
-        database: &str,
-        name: &str,
-        if_exists: bool,
-    ) -> Result<bool, CatalogError> {
-        self.change(|snapshot| decide::drop_table(snapshot, database, name, if_exists))
-            .await
-    }
-
-    /// Looks at a table's location again, through `store`, which is the location's. Files that have not
-    /// changed are not opened.
-    pub async fn refresh_table(
-        &self,
-        database: &str,
-        name: &str,
-        store: &Arc<dyn ObjectStore>,
-    ) -> Result<RefreshSummary, CatalogError> {
-        let snapshot = self.snapshot();
-        let table = Arc::clone(snapshot.table(database, name)?);
-        let old = snapshot.table_files(&table).await?;
-        let definition = &table.definition;
-        let partition_columns: Vec<ExpectedPartitionColumn> = definition
-            .partition_columns
-            .iter()
-            .map(Into::into)
-            .collect();
-        let expectation = Expectation {
-            columns: &definition.columns,
-            columns_are_final: definition.columns_declared,
-            partition_columns: Some(&partition_columns),
-            known: Some(&old),
-        };
-        let location = &definition.location;
-        let found = discovery::discover(store, location, &self.allowed_roots, expectation).await?;
-        let new_definition = TableDefinition {
-            columns: found.columns,
-            ..definition.clone()
-        };
-        let files = decide::file_changes(&old, found.files);
-        let summary = RefreshSummary {
-            files_added: files.added.files.len(),
-            files_removed: files.removed_files.len(),
-            partitions_added: files.added.partitions.len(),
-            partitions_removed: files.removed_partitions.len(),
-        };
-        if files.is_empty() && new_definition == *definition {
-            return Ok(summary);
-        }
-        let change = Change::UpdateTable {
-            id: table.id,
-            definition: new_definition,
-            files,
-        };
-        self.change(|snapshot| {
-            let now = snapshot.table(database, name)?;
-            match (now.id, now.version) == (table.id, table.version) {
-                true => Ok(vec![change.clone()]),
-                // What was found was compared with files that are no longer the table's.
-                false => Err(CatalogError::Conflict),
-            }
-        })
-        .await?;
-        Ok(summary)
-    }
-
     /// Commits what `decide` makes of the latest state; false where it decides that nothing is to be
     /// done.
     async fn change(
         &self,
         decide: impl Fn(&CatalogSnapshot) -> Result<Vec<Change>, CatalogError>,
     ) -> Result<bool, CatalogError> {
-        let _turn = self
-            .writer
-            .acquire()
-            .await
-            .map_err(|_| CatalogError::Conflict)?;
+        let _turn = self.turn().await?;
         for _ in 0..COMMIT_ATTEMPTS_MAX {
             let snapshot = self.snapshot();
             let changes = decide(&snapshot)?;
             if changes.is_empty() {
                 return Ok(false);
             }
-            match self.store.commit(snapshot.version(), &changes).await {
-                Ok(_) => {
-                    drop(snapshot);
-                    self.reload().await?;
-                    self.purge().await;
-                    return Ok(true);
-                }
-                Err(CatalogError::Conflict) => self.reload().await?,
-                Err(error) => return Err(error),
+            if self.try_commit(&snapshot, &changes).await? {
+                return Ok(true);
             }
         }
         Err(CatalogError::Conflict)
+    }
+
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, CatalogError> {
+        let turn = self.writer.acquire().await;
+        turn.map_err(|_| CatalogError::Conflict)
+    }
+
+    /// Commits changes that were decided from `base`; false where that is no longer the latest state.
+    async fn try_commit(
+        &self,
+        base: &CatalogSnapshot,
+        changes: &[Change],
+    ) -> Result<bool, CatalogError> {
+        let is_done = match self.store.commit(base.version(), changes).await {
+            Ok(_) => true,
+            Err(CatalogError::Conflict) => false,
+            Err(error) => return Err(error),
+        };
+        self.reload().await?;
+        if is_done {
+            self.purge().await;
+        }
+        Ok(is_done)
     }
 
     /// Reads the latest state from the store.
@@ -282,10 +192,65 @@ impl Catalog {
             let older = snapshots.older.iter().map(|(version, _)| *version);
             older.min().unwrap_or(snapshots.latest.version())
         };
-        if let Err(error) = self.store.purge(oldest).await {
+        if let Err(error) = self.store.purge(&self.reader, oldest).await {
             tracing::warn!(%error, "old versions of the catalog were not removed");
         }
     }
+}
+
+fn default_warehouse(data_dir: &Path) -> Result<StorageUrl, CatalogError> {
+    let unusable = |source| CatalogError::DataDirectory {
+        path: data_dir.to_owned(),
+        source,
+    };
+    let path = std::path::absolute(data_dir).map_err(unusable)?;
+    Ok(StorageUrl::from_local_path(&path.join("warehouse"))?.as_directory())
+}
+
+/// The error for a name that is something's already.
+fn taken(relation: &Relation) -> CatalogError {
+    match relation {
+        Relation::Table(table) => CatalogError::TableExists {
+            database: table.definition.database.clone(),
+            name: table.definition.name.clone(),
+        },
+        Relation::View(view) => CatalogError::ViewExists {
+            database: view.definition.database.clone(),
+            name: view.definition.name.clone(),
+        },
+    }
+}
+
+/// The database and the name that something is to have from now on, in lower case.
+fn free_name(
+    snapshot: &CatalogSnapshot,
+    what: &'static str,
+    database: &str,
+    name: &str,
+) -> Result<(String, String), CatalogError> {
+    let name = name::validate(what, name)?;
+    match snapshot.relation(database, &name) {
+        Ok(relation) => Err(taken(relation)),
+        Err(CatalogError::TableNotFound { database, .. }) => Ok((database, name)),
+        Err(error) => Err(error),
+    }
+}
+
+fn unset_properties(
+    table: &str,
+    properties: &mut BTreeMap<String, String>,
+    keys: &[String],
+    if_exists: bool,
+) -> Result<(), CatalogError> {
+    for key in keys {
+        if properties.remove(key).is_none() && !if_exists {
+            return Err(CatalogError::PropertyNotFound {
+                table: table.to_owned(),
+                property: key.clone(),
+            });
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

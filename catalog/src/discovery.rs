@@ -1,18 +1,27 @@
-//! Finds out what a directory of Parquet files is: its partitions, its columns, and the bounds of
-//! every file. This is the only place that lists directories and opens footers; planning never does.
+//! Finds out what a directory of files is: its partitions, its columns, and the bounds of every file.
+//! This is the only place that lists directories and opens footers; planning never does.
+//!
+//! Formats whose files have no footer say nothing of columns, rows and bounds: the columns must be known
+//! and the rest stays unknown.
 
 mod footer;
 mod listing;
 mod partitions;
 mod schema;
+mod written;
+
+pub(crate) use listing::exists as path_exists;
+pub use written::{WrittenFile, describe_files};
 
 use crate::error::CatalogError;
-use crate::model::{Column, ColumnBounds, DataFile, PartitionColumn, TableFiles};
+use crate::model::{
+    Column, ColumnBounds, DataFile, FileFormat, Partition, PartitionColumn, TableFiles, name,
+};
 use arrow::datatypes::DataType;
 use footer::Footer;
 use futures::{StreamExt, TryStreamExt, stream};
 use listing::{ListedFile, Listing};
-use object_store::ObjectStore;
+use object_store::{ObjectMeta, ObjectStore};
 use skep_protocol::storage_url::{AllowedRoots, StorageScheme, StorageUrl};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,13 +32,16 @@ pub const FOOTER_CONCURRENCY: usize = 16;
 /// What is already known or demanded of the table.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Expectation<'a> {
+    /// How the files are written.
+    pub format: FileFormat,
     /// The table's columns. Every file must agree with them.
     pub columns: &'a [Column],
     /// Whether there are no others: otherwise files may add some.
     pub columns_are_final: bool,
     /// The partition columns, outermost first; `None` where the directories are to say.
     pub partition_columns: Option<&'a [ExpectedPartitionColumn]>,
-    /// What was found last time. A file that has not changed since is not opened again.
+    /// What was found last time. A file that has not changed since is not opened again, and a partition
+    /// keeps its number and its values, wherever it lies.
     pub known: Option<&'a TableFiles>,
 }
 
@@ -40,6 +52,8 @@ pub struct ExpectedPartitionColumn {
     pub name: String,
     /// `None` where the values are to say.
     pub data_type: Option<DataType>,
+    /// The type as SQL calls it, where that says more.
+    pub sql_type: Option<String>,
     /// What was said of it.
     pub comment: Option<String>,
 }
@@ -49,6 +63,7 @@ impl From<&PartitionColumn> for ExpectedPartitionColumn {
         Self {
             name: column.name.clone(),
             data_type: Some(column.data_type.clone()),
+            sql_type: column.sql_type.clone(),
             comment: column.comment.clone(),
         }
     }
@@ -79,8 +94,40 @@ pub async fn discover(
     expectation: Expectation<'_>,
 ) -> Result<Discovered, CatalogError> {
     check_roots(roots, vec![location.clone()]).await?;
-    let listing = listing::list(store, location).await?;
-    if location.scheme() == StorageScheme::File {
+    let mut listing = listing::list(store, location).await?;
+    let known = expectation.known.map(|known| &*known.partitions);
+    let elsewhere: Vec<&Partition> = known
+        .unwrap_or_default()
+        .iter()
+        .filter(|partition| !location.contains(&partition.location))
+        .collect();
+    listing.add_partitions(store, &elsewhere).await?;
+    describe(store, listing, roots, expectation).await
+}
+
+/// Reads what lies in some new partitions of a table, which `expectation.known` has among the others.
+pub async fn discover_partitions(
+    store: &Arc<dyn ObjectStore>,
+    location: &StorageUrl,
+    partitions: &[&Partition],
+    roots: &AllowedRoots,
+    expectation: Expectation<'_>,
+) -> Result<Discovered, CatalogError> {
+    let locations = partitions.iter();
+    let locations = locations.map(|partition| partition.location.clone());
+    check_roots(roots, locations.collect()).await?;
+    let mut listing = Listing::empty(location);
+    listing.add_partitions(store, partitions).await?;
+    describe(store, listing, roots, expectation).await
+}
+
+async fn describe(
+    store: &Arc<dyn ObjectStore>,
+    listing: Listing,
+    roots: &AllowedRoots,
+    expectation: Expectation<'_>,
+) -> Result<Discovered, CatalogError> {
+    if listing.location.scheme() == StorageScheme::File {
         check_roots(roots, listing.urls()?).await?;
     }
     let layout = partitions::resolve(&listing, &expectation)?;
@@ -94,17 +141,19 @@ pub async fn discover(
         let known = known.get(file.meta.location.as_ref())?;
         is_unchanged(known, file).then_some(*known)
     };
-    let new_files: Vec<&ListedFile> = listing
-        .files
-        .iter()
-        .filter(|file| reusable(file).is_none())
-        .collect();
+    let new_files: Vec<&ListedFile> = match expectation.format.has_footer() {
+        true => {
+            let files = listing.files.iter();
+            files.filter(|file| reusable(file).is_none()).collect()
+        }
+        false => Vec::new(),
+    };
     let footers = read_footers(store, &listing, &new_files).await?;
 
     let is_partition_column = |name: &str| layout.columns.iter().any(|column| column.name == name);
     let columns = schema::merge(&expectation, &footers, is_partition_column)?;
-    if columns.is_empty() && listing.files.is_empty() {
-        return Err(CatalogError::LocationEmpty(location.to_string()));
+    if columns.is_empty() && (listing.files.is_empty() || !expectation.format.has_footer()) {
+        return Err(CatalogError::LocationEmpty(listing.location.to_string()));
     }
     let mut read = footers.into_iter();
     let files = listing
@@ -116,7 +165,7 @@ pub async fn discover(
                 partition: *partition,
                 ..known.clone()
             },
-            None => data_file(file, *partition, &columns, read.next()),
+            None => data_file(&file.meta, *partition, &columns, read.next()),
         })
         .collect();
     Ok(Discovered {
@@ -124,14 +173,17 @@ pub async fn discover(
         columns,
         partition_columns: layout.columns,
         files: TableFiles {
-            partitions: layout.partitions,
+            partitions: layout.partitions.into(),
             files,
         },
     })
 }
 
 /// Checks locations where following links cannot hold up other work.
-async fn check_roots(roots: &AllowedRoots, locations: Vec<StorageUrl>) -> Result<(), CatalogError> {
+pub(crate) async fn check_roots(
+    roots: &AllowedRoots,
+    locations: Vec<StorageUrl>,
+) -> Result<(), CatalogError> {
     if roots.is_unrestricted() {
         return Ok(());
     }
@@ -158,14 +210,22 @@ async fn read_footers(
     listing: &Listing,
     files: &[&ListedFile],
 ) -> Result<Vec<Footer>, CatalogError> {
+    let metas = files
+        .iter()
+        .map(|file| (file.meta.clone(), listing.name_of(&file.meta.location)));
+    read_footers_of(store, metas.collect()).await
+}
+
+/// The footers of files, each with its name for messages, in their order.
+async fn read_footers_of(
+    store: &Arc<dyn ObjectStore>,
+    files: Vec<(ObjectMeta, String)>,
+) -> Result<Vec<Footer>, CatalogError> {
     // Owned work items: futures that borrow from a closure's argument are not general enough to be
     // sent between threads.
     let work: Vec<_> = files
-        .iter()
-        .map(|file| {
-            let name = listing.name_of(&file.meta.location);
-            footer::read(Arc::clone(store), file.meta.clone(), name)
-        })
+        .into_iter()
+        .map(|(meta, name)| footer::read(Arc::clone(store), meta, name))
         .collect();
     stream::iter(work)
         .buffered(FOOTER_CONCURRENCY)
@@ -173,34 +233,35 @@ async fn read_footers(
         .await
 }
 
+/// A file without a footer is one of which nothing is known but what the store says.
 fn data_file(
-    file: &ListedFile,
+    meta: &ObjectMeta,
     partition: Option<u32>,
     columns: &[Column],
     footer: Option<Footer>,
 ) -> DataFile {
-    let (rows, mut by_name) = match footer {
-        Some(footer) => (footer.rows, footer.bounds),
-        None => (0, HashMap::new()),
-    };
-    let bounds = columns
-        .iter()
-        .map(|column| match by_name.remove(&column.name) {
-            Some(bounds) => ColumnBounds {
-                column: column.id,
-                ..bounds
-            },
-            None => ColumnBounds::absent(column.id, rows),
-        })
-        .collect();
+    let rows = footer.as_ref().map(|footer| footer.rows);
+    let bounds = footer.map(|mut footer| {
+        let of_column = |column: &Column| {
+            let name = name::normalise(&column.source_name);
+            match footer.bounds.remove(&name) {
+                Some(bounds) => ColumnBounds {
+                    column: column.id,
+                    ..bounds
+                },
+                None => ColumnBounds::absent(column.id, footer.rows),
+            }
+        };
+        columns.iter().map(of_column).collect()
+    });
     DataFile {
-        path: file.meta.location.to_string(),
-        size_bytes: file.meta.size,
+        path: meta.location.to_string(),
+        size_bytes: meta.size,
         rows,
-        last_modified: file.meta.last_modified,
-        e_tag: file.meta.e_tag.clone(),
+        last_modified: meta.last_modified,
+        e_tag: meta.e_tag.clone(),
         partition,
-        bounds,
+        bounds: bounds.unwrap_or_default(),
     }
 }
 

@@ -25,6 +25,141 @@ pub enum CatalogError {
         /// The nearest name.
         suggestion: Option<String>,
     },
+    /// No such view.
+    #[error("view '{database}.{name}' not found{}", did_you_mean(suggestion))]
+    ViewNotFound {
+        /// The database, which exists.
+        database: String,
+        /// As asked for.
+        name: String,
+        /// The nearest name.
+        suggestion: Option<String>,
+    },
+    /// A table was wanted, and the name is a view's.
+    #[error("'{database}.{name}' is a view")]
+    IsView {
+        /// Where.
+        database: String,
+        /// Which.
+        name: String,
+    },
+    /// A view was wanted, and the name is a table's.
+    #[error("'{database}.{name}' is a table")]
+    IsTable {
+        /// Where.
+        database: String,
+        /// Which.
+        name: String,
+    },
+    /// No such column.
+    #[error("table '{table}' has no column '{column}'{}", did_you_mean(suggestion))]
+    ColumnNotFound {
+        /// Where.
+        table: String,
+        /// As asked for.
+        column: String,
+        /// The nearest name.
+        suggestion: Option<String>,
+    },
+    /// The name is taken.
+    #[error("table '{table}' already has a column '{column}'")]
+    ColumnExists {
+        /// Where.
+        table: String,
+        /// Which.
+        column: String,
+    },
+    /// A column's values cannot be read as the type that it is to have.
+    #[error(
+        "column '{column}' cannot become {to}, since it is {from}: only wider integers, DOUBLE for FLOAT and a higher decimal precision are possible"
+    )]
+    TypeNotWider {
+        /// Which.
+        column: String,
+        /// What it is.
+        from: String,
+        /// What it was to be.
+        to: String,
+    },
+    /// No such partition.
+    #[error("table '{table}' has no partition ({partition})")]
+    PartitionNotFound {
+        /// Where.
+        table: String,
+        /// As asked for.
+        partition: String,
+    },
+    /// The partition is there.
+    #[error("table '{table}' already has a partition ({partition})")]
+    PartitionExists {
+        /// Where.
+        table: String,
+        /// Which.
+        partition: String,
+    },
+    /// A statement's value for a partition column is not of its type.
+    #[error("'{value}' is no value for partition column '{column}' of type {data_type}")]
+    InvalidPartitionValue {
+        /// The column.
+        column: String,
+        /// The value.
+        value: String,
+        /// The column's type.
+        data_type: String,
+    },
+    /// A statement does not say for each partition column what it is.
+    #[error("table '{table}': {reason}")]
+    InvalidPartition {
+        /// Which table.
+        table: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A location overlaps with one whose files the catalog owns.
+    #[error("location '{location}' cannot be used: it overlaps with that of table '{table}'")]
+    LocationTaken {
+        /// The location.
+        location: String,
+        /// Whose it is.
+        table: String,
+    },
+    /// What was to be done is possible only with tables of the other kind.
+    #[error("table '{table}' is {kind}: {reason}")]
+    WrongKind {
+        /// Which.
+        table: String,
+        /// What it is.
+        kind: &'static str,
+        /// Why that is in the way.
+        reason: &'static str,
+    },
+    /// A property that was to go is not there.
+    #[error("table '{table}' has no property '{property}'")]
+    PropertyNotFound {
+        /// Where.
+        table: String,
+        /// Which.
+        property: String,
+    },
+    /// A table was dropped, replaced or changed while a statement wrote into it.
+    #[error("table '{table}' {what} while the statement wrote into it")]
+    WriteConflict {
+        /// Which.
+        table: String,
+        /// What happened to it.
+        what: &'static str,
+    },
+    /// What a snapshot consists of is no longer kept.
+    #[error("version {0} of the catalog is no longer kept, try again")]
+    VersionForgotten(u64),
+    /// The name is taken.
+    #[error("view '{database}.{name}' already exists")]
+    ViewExists {
+        /// Where.
+        database: String,
+        /// Which.
+        name: String,
+    },
     /// The name is taken.
     #[error("database '{0}' already exists")]
     DatabaseExists(String),
@@ -36,6 +171,12 @@ pub enum CatalogError {
         /// Which.
         name: String,
     },
+    /// No such user.
+    #[error("user '{0}' not found")]
+    UserNotFound(String),
+    /// The name is taken.
+    #[error("user '{0}' already exists")]
+    UserExists(String),
     /// Dropped without CASCADE.
     #[error(
         "database '{name}' is not empty: it has {tables} table(s); drop them first or use CASCADE"
@@ -176,14 +317,30 @@ impl CatalogError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::DatabaseNotFound { .. } => ErrorCode::DatabaseNotFound,
-            Self::TableNotFound { .. } => ErrorCode::TableNotFound,
-            Self::DatabaseExists(_) | Self::TableExists { .. } => ErrorCode::AlreadyExists,
+            Self::TableNotFound { .. } | Self::ViewNotFound { .. } => ErrorCode::TableNotFound,
+            Self::IsView { .. } | Self::IsTable { .. } => ErrorCode::Semantic,
+            Self::ColumnNotFound { .. } => ErrorCode::ColumnNotFound,
+            Self::PartitionNotFound { .. } => ErrorCode::PartitionNotFound,
+            Self::WriteConflict { .. } => ErrorCode::WriteConflict,
+            Self::UserNotFound(_) => ErrorCode::UserNotFound,
+            Self::DatabaseExists(_)
+            | Self::TableExists { .. }
+            | Self::ViewExists { .. }
+            | Self::ColumnExists { .. }
+            | Self::PartitionExists { .. }
+            | Self::UserExists(_) => ErrorCode::AlreadyExists,
             Self::DatabaseNotEmpty { .. }
             | Self::DatabaseProtected(_)
+            | Self::LocationTaken { .. }
+            | Self::WrongKind { .. }
+            | Self::PropertyNotFound { .. }
             | Self::DataDirectoryInUse { .. } => ErrorCode::InvalidState,
-            Self::InvalidName { .. } | Self::InvalidDefinition { .. } | Self::LocationEmpty(_) => {
-                ErrorCode::InvalidArgument
-            }
+            Self::InvalidName { .. }
+            | Self::InvalidDefinition { .. }
+            | Self::TypeNotWider { .. }
+            | Self::InvalidPartition { .. }
+            | Self::InvalidPartitionValue { .. }
+            | Self::LocationEmpty(_) => ErrorCode::InvalidArgument,
             Self::Location(error) => error.code(),
             Self::LocationNotFound(_) | Self::FileNotFound(_) => ErrorCode::FileNotFound,
             Self::CorruptFile { .. }
@@ -191,9 +348,10 @@ impl CatalogError {
             | Self::UnfitFile { .. }
             | Self::PartitionValue { .. } => ErrorCode::DataCorrupt,
             Self::Storage { .. } => ErrorCode::Storage,
-            Self::DataDirectory { .. } | Self::Store { .. } | Self::Conflict => {
-                ErrorCode::CatalogStore
-            }
+            Self::DataDirectory { .. }
+            | Self::Store { .. }
+            | Self::Conflict
+            | Self::VersionForgotten(_) => ErrorCode::CatalogStore,
             Self::NewerCatalog { .. } => ErrorCode::VersionMismatch,
             Self::Damaged(_) => ErrorCode::Internal,
         }

@@ -11,9 +11,12 @@ pub mod model;
 pub mod snapshot;
 pub mod store;
 
-pub use catalog::{Catalog, CatalogOptions, NewDatabase, NewExternalTable, RefreshSummary};
+pub use catalog::{
+    Catalog, CatalogOptions, NewDatabase, NewExternalTable, NewManagedTable, NewUser,
+    RefreshSummary,
+};
 pub use error::CatalogError;
-pub use snapshot::CatalogSnapshot;
+pub use snapshot::{CatalogSnapshot, Relation};
 
 #[cfg(test)]
 mod test_files;

@@ -5,8 +5,11 @@ mod file_cache;
 pub(crate) use file_cache::FileCache;
 
 use crate::error::CatalogError;
-use crate::model::{CatalogVersion, Database, Table, TableFiles, name};
+use crate::model::{
+    CatalogVersion, Database, Partition, Table, TableFiles, TableId, User, View, name,
+};
 use crate::store::{CatalogState, CatalogStore};
+use skep_protocol::storage_url::StorageUrl;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -17,13 +20,24 @@ use std::sync::Arc;
 pub struct CatalogSnapshot {
     version: CatalogVersion,
     databases: BTreeMap<String, DatabaseEntry>,
+    users: BTreeMap<String, Arc<User>>,
+    abandoned_locations: Vec<StorageUrl>,
     store: Arc<dyn CatalogStore>,
     file_cache: Arc<FileCache>,
 }
 
 struct DatabaseEntry {
     database: Arc<Database>,
-    tables: BTreeMap<String, Arc<Table>>,
+    relations: BTreeMap<String, Relation>,
+}
+
+/// What a name in a database stands for.
+#[derive(Clone, Debug)]
+pub enum Relation {
+    /// A table.
+    Table(Arc<Table>),
+    /// A view.
+    View(Arc<View>),
 }
 
 impl CatalogSnapshot {
@@ -38,21 +52,35 @@ impl CatalogSnapshot {
             .map(|database| {
                 let entry = DatabaseEntry {
                     database: Arc::new(database),
-                    tables: BTreeMap::new(),
+                    relations: BTreeMap::new(),
                 };
                 (entry.database.name.clone(), entry)
             })
             .collect();
-        for table in state.tables {
-            let name = table.definition.name.clone();
+        let tables = state.tables.into_iter().map(|table| {
+            let (database, name) = (&table.definition.database, &table.definition.name);
+            let key = (database.clone(), name.clone());
+            (key, Relation::Table(Arc::new(table)))
+        });
+        let views = state.views.into_iter().map(|view| {
+            let (database, name) = (&view.definition.database, &view.definition.name);
+            let key = (database.clone(), name.clone());
+            (key, Relation::View(Arc::new(view)))
+        });
+        for ((database, name), relation) in tables.chain(views) {
             let entry = databases
-                .get_mut(&table.definition.database)
-                .ok_or_else(|| CatalogError::Damaged(format!("table '{name}' has no database")))?;
-            entry.tables.insert(name, Arc::new(table));
+                .get_mut(&database)
+                .ok_or_else(|| CatalogError::Damaged(format!("'{name}' has no database")))?;
+            entry.relations.insert(name, relation);
         }
+        let users = state.users.into_iter();
         Ok(Self {
             version: state.version,
             databases,
+            users: users
+                .map(|user| (user.name.clone(), Arc::new(user)))
+                .collect(),
+            abandoned_locations: state.abandoned_locations,
             store,
             file_cache,
         })
@@ -78,27 +106,138 @@ impl CatalogSnapshot {
         &self,
         database: &str,
     ) -> Result<impl Iterator<Item = &Arc<Table>>, CatalogError> {
-        self.entry(database).map(|entry| entry.tables.values())
+        let relations = self.entry(database)?.relations.values();
+        Ok(relations.filter_map(|relation| match relation {
+            Relation::Table(table) => Some(table),
+            Relation::View(_) => None,
+        }))
+    }
+
+    /// The views of a database, by name.
+    pub fn views(&self, database: &str) -> Result<impl Iterator<Item = &Arc<View>>, CatalogError> {
+        let relations = self.entry(database)?.relations.values();
+        Ok(relations.filter_map(|relation| match relation {
+            Relation::View(view) => Some(view),
+            Relation::Table(_) => None,
+        }))
+    }
+
+    /// Every table of every database.
+    pub fn all_tables(&self) -> impl Iterator<Item = &Arc<Table>> {
+        let relations = self
+            .databases
+            .values()
+            .map(|entry| entry.relations.values());
+        relations.flatten().filter_map(|relation| match relation {
+            Relation::Table(table) => Some(table),
+            Relation::View(_) => None,
+        })
+    }
+
+    /// The table of that id.
+    pub fn table_by_id(&self, id: TableId) -> Option<&Arc<Table>> {
+        self.all_tables().find(|table| table.id == id)
+    }
+
+    /// The tables and views of a database, by name.
+    pub fn relations(
+        &self,
+        database: &str,
+    ) -> Result<impl Iterator<Item = &Relation>, CatalogError> {
+        Ok(self.entry(database)?.relations.values())
+    }
+
+    /// What that name stands for, in any case; the error offers the nearest name.
+    pub fn relation(&self, database: &str, name: &str) -> Result<&Relation, CatalogError> {
+        let entry = self.entry(database)?;
+        let name = name::normalise(name);
+        entry
+            .relations
+            .get(&name)
+            .ok_or_else(|| CatalogError::TableNotFound {
+                database: entry.database.name.clone(),
+                suggestion: name::nearest(&name, entry.relations.keys().map(String::as_str)),
+                name,
+            })
     }
 
     /// The table of that name, in any case; the error offers the nearest name.
     pub fn table(&self, database: &str, table: &str) -> Result<&Arc<Table>, CatalogError> {
-        let entry = self.entry(database)?;
-        let table = name::normalise(table);
-        entry
-            .tables
-            .get(&table)
-            .ok_or_else(|| CatalogError::TableNotFound {
-                database: entry.database.name.clone(),
-                suggestion: name::nearest(&table, entry.tables.keys().map(String::as_str)),
-                name: table,
-            })
+        match self.relation(database, table)? {
+            Relation::Table(table) => Ok(table),
+            Relation::View(view) => Err(CatalogError::IsView {
+                database: view.definition.database.clone(),
+                name: view.definition.name.clone(),
+            }),
+        }
     }
 
-    /// What the table consists of in this state. Read from the store once, then from memory, by
+    /// The view of that name, in any case; the error offers the nearest name.
+    pub fn view(&self, database: &str, view: &str) -> Result<&Arc<View>, CatalogError> {
+        match self.relation(database, view) {
+            Ok(Relation::View(view)) => Ok(view),
+            Ok(Relation::Table(table)) => Err(CatalogError::IsTable {
+                database: table.definition.database.clone(),
+                name: table.definition.name.clone(),
+            }),
+            Err(CatalogError::TableNotFound {
+                database,
+                name,
+                suggestion,
+            }) => Err(CatalogError::ViewNotFound {
+                database,
+                name,
+                suggestion,
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Where managed tables lay that have been dropped and whose files may still be there.
+    pub fn abandoned_locations(&self) -> &[StorageUrl] {
+        &self.abandoned_locations
+    }
+
+    /// Every user, by name.
+    pub fn users(&self) -> impl Iterator<Item = &Arc<User>> {
+        self.users.values()
+    }
+
+    /// The user of that name, in any case. The error offers no other name: whoever guesses should not
+    /// be helped.
+    pub fn user(&self, name: &str) -> Result<&Arc<User>, CatalogError> {
+        let name = name::normalise(name);
+        self.users
+            .get(&name)
+            .ok_or(CatalogError::UserNotFound(name))
+    }
+
+    /// All that the table consists of in this state. Read from the store once, then from memory, by
     /// however many snapshots share the table's version.
     pub async fn table_files(&self, table: &Table) -> Result<Arc<TableFiles>, CatalogError> {
-        self.file_cache.get(&*self.store, table).await
+        self.file_cache
+            .files(&*self.store, table, self.version)
+            .await
+    }
+
+    /// The partitions of the table, by number, without its files. Read once, like
+    /// [`CatalogSnapshot::table_files`].
+    pub async fn table_partitions(&self, table: &Table) -> Result<Arc<[Partition]>, CatalogError> {
+        self.file_cache
+            .partitions(&*self.store, table, self.version)
+            .await
+    }
+
+    /// All partitions of the table with the files of at least those whose numbers are given. Where these
+    /// are few, their files are read without the others.
+    pub async fn partition_files(
+        &self,
+        table: &Table,
+        numbers: &[u32],
+    ) -> Result<Arc<TableFiles>, CatalogError> {
+        self.file_cache
+            .files_of(&*self.store, table, self.version, numbers)
+            .await
     }
 
     fn entry(&self, database: &str) -> Result<&DatabaseEntry, CatalogError> {

@@ -4,18 +4,27 @@
 //! [`crate::catalog::Catalog`] from a snapshot, and a store refuses it if the catalog is no longer in
 //! the state from which it was decided. [`contract`] holds what every store must do.
 
+mod changes;
 #[cfg(test)]
 pub(crate) mod contract;
+mod database;
 mod encoding;
+mod migrations;
+mod rows;
 mod sql;
+mod sql_store;
 pub mod sqlite;
 
 use crate::error::CatalogError;
-use crate::model::{CatalogVersion, Database, Table, TableDefinition, TableFiles, TableId};
+use crate::model::{
+    CatalogVersion, DataFile, Database, Partition, Table, TableDefinition, TableFiles, TableId,
+    User, View, ViewDefinition,
+};
 use async_trait::async_trait;
+use skep_protocol::storage_url::StorageUrl;
+use std::collections::HashSet;
 use std::fmt::Debug;
-
-pub use sqlite::SqliteStore;
+use std::time::Duration;
 
 /// The version of a catalog that nobody has changed yet.
 pub const FIRST_VERSION: CatalogVersion = CatalogVersion(1);
@@ -29,6 +38,45 @@ pub struct CatalogState {
     pub databases: Vec<Database>,
     /// By database and name.
     pub tables: Vec<Table>,
+    /// By database and name.
+    pub views: Vec<View>,
+    /// By name.
+    pub users: Vec<User>,
+    /// Where managed tables lay that have been dropped and whose files may still be there.
+    pub abandoned_locations: Vec<StorageUrl>,
+}
+
+impl CatalogState {
+    /// Databases disagree about the order of letters.
+    fn sort(&mut self) {
+        self.databases
+            .sort_by(|left, right| left.name.cmp(&right.name));
+        self.tables.sort_by(|left, right| {
+            let (left, right) = (&left.definition, &right.definition);
+            (&left.database, &left.name).cmp(&(&right.database, &right.name))
+        });
+        self.views.sort_by(|left, right| {
+            let (left, right) = (&left.definition, &right.definition);
+            (&left.database, &left.name).cmp(&(&right.database, &right.name))
+        });
+        self.users.sort_by(|left, right| left.name.cmp(&right.name));
+        self.abandoned_locations.sort();
+    }
+}
+
+/// One of the processes that share a catalog.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ReaderId(String);
+
+impl ReaderId {
+    /// The process of that name, which no other one has.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+
+    fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// One thing that a statement does to the catalog.
@@ -36,9 +84,20 @@ pub struct CatalogState {
 pub enum Change {
     /// A new database.
     CreateDatabase(Database),
+    /// The database of that name is now like this.
+    AlterDatabase(Database),
     /// A database goes, which has no tables (any more).
     DropDatabase {
         /// Which.
+        name: String,
+    },
+    /// Somebody new may log in.
+    CreateUser(User),
+    /// The user of that name is now like this.
+    AlterUser(User),
+    /// Somebody may no longer log in.
+    DropUser {
+        /// Who.
         name: String,
     },
     /// A new table with all that it consists of.
@@ -48,7 +107,24 @@ pub enum Change {
         /// Its partitions and files.
         files: TableFiles,
     },
-    /// A table goes. Older snapshots go on seeing it and its files.
+    /// A new view.
+    CreateView(ViewDefinition),
+    /// A view is now like this.
+    UpdateView {
+        /// Which.
+        id: TableId,
+        /// What it is now.
+        definition: ViewDefinition,
+    },
+    /// A view goes.
+    DropView {
+        /// Which.
+        id: TableId,
+    },
+    /// Nothing is left where a managed table lay.
+    ForgetLocation(StorageUrl),
+    /// A table goes. Older snapshots go on seeing it and its files. Where a managed one lay is
+    /// remembered in [`CatalogState::abandoned_locations`].
     DropTable {
         /// Which.
         id: TableId,
@@ -64,16 +140,38 @@ pub enum Change {
     },
 }
 
-/// What has become of a table's partitions and files.
+/// What has become of a table's partitions and files. What goes goes before anything is added.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FileChanges {
-    /// Paths of files that are no longer part of the table. A file that has changed is removed and
-    /// added.
-    pub removed_files: Vec<String>,
-    /// Numbers of partitions that are no longer part of the table.
+    /// Files that are no longer part of the table. A file that has changed is removed and added.
+    pub removed_files: Vec<RemovedFile>,
+    /// Files that go without being named.
+    pub cleared: Cleared,
+    /// Numbers of partitions that are no longer part of the table. Their files are not touched by this.
     pub removed_partitions: Vec<u32>,
     /// What is new.
     pub added: TableFiles,
+}
+
+/// A file that goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemovedFile {
+    /// The number of its partition.
+    pub partition: Option<u32>,
+    /// Its path.
+    pub path: String,
+}
+
+/// Files that go without being named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Cleared {
+    /// None.
+    #[default]
+    Nothing,
+    /// All files of these partitions.
+    Partitions(Vec<u32>),
+    /// All files and all partitions.
+    Everything,
 }
 
 impl FileChanges {
@@ -88,15 +186,44 @@ impl FileChanges {
 /// All methods may fail with [`CatalogError::Store`] or [`CatalogError::Damaged`].
 #[async_trait]
 pub trait CatalogStore: Debug + Send + Sync + 'static {
+    /// The latest version.
+    async fn version(&self) -> Result<CatalogVersion, CatalogError>;
+
     /// The latest state.
     async fn load(&self) -> Result<CatalogState, CatalogError>;
 
-    /// What `table` consisted of at `version`, which may be older than the latest.
+    /// The partitions of `table` at `version`, which may be older than the latest, by number. Fails
+    /// with [`CatalogError::VersionForgotten`] where some may have been purged.
+    async fn load_partitions(
+        &self,
+        table: TableId,
+        version: CatalogVersion,
+    ) -> Result<Vec<Partition>, CatalogError>;
+
+    /// The files of `table` at `version`, or those of some of its partitions, by path. Fails like
+    /// [`CatalogStore::load_partitions`].
+    async fn load_data_files(
+        &self,
+        table: TableId,
+        version: CatalogVersion,
+        partitions: Option<&[u32]>,
+    ) -> Result<Vec<DataFile>, CatalogError>;
+
+    /// All that `table` consisted of at `version`.
     async fn load_files(
         &self,
         table: TableId,
         version: CatalogVersion,
-    ) -> Result<TableFiles, CatalogError>;
+    ) -> Result<TableFiles, CatalogError> {
+        Ok(TableFiles {
+            partitions: self.load_partitions(table, version).await?.into(),
+            files: self.load_data_files(table, version, None).await?,
+        })
+    }
+
+    /// The paths of all files of any version that has not been purged and of any table, in whatever
+    /// object store, that begin with `prefix`.
+    async fn known_paths(&self, prefix: &str) -> Result<HashSet<String>, CatalogError>;
 
     /// Makes all of `changes` or none of them, and returns the version that has them. Fails with
     /// [`CatalogError::Conflict`] where the catalog is no longer at `base`.
@@ -106,6 +233,16 @@ pub trait CatalogStore: Debug + Send + Sync + 'static {
         changes: &[Change],
     ) -> Result<CatalogVersion, CatalogError>;
 
-    /// Forgets what no version from `oldest` on can see, and returns how many rows that were.
-    async fn purge(&self, oldest: CatalogVersion) -> Result<u64, CatalogError>;
+    /// Says that `reader` may read versions from `oldest` on for some `time`, in which no other process
+    /// purges them.
+    async fn hold(
+        &self,
+        reader: &ReaderId,
+        oldest: CatalogVersion,
+        time: Duration,
+    ) -> Result<(), CatalogError>;
+
+    /// Forgets what no version can see that is `oldest` or later, or that another process than `reader`
+    /// holds, and returns how many rows that were.
+    async fn purge(&self, reader: &ReaderId, oldest: CatalogVersion) -> Result<u64, CatalogError>;
 }

@@ -28,6 +28,8 @@ pub struct CoordinatorConfig {
     pub queries: QueryLimits,
     /// The bounds of the exchange.
     pub exchange: ExchangeLimits,
+    /// How old a file must be that nobody knows before VACUUM removes it.
+    pub vacuum_safe_age: Duration,
     /// Options of the object stores, see [`skep_exchange::storage::Storage`].
     pub storage_options: BTreeMap<String, String>,
     /// The functions that all nodes of the cluster know.

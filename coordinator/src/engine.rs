@@ -2,6 +2,7 @@
 
 mod dispatch;
 mod metadata;
+mod write;
 
 use crate::cluster::{ClusterService, Members};
 use crate::config::CoordinatorConfig;
@@ -67,6 +68,7 @@ impl Engine {
         let catalog = Catalog::open(CatalogOptions {
             data_dir: config.data_dir.clone(),
             allowed_roots: config.allowed_roots.clone(),
+            warehouse: None,
         })
         .await?;
         let key = match &config.cluster_secret {

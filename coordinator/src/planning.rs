@@ -4,19 +4,26 @@
 mod checked_arithmetic;
 mod context;
 mod distribute;
+mod distribute_by;
 pub mod explain;
 mod place_head;
 mod plan_check;
+mod relations;
 mod resolve;
 mod routing;
 mod scalar_subquery;
 mod snapshot_catalog;
 mod table_scan;
+mod views;
+mod write;
 
 pub use context::{CATALOG_NAME, Planner, PlanningContext};
 pub use distribute::distribute_checked;
 pub use place_head::place_head;
+pub use snapshot_catalog::PlannedViews;
 pub use table_scan::table_schema;
+pub(crate) use views::DIALECT_PROPERTY;
+pub use write::{TargetColumn, WriteTarget, stored_type};
 
 use crate::planning::routing::Router;
 use crate::query::PlanShape;
@@ -66,8 +73,10 @@ impl PlanningContext {
         &self,
         statement: &DataFusionStatement,
     ) -> Result<ResolvedQuery, QueryError> {
-        let state = self.session_state()?;
-        resolve::check_tables(&state, statement, self)?;
+        let views = PlannedViews::default();
+        let state = self.session_state_with(&views)?;
+        resolve::check_tables(&state, statement, self, &self.session.database)?;
+        views::plan_views_of(self, &state, statement, &views).await?;
         let logical = state
             .statement_to_plan(statement.clone())
             .await
@@ -77,18 +86,6 @@ impl PlanningContext {
             logical,
             router: self.router(),
         })
-    }
-}
-
-impl PlanningContext {
-    /// Reads the types and names of a statement that defines something.
-    ///
-    /// # Errors
-    /// `Semantic`, …
-    pub async fn ddl(&self, statement: &DataFusionStatement) -> Result<LogicalPlan, QueryError> {
-        let state = self.session_state()?;
-        let plan = state.statement_to_plan(statement.clone()).await;
-        plan.map_err(|error| resolve::semantic_error(&error))
     }
 }
 
@@ -104,6 +101,25 @@ impl ResolvedQuery {
             Ok(TreeNodeRecursion::Continue)
         });
         found
+    }
+
+    /// Whether it reads the table of that name.
+    pub fn reads(&self, database: &str, table: &str) -> bool {
+        let mut found = false;
+        // The closure never fails.
+        let _ = self.logical.apply_with_subqueries(|plan| {
+            if let LogicalPlan::TableScan(scan) = plan {
+                let name = &scan.table_name;
+                found |= name.table() == table && name.schema().is_none_or(|of| of == database);
+            }
+            Ok(TreeNodeRecursion::Continue)
+        });
+        found
+    }
+
+    /// How many columns the result has.
+    pub fn column_count(&self) -> usize {
+        self.logical.schema().fields().len()
     }
 
     /// The schema that every batch of the result has: the one that clients are told beforehand. Types

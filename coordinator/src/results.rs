@@ -16,6 +16,7 @@ use futures::{FutureExt, StreamExt};
 use skep_exchange::error::from_datafusion;
 use skep_exchange::monitor::AttemptMonitor;
 use skep_protocol::{ErrorCode, QueryError};
+use skep_writer::{WrittenFile, decode_reports};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -26,8 +27,8 @@ use tokio_util::task::AbortOnDropHandle;
 /// A query that is ready to run.
 pub(crate) struct Run {
     pub(crate) planned: PlannedQuery,
-    /// Held for as long as the query runs.
-    pub(crate) _place: Place,
+    /// Held for as long as the query runs; a statement of several runs holds one itself.
+    pub(crate) _place: Option<Place>,
     pub(crate) monitor: Arc<AttemptMonitor>,
     pub(crate) deadline: Option<Deadline>,
 }
@@ -142,6 +143,21 @@ pub(crate) async fn drain(run: &Run, handle: &QueryHandle) -> Result<u64, QueryE
         rows += batch.num_rows() as u64;
     }
     Ok(rows)
+}
+
+/// Runs a query that writes; returns the files that it has written.
+pub(crate) async fn collect_written(
+    run: &Run,
+    handle: &QueryHandle,
+) -> Result<Vec<WrittenFile>, QueryError> {
+    let mut batches = run.planned.execute()?;
+    let mut files = Vec::new();
+    while let Some(batch) = next_batch(run, handle, &mut batches).await? {
+        let more =
+            decode_reports(&batch).map_err(|error| QueryError::internal(error.to_string()))?;
+        files.extend(more);
+    }
+    Ok(files)
 }
 
 async fn next_batch(

@@ -5,13 +5,24 @@
 
 mod commands;
 mod cursor;
+mod definition;
 pub(crate) mod explain;
 mod parse;
 pub(crate) mod show;
 mod size;
+mod write;
 
+pub(crate) use commands::{
+    SORT_PROPERTY, file_bytes_target, file_options, new_managed_table, unsupported,
+};
 pub use cursor::Cursor;
-pub use parse::parse;
+pub use definition::{
+    Buckets, ColumnDefinition, ColumnPlace, Comparison, CreateDatabase, CreateTable, CreateView,
+    DatabaseChange, PartitionCondition, PartitionSpec, Repair, SqlType, StorageClauses,
+    TableChange, ViewChange,
+};
+pub use parse::{Dialect, ParseOptions, parse};
+pub use write::{Insert, InsertDirectory, LoadData};
 
 use datafusion::sql::parser::Statement as DataFusionStatement;
 
@@ -24,6 +35,13 @@ pub enum Statement {
     Explain(Explain),
     /// `CREATE DATABASE`.
     CreateDatabase(CreateDatabase),
+    /// `ALTER DATABASE`.
+    AlterDatabase {
+        /// Its name.
+        name: String,
+        /// What becomes of it.
+        change: DatabaseChange,
+    },
     /// `DROP DATABASE`.
     DropDatabase {
         /// Its name.
@@ -35,8 +53,15 @@ pub enum Statement {
     },
     /// `USE`.
     Use(String),
-    /// `CREATE EXTERNAL TABLE`.
-    CreateExternalTable(Box<DataFusionStatement>),
+    /// `CREATE TABLE`.
+    CreateTable(Box<CreateTable>),
+    /// `ALTER TABLE`.
+    AlterTable {
+        /// Its name.
+        name: TableName,
+        /// What becomes of it.
+        change: TableChange,
+    },
     /// `DROP TABLE`.
     DropTable {
         /// Its name.
@@ -44,8 +69,51 @@ pub enum Statement {
         /// Whether a missing one is no error.
         if_exists: bool,
     },
-    /// `REFRESH TABLE` and `MSCK REPAIR TABLE`.
+    /// `TRUNCATE TABLE`.
+    Truncate {
+        /// Its name.
+        name: TableName,
+        /// Only these partitions; all where it is empty.
+        partition: PartitionSpec,
+    },
+    /// `REFRESH TABLE`.
     RefreshTable(TableName),
+    /// `MSCK REPAIR TABLE`.
+    RepairTable {
+        /// Its name.
+        name: TableName,
+        /// What is looked for.
+        repair: Repair,
+    },
+    /// `VACUUM`.
+    Vacuum {
+        /// The table; all managed ones where there is none.
+        name: Option<TableName>,
+        /// DRY RUN.
+        dry_run: bool,
+    },
+    /// `CREATE VIEW`, `ALTER VIEW … AS`.
+    CreateView(Box<CreateView>),
+    /// `ALTER VIEW`.
+    AlterView {
+        /// Its name.
+        name: TableName,
+        /// What becomes of it.
+        change: ViewChange,
+    },
+    /// `DROP VIEW`.
+    DropView {
+        /// Its name.
+        name: TableName,
+        /// Whether a missing one is no error.
+        if_exists: bool,
+    },
+    /// `INSERT`; several where a query feeds several tables.
+    Insert(Vec<Insert>),
+    /// `INSERT OVERWRITE DIRECTORY`.
+    InsertDirectory(Box<InsertDirectory>),
+    /// `LOAD DATA`.
+    LoadData(LoadData),
     /// `SHOW …` and `DESCRIBE …`: rows that the coordinator has at hand.
     Show(Show),
     /// `SET name = value`.
@@ -64,8 +132,20 @@ pub enum Statement {
 impl Statement {
     /// Whether it returns rows.
     pub fn returns_rows(&self) -> bool {
-        matches!(self, Self::Query(_) | Self::Explain(_) | Self::Show(_))
+        matches!(
+            self,
+            Self::Query(_) | Self::Explain(_) | Self::Show(_) | Self::Vacuum { .. }
+        )
     }
+}
+
+/// A query inside of another statement.
+#[derive(Clone, Debug)]
+pub struct SourceQuery {
+    /// The query.
+    pub statement: Box<DataFusionStatement>,
+    /// As it was written.
+    pub sql: String,
 }
 
 /// A table as a statement names it.
@@ -99,19 +179,6 @@ pub enum ExplainFormat {
     Json,
 }
 
-/// `CREATE DATABASE`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CreateDatabase {
-    /// Its name.
-    pub name: String,
-    /// Whether an existing one is no error.
-    pub if_not_exists: bool,
-    /// What is said of it.
-    pub comment: Option<String>,
-    /// Where its tables' files go.
-    pub location: Option<String>,
-}
-
 /// What `SHOW` and `DESCRIBE` show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Show {
@@ -124,10 +191,67 @@ pub enum Show {
         /// The pattern, where there is one.
         like: Option<String>,
     },
-    /// The columns of a table.
+    /// The views.
+    Views {
+        /// The database, where it is named.
+        database: Option<String>,
+        /// The pattern, where there is one.
+        like: Option<String>,
+    },
+    /// The functions.
+    Functions(Option<String>),
+    /// A function.
+    Function(String),
+    /// The names of a table's columns.
+    ColumnNames {
+        /// The table.
+        table: TableName,
+        /// The pattern, where there is one.
+        like: Option<String>,
+    },
+    /// `DESCRIBE` of a table.
     Columns(TableName),
+    /// `DESCRIBE EXTENDED` and `FORMATTED` of a table or of one partition.
+    Details {
+        /// The table.
+        table: TableName,
+        /// PARTITION.
+        partition: PartitionSpec,
+    },
+    /// `DESCRIBE` of one column.
+    Column {
+        /// The table.
+        table: TableName,
+        /// The column.
+        column: String,
+    },
+    /// `DESCRIBE DATABASE`.
+    Database {
+        /// Its name.
+        name: String,
+        /// EXTENDED.
+        extended: bool,
+    },
     /// The partitions of a table.
-    Partitions(TableName),
+    Partitions {
+        /// The table.
+        table: TableName,
+        /// PARTITION: only those with these values.
+        partition: PartitionSpec,
+    },
+    /// `SHOW CREATE TABLE` and `VIEW`.
+    CreateTable(TableName),
+    /// `SHOW CREATE DATABASE`.
+    CreateDatabase(String),
+    /// `SHOW TBLPROPERTIES`.
+    TableProperties {
+        /// The table.
+        table: TableName,
+        /// One property.
+        key: Option<String>,
+    },
+    /// `DESCRIBE QUERY SELECT …`: the columns of a query.
+    QueryColumns(String),
     /// The executors.
     Executors,
     /// The queries.

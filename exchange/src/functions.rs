@@ -1,10 +1,12 @@
 //! The functions that every node of a cluster knows besides DataFusion's own, and those that it knows
 //! better: a plan names them, and an executor that did not know one could not run it.
 
+mod bucket_of;
 mod checked_arithmetic;
 mod checked_sum;
 mod single_value;
 
+pub use bucket_of::bucket_of;
 pub use checked_arithmetic::Arithmetic;
 pub use single_value::single_value;
 
@@ -25,7 +27,7 @@ impl Default for FunctionSet {
     /// Skep's own functions.
     fn default() -> Self {
         Self {
-            scalars: checked_arithmetic::all().collect(),
+            scalars: checked_arithmetic::all().chain([bucket_of()]).collect(),
             aggregates: vec![single_value(), checked_sum::checked_sum()],
         }
     }

@@ -25,6 +25,7 @@ use skep_exchange::panic_guard::{guard_broadcasts, guard_call};
 use skep_exchange::session::{TaskSession, settings_to_headers};
 use skep_protocol::proto::{ExchangeTicket, StartTask, head};
 use skep_protocol::{ErrorCode, QueryError, TaskKey};
+use skep_writer::WriteCodec;
 use std::sync::Arc;
 use url::Url;
 
@@ -215,6 +216,7 @@ impl SessionFactory {
         let mut state = builder
             .with_runtime_env(Arc::new(runtime))
             .with_distributed_channel_resolver(self.connections.clone())
+            .with_distributed_user_codec(WriteCodec)
             .with_distributed_passthrough_headers(session.to_headers().map_err(to_datafusion)?)?
             .with_distributed_worker_plan_rewrite_handler(move |event: WorkerPlanRewriteEvent| {
                 guard_plan(event, state.as_deref())

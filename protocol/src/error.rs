@@ -81,6 +81,10 @@ error_codes! {
     DatabaseNotFound = "DATABASE_NOT_FOUND", User, false, NotFound;
     /// No such table or view.
     TableNotFound = "TABLE_NOT_FOUND", User, false, NotFound;
+    /// No such partition.
+    PartitionNotFound = "PARTITION_NOT_FOUND", User, false, NotFound;
+    /// No such user.
+    UserNotFound = "USER_NOT_FOUND", User, false, NotFound;
     /// No such column.
     ColumnNotFound = "COLUMN_NOT_FOUND", User, false, InvalidArgument;
     /// No such function.
@@ -128,6 +132,8 @@ error_codes! {
     Storage = "STORAGE_ERROR", External, true, Unavailable;
     /// The catalog's database failed or could not be reached.
     CatalogStore = "CATALOG_STORE_ERROR", External, true, Unavailable;
+    /// Somebody else changed a table while a statement wrote into it.
+    WriteConflict = "WRITE_CONFLICT", External, true, Aborted;
     /// A node of another version.
     VersionMismatch = "VERSION_MISMATCH", External, false, FailedPrecondition;
     /// A connection to another node failed.

@@ -203,6 +203,13 @@ sections! {
         result_buffer: Size<{ MIB }> = Fixed("32MiB");
     }
 
+    /// The catalog and the files that it owns.
+    [catalog] CatalogConfig {
+        /// How old a file must be before VACUUM removes it, where no version of any table needs it: longer
+        /// than any statement writes.
+        vacuum_safe_age: Time<0> = Fixed("24h");
+    }
+
     /// How data moves between executors and to the coordinator.
     [exchange] ExchangeConfig {
         /// How long a consumer's right to fetch a task's output holds.

@@ -91,6 +91,7 @@ pub(super) fn coordinator(
             ..QueryLimits::default()
         },
         exchange: exchange(&config.exchange),
+        vacuum_safe_age: config.catalog.vacuum_safe_age,
         storage_options,
         functions: FunctionSet::default(),
     })

@@ -123,6 +123,7 @@ fn coordinator_config(directory: &Path, functions: FunctionSet) -> CoordinatorCo
         memory_limit_bytes: MEMORY_BYTES,
         queries: QueryLimits::default(),
         exchange: ExchangeLimits::default(),
+        vacuum_safe_age: Duration::from_secs(86_400),
         storage_options: BTreeMap::new(),
         functions,
     }

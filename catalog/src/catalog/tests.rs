@@ -1,7 +1,7 @@
 //! The tests of the module above.
 
 use super::*;
-use crate::model::FileFormat;
+use crate::model::{FileFormat, StorageOptions};
 use crate::test_files::TestFiles;
 use arrow::array::{ArrayRef, Int32Array};
 use arrow::datatypes::DataType;
@@ -17,6 +17,7 @@ async fn try_open(path: &Path) -> Result<Catalog, CatalogError> {
     Catalog::open(CatalogOptions {
         data_dir: path.to_owned(),
         allowed_roots: AllowedRoots::unrestricted(),
+        warehouse: None,
     })
     .await
 }
@@ -27,6 +28,7 @@ fn new_database(name: &str) -> NewDatabase {
         if_not_exists: false,
         comment: None,
         location: None,
+        properties: BTreeMap::new(),
         owner: "me".to_owned(),
     }
 }
@@ -37,9 +39,11 @@ fn new_table(name: &str, files: &TestFiles) -> NewExternalTable {
         name: name.to_owned(),
         if_not_exists: false,
         format: FileFormat::Parquet,
+        storage: StorageOptions::default(),
         location: files.location("t"),
         columns: Vec::new(),
         partition_columns: None,
+        bucketing: None,
         properties: BTreeMap::new(),
         comment: None,
         owner: "me".to_owned(),
@@ -86,7 +90,7 @@ async fn tables_are_there_after_a_restart() {
         DataType::Date32
     );
     let found = snapshot.table_files(table).await.unwrap();
-    assert_eq!((found.rows(), found.partitions.len()), (2, 1));
+    assert_eq!((found.rows(), found.partitions.len()), (Some(2), 1));
     let again = snapshot.table_files(table).await.unwrap();
     assert!(Arc::ptr_eq(&found, &again), "read once");
 }
@@ -216,7 +220,7 @@ async fn a_snapshot_does_not_change_and_keeps_its_files() {
     // The files of the old version are read only now, after they have left the catalog.
     let table = old.table("default", "t").unwrap();
     let found = old.table_files(table).await.unwrap();
-    assert_eq!((found.rows(), found.partitions.len()), (3, 2));
+    assert_eq!((found.rows(), found.partitions.len()), (Some(3), 2));
     assert!(catalog.snapshot().table("default", "t").is_err());
 }
 
@@ -230,15 +234,10 @@ async fn old_versions_are_forgotten_when_nobody_holds_them() {
         .await
         .unwrap();
     let held = catalog.snapshot();
-    let table = Arc::clone(held.table("default", "t").unwrap());
     catalog.drop_table("default", "t", false).await.unwrap();
     let rows = || async {
-        let found = catalog
-            .store
-            .load_files(table.id, table.version)
-            .await
-            .unwrap();
-        found.files.len()
+        let known = catalog.store.known_paths("").await.unwrap();
+        known.len()
     };
     assert_eq!(rows().await, 1);
     drop(held);
@@ -281,6 +280,7 @@ async fn a_location_outside_the_roots_is_refused() {
     let catalog = Catalog::open(CatalogOptions {
         data_dir: files.path().join("data"),
         allowed_roots: AllowedRoots::new(Vec::new()),
+        warehouse: None,
     })
     .await
     .unwrap();
@@ -299,6 +299,7 @@ async fn declared_columns_hold_even_where_files_have_more() {
     let column = |name: &str| ColumnSpec {
         name: name.to_owned(),
         data_type: DataType::Int32,
+        sql_type: None,
         nullable: false,
         comment: Some("said so".to_owned()),
     };
@@ -346,4 +347,43 @@ async fn concurrent_statements_all_happen() {
             .all(|created| created)
     );
     assert_eq!(catalog.snapshot().databases().count(), 21);
+}
+
+#[tokio::test]
+async fn users_are_known_by_their_names_in_any_case() {
+    let files = TestFiles::new();
+    let catalog = open(&files.path().join("data")).await;
+    let new = |name: &str, if_not_exists| NewUser {
+        name: name.to_owned(),
+        password_hash: "one".to_owned(),
+        admin: true,
+        if_not_exists,
+    };
+    assert!(catalog.create_user(new("Ada@x.org", false)).await.unwrap());
+    assert!(!catalog.create_user(new("ada@X.org", true)).await.unwrap());
+    assert_code(
+        catalog.create_user(new("ada@x.org", false)).await,
+        ErrorCode::AlreadyExists,
+    );
+    for bad in ["", "a b", "a:b"] {
+        let created = catalog.create_user(new(bad, false)).await;
+        assert_code(created, ErrorCode::InvalidArgument);
+    }
+    catalog.alter_user("ADA@x.org", "two").await.unwrap();
+    let snapshot = catalog.snapshot();
+    let user = snapshot.user("Ada@X.org").unwrap();
+    assert_eq!((&*user.password_hash, user.admin), ("two", true));
+    assert_eq!(snapshot.users().count(), 1);
+    assert_code(
+        catalog.alter_user("bob", "x").await,
+        ErrorCode::UserNotFound,
+    );
+    assert_code(
+        catalog.drop_user("bob", false).await,
+        ErrorCode::UserNotFound,
+    );
+    assert!(!catalog.drop_user("bob", true).await.unwrap());
+    assert!(catalog.drop_user("ada@x.org", false).await.unwrap());
+    assert!(catalog.snapshot().user("ada@x.org").is_err());
+    assert!(snapshot.user("ada@x.org").is_ok(), "a snapshot stays");
 }

@@ -1,6 +1,7 @@
 //! Lists the files below a location.
 
 use crate::error::CatalogError;
+use crate::model::Partition;
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
@@ -23,9 +24,42 @@ pub(super) struct ListedFile {
     pub meta: ObjectMeta,
     /// The directories between the location and the file, outermost first.
     pub directories: Vec<String>,
+    /// The number of the partition whose directory it was found in, where that one was looked into for
+    /// its own sake.
+    pub partition: Option<u32>,
 }
 
 impl Listing {
+    /// The listing of a table of which nothing has been looked at.
+    pub(super) fn empty(location: &StorageUrl) -> Self {
+        Self {
+            location: location.as_directory(),
+            files: Vec::new(),
+        }
+    }
+
+    /// Looks into the directories of partitions, too. One that is not there is empty.
+    pub(super) async fn add_partitions(
+        &mut self,
+        store: &Arc<dyn ObjectStore>,
+        partitions: &[&Partition],
+    ) -> Result<(), CatalogError> {
+        for partition in partitions {
+            let found = match list(store, &partition.location).await {
+                Err(CatalogError::LocationNotFound(_)) => continue,
+                found => found?,
+            };
+            self.files
+                .extend(found.files.into_iter().map(|file| ListedFile {
+                    partition: Some(partition.number),
+                    ..file
+                }));
+        }
+        self.files
+            .sort_by(|left, right| left.meta.location.cmp(&right.meta.location));
+        Ok(())
+    }
+
     /// A file's name for messages.
     pub(super) fn name_of(&self, path: &Path) -> String {
         match self.location.with_key(path.as_ref()) {
@@ -60,6 +94,7 @@ pub(super) async fn list(
             files: vec![ListedFile {
                 meta,
                 directories: Vec::new(),
+                partition: None,
             }],
         });
     }
@@ -117,12 +152,13 @@ fn visible_file(meta: ObjectMeta, depth: usize) -> Option<ListedFile> {
     Some(ListedFile {
         meta,
         directories: names,
+        partition: None,
     })
 }
 
 /// Whether an empty listing means an empty directory. Object stores have no directories: there,
 /// nothing is nothing.
-async fn exists(location: &StorageUrl) -> bool {
+pub(crate) async fn exists(location: &StorageUrl) -> bool {
     match location.to_local_path() {
         Some(path) => tokio::fs::metadata(path)
             .await

@@ -32,10 +32,11 @@ pub(super) fn resolve(
     listing: &Listing,
     expectation: &Expectation<'_>,
 ) -> Result<Layout, CatalogError> {
+    let known = KnownPartitions::new(expectation);
     let places: Vec<Place> = listing
         .files
         .iter()
-        .map(|file| place_of(file, listing.location.key()))
+        .map(|file| known.place_of(file, listing.location.key()))
         .collect();
     let expected: Vec<ExpectedPartitionColumn> = match expectation.partition_columns {
         Some(columns) => columns.to_vec(),
@@ -62,32 +63,80 @@ pub(super) fn resolve(
     })
 }
 
-/// Directories that are no partition's are looked through: Hive calls them nested directories.
-fn place_of(file: &ListedFile, table_key: &str) -> Place {
-    let mut place = Place {
-        names: Vec::new(),
-        values: Vec::new(),
-        directory: table_key.to_owned(),
-    };
-    let mut directory = table_key.to_owned();
-    for component in &file.directories {
-        if !directory.is_empty() {
-            directory.push('/');
-        }
-        directory.push_str(component);
-        if let Some((column, value)) = partition_value::parse_directory(component) {
-            place.names.push(name::normalise(&column));
-            place.values.push(value);
-            place.directory.clone_from(&directory);
+/// The partitions that were there last time, by where they lie and by their numbers.
+struct KnownPartitions<'a> {
+    columns: Vec<String>,
+    by_directory: HashMap<&'a str, &'a Partition>,
+    by_number: HashMap<u32, &'a Partition>,
+}
+
+impl<'a> KnownPartitions<'a> {
+    fn new(expectation: &Expectation<'a>) -> Self {
+        let known = expectation.known.map(|known| &*known.partitions);
+        let known = known.unwrap_or_default();
+        let columns = expectation.partition_columns.unwrap_or_default().iter();
+        Self {
+            columns: columns.map(|column| column.name.clone()).collect(),
+            by_directory: known
+                .iter()
+                .map(|partition| (partition.location.key(), partition))
+                .collect(),
+            by_number: known
+                .iter()
+                .map(|partition| (partition.number, partition))
+                .collect(),
         }
     }
-    place
+
+    /// The place of a known partition, whose values are what the catalog says, whatever the directory's
+    /// name.
+    fn place(&self, partition: &Partition) -> Place {
+        Place {
+            names: self.columns.clone(),
+            values: partition.values.clone(),
+            directory: partition.location.key().to_owned(),
+        }
+    }
+
+    /// Directories that are no partition's are looked through: Hive calls them nested directories.
+    fn place_of(&self, file: &ListedFile, table_key: &str) -> Place {
+        if let Some(partition) = file
+            .partition
+            .and_then(|number| self.by_number.get(&number))
+        {
+            return self.place(partition);
+        }
+        let mut known = self.by_directory.get(table_key);
+        let mut place = Place {
+            names: Vec::new(),
+            values: Vec::new(),
+            directory: table_key.to_owned(),
+        };
+        let mut directory = table_key.to_owned();
+        for component in &file.directories {
+            if !directory.is_empty() {
+                directory.push('/');
+            }
+            directory.push_str(component);
+            if let Some((column, value)) = partition_value::parse_directory(component) {
+                place.names.push(name::normalise(&column));
+                place.values.push(value);
+                place.directory.clone_from(&directory);
+            }
+            known = self.by_directory.get(directory.as_str()).or(known);
+        }
+        match known {
+            Some(partition) => self.place(partition),
+            None => place,
+        }
+    }
 }
 
 fn inferred_columns(place: &Place) -> Vec<ExpectedPartitionColumn> {
     let column = |name: &String| ExpectedPartitionColumn {
         name: name.clone(),
         data_type: None,
+        sql_type: None,
         comment: None,
     };
     place.names.iter().map(column).collect()
@@ -150,6 +199,7 @@ fn type_column(
     Ok(PartitionColumn {
         name: column.name,
         data_type,
+        sql_type: column.sql_type,
         comment: column.comment,
     })
 }
@@ -161,7 +211,7 @@ fn number(
     places: &[Place],
     expectation: &Expectation<'_>,
 ) -> Result<Numbered, CatalogError> {
-    let known = expectation.known.map(|known| known.partitions.as_slice());
+    let known = expectation.known.map(|known| &*known.partitions);
     let known = known.unwrap_or_default();
     // The same values may lie in several directories, `d=1` and `d=01` or nested ones; each is a
     // partition of its own, since its files are found through its directory.

@@ -3,6 +3,7 @@
 use super::Expectation;
 use super::footer::Footer;
 use crate::error::CatalogError;
+use crate::model::types::is_wider;
 use crate::model::{Column, ColumnId, name};
 use arrow::datatypes::DataType;
 use std::collections::HashSet;
@@ -29,7 +30,10 @@ pub(super) fn merge(
     // Names in the files are binding once a file has been read; a declaration's are not.
     let mut spelled_by_file: HashSet<String> = match expectation.known {
         Some(known) if !known.files.is_empty() => {
-            columns.iter().map(|column| column.name.clone()).collect()
+            let names = columns.iter();
+            names
+                .map(|column| name::normalise(&column.source_name))
+                .collect()
         }
         _ => HashSet::new(),
     };
@@ -47,13 +51,16 @@ pub(super) fn merge(
             if is_partition_column(&name) {
                 continue;
             }
-            let Some(column) = columns.iter_mut().find(|column| column.name == name) else {
+            // A column that has been renamed keeps its name in the files.
+            let is_same = |column: &&mut Column| name::normalise(&column.source_name) == name;
+            let Some(column) = columns.iter_mut().find(is_same) else {
                 if !expectation.columns_are_final {
                     columns.push(Column {
                         id: next_id(&columns),
                         name: name.clone(),
                         source_name: field.source_name.clone(),
                         data_type: field.data_type.clone(),
+                        sql_type: None,
                         nullable: field.nullable || has_earlier_files,
                         comment: None,
                     });
@@ -61,7 +68,12 @@ pub(super) fn merge(
                 }
                 continue;
             };
-            check_type(&footer.file, column, &field.data_type)?;
+            fit_type(
+                &footer.file,
+                column,
+                &field.data_type,
+                expectation.columns_are_final,
+            )?;
             if spelled_by_file.insert(name) {
                 column.source_name.clone_from(&field.source_name);
             } else if column.source_name != field.source_name {
@@ -76,31 +88,37 @@ pub(super) fn merge(
             column.nullable |= field.nullable;
         }
         for column in &mut columns {
-            column.nullable |= !met.contains(&column.name);
+            column.nullable |= !met.contains(&name::normalise(&column.source_name));
         }
         has_earlier_files = true;
     }
     Ok(columns)
 }
 
-fn check_type(file: &str, column: &Column, found: &DataType) -> Result<(), CatalogError> {
-    match column.data_type.equals_datatype(found) {
-        true => Ok(()),
-        false => Err(CatalogError::SchemaMismatch {
-            file: file.to_owned(),
-            column: column.name.clone(),
-            expected: column.data_type.to_string(),
-            found: found.to_string(),
-        }),
+/// A file may have a narrower type than the table: its values are widened when they are read. Where the
+/// columns are the files' own and a file has a wider one, so has the table from now on.
+fn fit_type(
+    file: &str,
+    column: &mut Column,
+    found: &DataType,
+    is_final: bool,
+) -> Result<(), CatalogError> {
+    if column.data_type.equals_datatype(found) || is_wider(&column.data_type, found) {
+        return Ok(());
     }
+    if !is_final && is_wider(found, &column.data_type) {
+        column.data_type = found.clone();
+        return Ok(());
+    }
+    Err(CatalogError::SchemaMismatch {
+        file: file.to_owned(),
+        column: column.name.clone(),
+        expected: column.data_type.to_string(),
+        found: found.to_string(),
+    })
 }
 
 fn next_id(columns: &[Column]) -> ColumnId {
-    ColumnId(
-        columns
-            .iter()
-            .map(|column| column.id.0 + 1)
-            .max()
-            .unwrap_or(0),
-    )
+    let used = columns.iter().map(|column| column.id.0 + 1);
+    ColumnId(used.max().unwrap_or(0))
 }

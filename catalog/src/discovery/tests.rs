@@ -4,7 +4,7 @@ use super::*;
 use crate::model::{BoundValue, ColumnId};
 use crate::test_files::TestFiles;
 use arrow::array::{
-    ArrayRef, Date32Array, Decimal128Array, DictionaryArray, Float64Array, Int32Array, Int64Array,
+    ArrayRef, Date32Array, Decimal128Array, DictionaryArray, Float64Array, Int32Array,
     LargeStringArray, StringArray,
 };
 use arrow::datatypes::Int32Type;
@@ -73,7 +73,7 @@ async fn a_flat_directory_is_a_table_with_bounds() {
         .collect();
     assert_eq!(names[0], ("id", "Id"));
     let file = &found.files.files[0];
-    assert_eq!((file.rows, file.partition), (3, None));
+    assert_eq!((file.rows, file.partition), (Some(3), None));
     assert_eq!(
         file.size_bytes,
         fs::metadata(files.path().join("t/a.parquet"))
@@ -169,11 +169,13 @@ async fn declared_partition_columns_are_checked() {
         [ExpectedPartitionColumn {
             name: name.to_owned(),
             data_type,
+            sql_type: None,
             comment: None,
         }]
     };
     let dates = declared("day", Some(DataType::Date32));
     let expectation = |columns| Expectation {
+        format: FileFormat::Parquet,
         partition_columns: Some(columns),
         ..Expectation::default()
     };
@@ -229,13 +231,13 @@ async fn a_file_with_another_type_is_named() {
     files.write("t/a.parquet", vec![("id", ints([1]))]);
     files.write(
         "t/b.parquet",
-        vec![("id", Arc::new(Int64Array::from(vec![1])))],
+        vec![("id", Arc::new(StringArray::from(vec!["1"])))],
     );
     let result = find(&files, "t").await;
     assert_fails(
         result,
         ErrorCode::DataCorrupt,
-        &["b.parquet", "'id'", "Int64", "Int32"],
+        &["b.parquet", "'id'", "Utf8", "Int32"],
     );
 }
 
@@ -306,10 +308,12 @@ async fn missing_and_empty_locations_are_told_apart() {
         name: "id".to_owned(),
         source_name: "id".to_owned(),
         data_type: DataType::Int32,
+        sql_type: None,
         nullable: false,
         comment: None,
     }];
     let expectation = Expectation {
+        format: FileFormat::Parquet,
         columns: &columns,
         columns_are_final: true,
         ..Expectation::default()
@@ -325,7 +329,7 @@ async fn a_single_file_and_a_file_without_rows_are_tables() {
     files.write("t/b.parquet", vec![("other", ints([1]))]);
     let found = find(&files, "t/a.parquet").await.unwrap();
     assert!(!found.location.is_directory());
-    assert_eq!((found.files.files.len(), found.files.rows()), (1, 0));
+    assert_eq!((found.files.files.len(), found.files.rows()), (1, Some(0)));
     assert_eq!(found.columns[0].name, "id");
 }
 
@@ -372,6 +376,7 @@ async fn unchanged_files_are_not_opened_again() {
     );
     let partition_columns: Vec<_> = first.partition_columns.iter().map(Into::into).collect();
     let expectation = Expectation {
+        format: FileFormat::Parquet,
         columns: &first.columns,
         columns_are_final: false,
         partition_columns: Some(&partition_columns),

@@ -32,6 +32,28 @@ pub fn validate(what: &'static str, name: &str) -> Result<String, CatalogError> 
     Ok(normalise(name))
 }
 
+/// The normal form of a new user's name, which may look like an address: `ada@example.org`.
+pub fn validate_user(name: &str) -> Result<String, CatalogError> {
+    let invalid = |reason| CatalogError::InvalidName {
+        what: "user",
+        name: name.chars().take(NAME_BYTES_MAX).collect(),
+        reason,
+    };
+    if name.is_empty() {
+        return Err(invalid("it is empty"));
+    }
+    if name.len() > NAME_BYTES_MAX {
+        return Err(invalid("it is longer than 128 bytes"));
+    }
+    // What a client sends when it logs in is `name:password`.
+    if name.contains(|c: char| c.is_control() || c.is_whitespace() || c == ':') {
+        return Err(invalid(
+            "blanks, ':' and control characters are not allowed",
+        ));
+    }
+    Ok(normalise(name))
+}
+
 /// The one of `names` that was probably meant by `name`, if one is near enough.
 pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
     // A third of the letters may be wrong: one in "tabl", three in "lineitems".

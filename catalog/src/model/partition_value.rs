@@ -24,6 +24,79 @@ pub fn parse_directory(directory: &str) -> Option<(String, Option<String>)> {
     Some((unescape(name), value))
 }
 
+/// The directory of a partition below its table: `ds=2024-01-31/hr=1`. `values` are in their canonical
+/// form.
+pub fn directory<'a>(columns: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) -> String {
+    let component = |(name, value): (&str, Option<&str>)| {
+        let mut component = String::new();
+        escape(name, &mut component);
+        component.push('=');
+        match value {
+            Some(value) => escape(value, &mut component),
+            None => component.push_str(NULL_DIRECTORY),
+        }
+        component
+    };
+    let components: Vec<String> = columns.into_iter().map(component).collect();
+    components.join("/")
+}
+
+/// Writes what Hive writes: `%XX` for whatever means something in a path, in a pattern or to Hive, and
+/// everything else, blanks and letters of any script, as it is.
+fn escape(text: &str, result: &mut String) {
+    for letter in text.chars() {
+        match letter {
+            '\0'..='\x1f'
+            | '\x7f'
+            | '"'
+            | '#'
+            | '%'
+            | '\''
+            | '*'
+            | '/'
+            | ':'
+            | '='
+            | '?'
+            | '\\'
+            | '{'
+            | '['
+            | ']'
+            | '^' => {
+                result.push_str(&format!("%{:02X}", u32::from(letter)));
+            }
+            _ => result.push(letter),
+        }
+    }
+}
+
+/// The values as directories have them: `1` for `01` in a column of integers. Text that is empty is
+/// NULL, since no directory tells the two apart. The first value that is not of the type where one is
+/// not.
+pub fn canonical(
+    values: Vec<Option<&str>>,
+    data_type: &DataType,
+) -> Result<Vec<Option<String>>, String> {
+    if *data_type == DataType::Utf8 {
+        let present = |value: Option<&str>| value.filter(|v| !v.is_empty()).map(str::to_owned);
+        return Ok(values.into_iter().map(present).collect());
+    }
+    let trimmed = values.iter().map(|value| value.map(str::trim)).collect();
+    let typed = to_array(trimmed, data_type)?;
+    let text = cast_with_options(&typed, &DataType::Utf8, &CastOptions::default())
+        .map_err(|error| error.to_string())?;
+    let text = text.as_any().downcast_ref::<StringArray>();
+    let text = text.into_iter().flatten();
+    let is_timestamp = matches!(data_type, DataType::Timestamp(_, _));
+    Ok(text
+        .map(|value| {
+            value.map(|value| match is_timestamp {
+                true => value.replacen('T', " ", 1),
+                false => value.to_owned(),
+            })
+        })
+        .collect())
+}
+
 /// Undoes `%XX`. What is no escape stands for itself, as in Hive.
 fn unescape(text: &str) -> String {
     let bytes = text.as_bytes();
@@ -136,6 +209,49 @@ mod tests {
         assert_eq!(parse("k=__HIVE_DEFAULT_PARTITION__"), pair("k", None));
         assert_eq!(parse("plain"), None);
         assert_eq!(parse("=x"), None);
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for value in [
+            "2024-01-31",
+            "a/b=c%d",
+            "two words",
+            "Zürich 東京",
+            "10:30",
+            "%2F",
+            "'\"#*?\\{[]^\u{1}\u{7f}",
+        ] {
+            let written = directory([("k", Some(value))]);
+            assert!(!written.contains('/'), "{written}");
+            assert_eq!(
+                parse_directory(&written),
+                Some(("k".to_owned(), Some(value.to_owned())))
+            );
+        }
+        let two = directory([("ds", Some("a b/c")), ("hr", None)]);
+        assert_eq!(two, "ds=a b%2Fc/hr=__HIVE_DEFAULT_PARTITION__");
+    }
+
+    #[test]
+    fn values_have_one_form() {
+        let one = |value, data_type| {
+            canonical(vec![Some(value)], &data_type).map(|mut values| values.pop().flatten())
+        };
+        let some = |text: &str| Ok(Some(text.to_owned()));
+        assert_eq!(one("01", DataType::Int32), some("1"));
+        assert_eq!(one(" 7 ", DataType::Int64), some("7"));
+        assert_eq!(one("2024-1-5", DataType::Date32), some("2024-01-05"));
+        assert_eq!(one("TRUE", DataType::Boolean), some("true"));
+        assert_eq!(one("1.5", DataType::Decimal128(10, 2)), some("1.50"));
+        let micros = DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None);
+        assert_eq!(
+            one("2024-01-31 10:00:00", micros),
+            some("2024-01-31 10:00:00")
+        );
+        assert_eq!(one("  x", DataType::Utf8), some("  x"));
+        assert_eq!(one("", DataType::Utf8), Ok(None));
+        assert_eq!(one("x", DataType::Int32), Err("x".to_owned()));
     }
 
     #[test]

@@ -1,21 +1,38 @@
 //! The partitions and files of the tables that were planned lately.
 
 use crate::error::CatalogError;
-use crate::model::{CatalogVersion, Table, TableFiles, TableId};
+use crate::model::{CatalogVersion, DataFile, Partition, Table, TableFiles, TableId};
 use crate::store::CatalogStore;
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tokio::sync::OnceCell;
 
-/// How many files, over all tables, are kept. A file with ten bounded columns takes about 1.5 KiB.
-pub const CACHED_FILES_MAX: usize = 1_000_000;
+/// How many files and partitions, over all tables, are kept. A file with ten bounded columns takes about
+/// 400 bytes.
+pub const CACHED_FILES_MAX: usize = 2_000_000;
+
+/// Where this many partitions' files are wanted, all of the table's are read and kept.
+pub const PARTITIONS_READ_ALONE_MAX: usize = 1_000;
 
 /// How many versions of tables are kept, however few files they have.
 pub const CACHED_TABLES_MAX: usize = 10_000;
 
 type Key = (TableId, CatalogVersion);
-type Cell = Arc<OnceCell<Arc<TableFiles>>>;
+
+#[derive(Debug, Default)]
+struct Cell {
+    partitions: OnceCell<Arc<[Partition]>>,
+    files: OnceCell<Arc<TableFiles>>,
+}
+
+impl Cell {
+    /// How much of the cache it takes.
+    fn size(&self) -> usize {
+        let partitions = self.partitions.get().map_or(0, |found| found.len());
+        partitions + self.files.get().map_or(0, |found| found.files.len())
+    }
+}
 
 /// Keeps what was read last, within bounds; the least recently used goes first. A table that is larger
 /// than the whole cache is kept for as long as it is the one used last.
@@ -32,41 +49,97 @@ struct Entries {
 
 #[derive(Debug)]
 struct Entry {
-    cell: Cell,
+    cell: Arc<Cell>,
     last_use: u64,
 }
 
 impl FileCache {
-    /// What `table` consists of, read from `store` unless it is here. Several callers at once cause
-    /// one read; a failed read is tried again by the next caller.
-    pub(crate) async fn get(
+    /// What `table` consists of at `version`, read from `store` unless it is here. Several callers at
+    /// once cause one read; a failed read is tried again by the next caller.
+    pub(crate) async fn files(
         &self,
         store: &dyn CatalogStore,
         table: &Table,
+        version: CatalogVersion,
     ) -> Result<Arc<TableFiles>, CatalogError> {
+        let partitions = self.partitions(store, table, version).await?;
         let key = (table.id, table.version);
         let cell = self.entries.lock().touch(key);
         let files = cell
+            .files
             .get_or_try_init(|| async {
-                store
-                    .load_files(table.id, table.version)
-                    .await
-                    .map(Arc::new)
+                let files = store.load_data_files(table.id, version, None).await?;
+                Ok::<_, CatalogError>(Arc::new(TableFiles { partitions, files }))
             })
             .await
             .cloned()?;
+        self.shrink(key);
+        Ok(files)
+    }
+
+    /// The partitions alone.
+    pub(crate) async fn partitions(
+        &self,
+        store: &dyn CatalogStore,
+        table: &Table,
+        version: CatalogVersion,
+    ) -> Result<Arc<[Partition]>, CatalogError> {
+        if table.definition.partition_columns.is_empty() {
+            return Ok(Arc::default());
+        }
+        let key = (table.id, table.version);
+        let cell = self.entries.lock().touch(key);
+        let partitions = cell
+            .partitions
+            .get_or_try_init(|| async {
+                let partitions = store.load_partitions(table.id, version).await?;
+                Ok::<_, CatalogError>(partitions.into())
+            })
+            .await
+            .cloned()?;
+        self.shrink(key);
+        Ok(partitions)
+    }
+
+    /// All partitions with the files of some of them. Those of few are not kept.
+    pub(crate) async fn files_of(
+        &self,
+        store: &dyn CatalogStore,
+        table: &Table,
+        version: CatalogVersion,
+        numbers: &[u32],
+    ) -> Result<Arc<TableFiles>, CatalogError> {
+        let partitions = self.partitions(store, table, version).await?;
+        let cell = self.entries.lock().touch((table.id, table.version));
+        let files: Vec<DataFile> = if let Some(all) = cell.files.get() {
+            if numbers.len() == partitions.len() {
+                return Ok(Arc::clone(all));
+            }
+            let wanted: HashSet<u32> = numbers.iter().copied().collect();
+            let is_wanted = |file: &&DataFile| file.partition.is_some_and(|n| wanted.contains(&n));
+            all.files.iter().filter(is_wanted).cloned().collect()
+        } else if numbers.len() <= PARTITIONS_READ_ALONE_MAX {
+            store
+                .load_data_files(table.id, version, Some(numbers))
+                .await?
+        } else {
+            return self.files(store, table, version).await;
+        };
+        Ok(Arc::new(TableFiles { partitions, files }))
+    }
+
+    fn shrink(&self, keep: Key) {
         self.entries
             .lock()
-            .shrink_to(CACHED_FILES_MAX, CACHED_TABLES_MAX, key);
-        Ok(files)
+            .shrink_to(CACHED_FILES_MAX, CACHED_TABLES_MAX, keep);
     }
 }
 
 impl Entries {
-    fn touch(&mut self, key: Key) -> Cell {
+    fn touch(&mut self, key: Key) -> Arc<Cell> {
         self.uses += 1;
         let entry = self.by_key.entry(key).or_insert_with(|| Entry {
-            cell: Cell::default(),
+            cell: Arc::default(),
             last_use: 0,
         });
         entry.last_use = self.uses;
@@ -74,7 +147,7 @@ impl Entries {
     }
 
     fn shrink_to(&mut self, files_max: usize, tables_max: usize, keep: Key) {
-        let size = |entry: &Entry| entry.cell.get().map_or(0, |files| files.files.len());
+        let size = |entry: &Entry| entry.cell.size();
         let mut files: usize = self.by_key.values().map(size).sum();
         if files <= files_max && self.by_key.len() <= tables_max {
             return;
@@ -100,7 +173,7 @@ impl Entries {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::DataFile;
+    use crate::model::FileBounds;
     use chrono::DateTime;
 
     fn key(table: i64) -> Key {
@@ -111,17 +184,18 @@ mod tests {
         let file = DataFile {
             path: String::new(),
             size_bytes: 0,
-            rows: 0,
+            rows: None,
             last_modified: DateTime::UNIX_EPOCH,
             e_tag: None,
             partition: None,
-            bounds: Vec::new(),
+            bounds: FileBounds::default(),
         };
         let files = TableFiles {
-            partitions: Vec::new(),
+            partitions: Arc::default(),
             files: vec![file; files],
         };
-        entries.touch(key(table)).set(Arc::new(files)).unwrap();
+        let cell = entries.touch(key(table));
+        cell.files.set(Arc::new(files)).unwrap();
     }
 
     #[test]

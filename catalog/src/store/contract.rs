@@ -1,10 +1,11 @@
 //! What every [`CatalogStore`] must do, as tests that are run against each of them.
 
-use super::{CatalogStore, Change, FileChanges};
+use super::{CatalogStore, Change, Cleared, FileChanges, ReaderId, RemovedFile};
 use crate::error::CatalogError;
 use crate::model::{
-    BoundValue, CatalogVersion, Column, ColumnBounds, ColumnId, DataFile, Database, FileFormat,
-    Partition, PartitionColumn, Table, TableDefinition, TableFiles, TableKind,
+    BoundValue, Bucketing, CatalogVersion, Column, ColumnBounds, ColumnId, DataFile, Database,
+    FileFormat, Partition, PartitionColumn, RetiredColumn, SortColumn, StorageOptions, Table,
+    TableDefinition, TableFiles, TableKind, User, View, ViewColumn, ViewDefinition,
 };
 use arrow::datatypes::DataType;
 use chrono::DateTime;
@@ -25,6 +26,13 @@ where
     concurrent_writers_take_turns(make_store().await).await;
     purging_forgets_only_what_nobody_sees(make_store().await).await;
     many_files_go_in_and_out(make_store().await).await;
+    users_come_change_and_go(make_store().await).await;
+    databases_change(make_store().await).await;
+    views_come_change_and_go(make_store().await).await;
+    files_go_without_being_named(make_store().await).await;
+    files_are_found_by_partition(make_store().await).await;
+    a_dropped_table_leaves_its_location(make_store().await).await;
+    every_file_of_any_version_is_known(make_store().await).await;
 }
 
 fn time() -> DateTime<chrono::Utc> {
@@ -36,6 +44,7 @@ fn database(name: &str) -> Database {
         name: name.to_owned(),
         comment: Some("it's \"quoted\"".to_owned()),
         location: Some(StorageUrl::parse("s3://bucket/a b/").unwrap()),
+        properties: [("k".to_owned(), "v".to_owned())].into(),
         owner: "somebody".to_owned(),
         created_at: time(),
     }
@@ -45,23 +54,41 @@ fn definition(name: &str) -> TableDefinition {
     TableDefinition {
         database: "default".to_owned(),
         name: name.to_owned(),
-        kind: TableKind::External,
-        format: FileFormat::Parquet,
+        kind: TableKind::Managed,
+        format: FileFormat::Csv,
+        storage: StorageOptions {
+            quote: Some('\''),
+            ..StorageOptions::default()
+        },
         location: StorageUrl::parse("/data/t/").unwrap(),
         columns: vec![Column {
             id: ColumnId(1),
             name: "price".to_owned(),
             source_name: "Price".to_owned(),
             data_type: DataType::Decimal128(15, 2),
+            sql_type: None,
             nullable: true,
             comment: None,
         }],
         columns_declared: false,
+        retired_columns: vec![RetiredColumn {
+            id: ColumnId(0),
+            source_name: "gone".to_owned(),
+        }],
         partition_columns: vec![PartitionColumn {
             name: "day".to_owned(),
             data_type: DataType::Date32,
+            sql_type: None,
             comment: Some("when".to_owned()),
         }],
+        bucketing: Some(Bucketing {
+            columns: vec![ColumnId(1)],
+            sorted_by: vec![SortColumn {
+                column: ColumnId(1),
+                descending: true,
+            }],
+            count: 32,
+        }),
         properties: [("k".to_owned(), "v".to_owned())].into(),
         comment: None,
         owner: "somebody".to_owned(),
@@ -81,23 +108,32 @@ fn file(path: &str, partition: u32) -> DataFile {
     DataFile {
         path: path.to_owned(),
         size_bytes: 1 << 40,
-        rows: 12,
+        rows: Some(12),
         last_modified: time(),
         e_tag: Some("\"tag\"".to_owned()),
         partition: Some(partition),
-        bounds: vec![ColumnBounds {
+        bounds: [ColumnBounds {
             min: Some(BoundValue::Decimal((-5).into())),
             max: Some(BoundValue::Decimal(i128::MAX.into())),
             min_is_exact: true,
             null_count: Some(0),
             ..ColumnBounds::unknown(ColumnId(1))
-        }],
+        }]
+        .iter()
+        .collect(),
+    }
+}
+
+fn removed(path: &str, partition: u32) -> RemovedFile {
+    RemovedFile {
+        partition: Some(partition),
+        path: path.to_owned(),
     }
 }
 
 fn two_files() -> TableFiles {
     TableFiles {
-        partitions: vec![partition(0, Some("2024-01-31")), partition(1, None)],
+        partitions: [partition(0, Some("2024-01-31")), partition(1, None)].into(),
         files: vec![file("data/t/a", 0), file("data/t/b", 1)],
     }
 }
@@ -157,10 +193,10 @@ async fn a_table_comes_back_as_it_went_in(store: Arc<dyn CatalogStore>) {
 async fn an_older_version_keeps_its_files(store: Arc<dyn CatalogStore>) {
     let old = create(&*store, "t", two_files()).await;
     let added = TableFiles {
-        partitions: vec![partition(2, Some("2024-02-01"))],
+        partitions: [partition(2, Some("2024-02-01"))].into(),
         files: vec![
             DataFile {
-                rows: 13,
+                rows: None,
                 ..file("data/t/a", 0)
             },
             file("data/t/c", 2),
@@ -173,9 +209,10 @@ async fn an_older_version_keeps_its_files(store: Arc<dyn CatalogStore>) {
             ..definition("t")
         },
         files: FileChanges {
-            removed_files: vec!["data/t/a".to_owned(), "data/t/b".to_owned()],
+            removed_files: vec![removed("data/t/a", 0), removed("data/t/b", 1)],
             removed_partitions: vec![1],
             added: added.clone(),
+            ..FileChanges::default()
         },
     };
     store.commit(old.version, &[change]).await.unwrap();
@@ -186,10 +223,11 @@ async fn an_older_version_keeps_its_files(store: Arc<dyn CatalogStore>) {
         two_files()
     );
     let expected = TableFiles {
-        partitions: vec![
+        partitions: [
             partition(0, Some("2024-01-31")),
             partition(2, Some("2024-02-01")),
-        ],
+        ]
+        .into(),
         files: added.files,
     };
     assert_eq!(
@@ -273,18 +311,24 @@ async fn purging_forgets_only_what_nobody_sees(store: Arc<dyn CatalogStore>) {
         id: old.id,
         definition: definition("t"),
         files: FileChanges {
-            removed_files: vec!["data/t/b".to_owned()],
+            removed_files: vec![removed("data/t/b", 1)],
             removed_partitions: vec![1],
-            added: TableFiles::default(),
+            ..FileChanges::default()
         },
     };
     let new = store.commit(old.version, &[change]).await.unwrap();
-    assert_eq!(store.purge(old.version).await.unwrap(), 0);
+    let reader = ReaderId::new("me");
+    assert_eq!(store.purge(&reader, old.version).await.unwrap(), 0);
     assert_eq!(
         store.load_files(old.id, old.version).await.unwrap(),
         two_files()
     );
-    assert_eq!(store.purge(new).await.unwrap(), 2);
+    assert_eq!(store.purge(&reader, new).await.unwrap(), 2);
+    let error = store.load_files(old.id, old.version).await.unwrap_err();
+    assert!(
+        matches!(error, CatalogError::VersionForgotten(_)),
+        "{error}"
+    );
     let rest = store.load_files(old.id, new).await.unwrap();
     assert_eq!((rest.partitions.len(), rest.files.len()), (1, 1));
 
@@ -292,9 +336,9 @@ async fn purging_forgets_only_what_nobody_sees(store: Arc<dyn CatalogStore>) {
         .commit(new, &[Change::DropTable { id: old.id }])
         .await
         .unwrap();
-    store.purge(dropped).await.unwrap();
+    store.purge(&reader, dropped).await.unwrap();
     assert_eq!(
-        store.load_files(old.id, new).await.unwrap(),
+        store.load_files(old.id, dropped).await.unwrap(),
         TableFiles::default()
     );
 }
@@ -314,4 +358,192 @@ async fn many_files_go_in_and_out(store: Arc<dyn CatalogStore>) {
         store.load_files(table.id, table.version).await.unwrap(),
         files
     );
+}
+
+async fn users_come_change_and_go(store: Arc<dyn CatalogStore>) {
+    let user = |hash: &str| User {
+        name: "ada".to_owned(),
+        password_hash: hash.to_owned(),
+        admin: true,
+        created_at: time(),
+    };
+    let commit = async |change: Change| {
+        let base = store.load().await.unwrap().version;
+        store.commit(base, &[change]).await?;
+        Ok::<_, CatalogError>(store.load().await.unwrap().users)
+    };
+    let created = commit(Change::CreateUser(user("one"))).await.unwrap();
+    assert_eq!(created, [user("one")]);
+    commit(Change::CreateUser(user("x"))).await.unwrap_err();
+    let altered = commit(Change::AlterUser(user("two"))).await.unwrap();
+    assert_eq!(altered, [user("two")]);
+    let drop = || Change::DropUser {
+        name: "ada".to_owned(),
+    };
+    assert_eq!(commit(drop()).await.unwrap(), []);
+    commit(drop()).await.unwrap_err();
+    commit(Change::AlterUser(user("x"))).await.unwrap_err();
+}
+
+async fn commit(store: &dyn CatalogStore, changes: &[Change]) -> CatalogVersion {
+    let base = store.version().await.unwrap();
+    store.commit(base, changes).await.unwrap()
+}
+
+async fn databases_change(store: Arc<dyn CatalogStore>) {
+    commit(&*store, &[Change::CreateDatabase(database("shop"))]).await;
+    let altered = Database {
+        location: None,
+        properties: [("a".to_owned(), "b".to_owned())].into(),
+        owner: "another".to_owned(),
+        ..database("shop")
+    };
+    let version = commit(&*store, &[Change::AlterDatabase(altered.clone())]).await;
+    let state = store.load().await.unwrap();
+    assert!(state.databases.contains(&altered));
+    let missing = [Change::AlterDatabase(database("missing"))];
+    store.commit(version, &missing).await.unwrap_err();
+    assert_eq!(store.version().await.unwrap(), version);
+}
+
+async fn views_come_change_and_go(store: Arc<dyn CatalogStore>) {
+    let definition = ViewDefinition {
+        database: "default".to_owned(),
+        name: "v".to_owned(),
+        columns: vec![ViewColumn {
+            name: "a".to_owned(),
+            comment: Some("first".to_owned()),
+        }],
+        sql: "SELECT 'it''s'".to_owned(),
+        resolve_in: "shop".to_owned(),
+        properties: [("k".to_owned(), "v".to_owned())].into(),
+        comment: None,
+        owner: "somebody".to_owned(),
+        created_at: time(),
+    };
+    let version = commit(&*store, &[Change::CreateView(definition.clone())]).await;
+    let state = store.load().await.unwrap();
+    let id = state.views[0].id;
+    let expected = |definition, version| View {
+        id,
+        version,
+        definition,
+    };
+    assert_eq!(state.views, [expected(definition.clone(), version)]);
+    let table = create(&*store, "t", TableFiles::default()).await;
+    assert_ne!(table.id, id, "views and tables share ids");
+    let renamed = ViewDefinition {
+        name: "w".to_owned(),
+        ..definition
+    };
+    let update = Change::UpdateView {
+        id,
+        definition: renamed.clone(),
+    };
+    let version = commit(&*store, &[update]).await;
+    let state = store.load().await.unwrap();
+    assert_eq!(state.views, [expected(renamed, version)]);
+    commit(&*store, &[Change::DropView { id }]).await;
+    assert_eq!(store.load().await.unwrap().views, []);
+    let base = store.version().await.unwrap();
+    store
+        .commit(base, &[Change::DropView { id }])
+        .await
+        .unwrap_err();
+}
+
+async fn files_go_without_being_named(store: Arc<dyn CatalogStore>) {
+    let old = create(&*store, "t", two_files()).await;
+    let clear = |cleared| Change::UpdateTable {
+        id: old.id,
+        definition: definition("t"),
+        files: FileChanges {
+            cleared,
+            added: TableFiles {
+                partitions: Arc::default(),
+                files: vec![file("data/t/new", 1)],
+            },
+            ..FileChanges::default()
+        },
+    };
+    let version = commit(&*store, &[clear(Cleared::Partitions(vec![1]))]).await;
+    let found = store.load_files(old.id, version).await.unwrap();
+    let paths: Vec<&str> = found.files.iter().map(|file| file.path.as_str()).collect();
+    assert_eq!(paths, ["data/t/a", "data/t/new"]);
+    assert_eq!(found.partitions.len(), 2, "the partitions stay");
+    let version = commit(&*store, &[clear(Cleared::Everything)]).await;
+    let found = store.load_files(old.id, version).await.unwrap();
+    assert_eq!(found.files, [file("data/t/new", 1)]);
+    assert_eq!(*found.partitions, []);
+    assert_eq!(
+        store.load_files(old.id, old.version).await.unwrap(),
+        two_files()
+    );
+}
+
+async fn files_are_found_by_partition(store: Arc<dyn CatalogStore>) {
+    const PARTITIONS: u32 = 3_000;
+    let files = TableFiles {
+        partitions: (0..PARTITIONS)
+            .map(|n| partition(n, Some(&format!("{n}"))))
+            .collect(),
+        files: (0..PARTITIONS)
+            .map(|n| file(&format!("data/t/{n:06}"), n))
+            .collect(),
+    };
+    let table = create(&*store, "t", files.clone()).await;
+    for wanted in [vec![], vec![7, 2_999], (5..2_500).collect::<Vec<u32>>()] {
+        let found = store
+            .load_data_files(table.id, table.version, Some(&wanted))
+            .await
+            .unwrap();
+        let expected: Vec<DataFile> = wanted
+            .iter()
+            .map(|number| files.files[*number as usize].clone())
+            .collect();
+        assert_eq!(found, expected);
+    }
+}
+
+async fn a_dropped_table_leaves_its_location(store: Arc<dyn CatalogStore>) {
+    let location = definition("t").location;
+    for _ in 0..2 {
+        let table = create(&*store, "t", two_files()).await;
+        commit(&*store, &[Change::DropTable { id: table.id }]).await;
+        let state = store.load().await.unwrap();
+        assert_eq!(state.abandoned_locations, [location.clone()]);
+    }
+    commit(&*store, &[Change::ForgetLocation(location)]).await;
+    assert_eq!(store.load().await.unwrap().abandoned_locations, []);
+    let external = Change::CreateTable {
+        definition: TableDefinition {
+            kind: TableKind::External,
+            ..definition("t")
+        },
+        files: TableFiles::default(),
+    };
+    commit(&*store, &[external]).await;
+    let table = find(&*store, "t").await;
+    commit(&*store, &[Change::DropTable { id: table.id }]).await;
+    assert_eq!(store.load().await.unwrap().abandoned_locations, []);
+}
+
+async fn every_file_of_any_version_is_known(store: Arc<dyn CatalogStore>) {
+    let known = async |prefix| {
+        let mut paths: Vec<String> = store
+            .known_paths(prefix)
+            .await
+            .unwrap()
+            .into_iter()
+            .collect();
+        paths.sort();
+        paths
+    };
+    let table = create(&*store, "t", two_files()).await;
+    let version = commit(&*store, &[Change::DropTable { id: table.id }]).await;
+    assert_eq!(known("data/t").await, ["data/t/a", "data/t/b"]);
+    assert_eq!(known("data/t/b").await, ["data/t/b"]);
+    assert_eq!(known("data/%").await, [] as [String; 0]);
+    store.purge(&ReaderId::new("me"), version).await.unwrap();
+    assert_eq!(known("").await, [] as [String; 0]);
 }

@@ -18,6 +18,8 @@ struct ColumnRow {
     source: Option<String>,
     #[serde(rename = "type")]
     data_type: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sql_type: Option<String>,
     nullable: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     comment: Option<String>,
@@ -28,6 +30,8 @@ struct PartitionColumnRow {
     name: String,
     #[serde(rename = "type")]
     data_type: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sql_type: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     comment: Option<String>,
 }
@@ -52,6 +56,7 @@ pub(super) fn encode_columns(table: &str, columns: &[Column]) -> Result<String, 
                 name: column.name.clone(),
                 source: (column.source_name != column.name).then(|| column.source_name.clone()),
                 data_type: encode_type(table, &column.name, &column.data_type)?,
+                sql_type: column.sql_type.clone(),
                 nullable: column.nullable,
                 comment: column.comment.clone(),
             })
@@ -69,6 +74,7 @@ pub(super) fn decode_columns(text: &str) -> Result<Vec<Column>, CatalogError> {
                 id: ColumnId(row.id),
                 source_name: row.source.unwrap_or_else(|| row.name.clone()),
                 data_type: decode_type(&row.data_type)?,
+                sql_type: row.sql_type,
                 name: row.name,
                 nullable: row.nullable,
                 comment: row.comment,
@@ -88,6 +94,7 @@ pub(super) fn encode_partition_columns(
             Ok(PartitionColumnRow {
                 name: column.name.clone(),
                 data_type: encode_type(table, &column.name, &column.data_type)?,
+                sql_type: column.sql_type.clone(),
                 comment: column.comment.clone(),
             })
         })
@@ -102,6 +109,7 @@ pub(super) fn decode_partition_columns(text: &str) -> Result<Vec<PartitionColumn
         .map(|row| {
             Ok(PartitionColumn {
                 data_type: decode_type(&row.data_type)?,
+                sql_type: row.sql_type,
                 name: row.name,
                 comment: row.comment,
             })
@@ -147,6 +155,19 @@ pub(super) fn decode_count<T: TryFrom<i64>>(count: i64) -> Result<T, CatalogErro
     T::try_from(count).map_err(|_| CatalogError::Damaged(format!("{count} is no count")))
 }
 
+/// The number of a file's partition; a column of a primary key cannot be NULL.
+pub(super) fn encode_partition(partition: Option<u32>) -> i64 {
+    partition.map_or(-1, i64::from)
+}
+
+/// Reads what [`encode_partition`] wrote.
+pub(super) fn decode_partition(number: i64) -> Result<Option<u32>, CatalogError> {
+    match number {
+        -1 => Ok(None),
+        number => decode_count(number).map(Some),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,6 +200,7 @@ mod tests {
                 name: format!("c{index}"),
                 source_name: format!("C{index}"),
                 data_type,
+                sql_type: (index == 1).then(|| "varchar(10)".to_owned()),
                 nullable: index % 2 == 0,
                 comment: (index == 3).then(|| "a date".to_owned()),
             })

@@ -9,7 +9,7 @@ use crate::service::{
     QueryOutcome, StatementDescription, StatementKind, SubmitRequest, SubmittedQuery,
 };
 use crate::session::{Session, SkepOptions};
-use crate::statement::{Explain, Statement, explain, parse, show};
+use crate::statement::{Explain, ParseOptions, Statement, explain, parse, show, unsupported};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::scalar::ScalarValue;
@@ -85,7 +85,7 @@ impl Inner {
         let SubmitRequest {
             sql, parameters, ..
         } = request;
-        let statement = parse(&sql, self.config.queries.statement_bytes_max)?;
+        let statement = parse(&sql, self.parse_options(session))?;
         if !matches!(statement, Statement::Query(_)) && !parameters.is_empty() {
             let text = "only queries have parameters";
             return Err(QueryError::new(ErrorCode::InvalidArgument, text));
@@ -103,11 +103,59 @@ impl Inner {
                 let rows = show::rows(self, session, &what, handle.id()).await?;
                 Ok(Dispatched::Rows(rows))
             }
-            command => {
+            Statement::Vacuum { name, dry_run } => {
                 handle.admitted();
-                let affected_rows = self.command(session, handle.id(), command).await?;
+                let files = self.vacuum(session, name.as_ref(), dry_run).await?;
+                Ok(Dispatched::Rows(show::files(&files)?))
+            }
+            other => {
+                let affected_rows = self.change(session, handle, other).await?;
                 Ok(Dispatched::Done { affected_rows })
             }
+        }
+    }
+
+    /// Runs a statement that changes something; returns how many rows it wrote, where it writes rows.
+    async fn change(
+        &self,
+        session: &Session,
+        handle: &QueryHandle,
+        statement: Statement,
+    ) -> Result<Option<u64>, QueryError> {
+        match statement {
+            Statement::Insert(inserts) => self.insert(session, handle, inserts).await.map(Some),
+            Statement::CreateTable(mut create) => match create.source.take() {
+                Some(source) => self
+                    .create_table_as(session, handle, *create, &source.statement)
+                    .await
+                    .map(Some),
+                None => {
+                    handle.admitted();
+                    self.command(session, Statement::CreateTable(create)).await
+                }
+            },
+            Statement::CreateView(create) => {
+                handle.admitted();
+                let context = self.planning_context(session, handle.id());
+                let resolved = context.resolve(&create.query.statement).await?;
+                self.create_view(session, *create, resolved.column_count())
+                    .await?;
+                Ok(None)
+            }
+            Statement::InsertDirectory(_) => Err(unsupported("INSERT OVERWRITE DIRECTORY")),
+            Statement::LoadData(_) => Err(unsupported("LOAD DATA")),
+            command => {
+                handle.admitted();
+                self.command(session, command).await
+            }
+        }
+    }
+
+    /// How the statements of a session are read.
+    fn parse_options(&self, session: &Session) -> ParseOptions {
+        ParseOptions {
+            bytes_max: self.config.queries.statement_bytes_max,
+            dialect: session.settings.dialect(),
         }
     }
 
@@ -127,7 +175,7 @@ impl Inner {
     }
 
     /// Resolves a statement, waiting for the first executor where the statement reads a table.
-    async fn resolve(
+    pub(super) async fn resolve(
         &self,
         session: &Session,
         handle: &QueryHandle,
@@ -153,13 +201,27 @@ impl Inner {
         handle: &QueryHandle,
         place: Place,
     ) -> Result<Run, QueryError> {
+        let run = self.plan_run(context, resolved, handle).await?;
+        Ok(Run {
+            _place: Some(place),
+            ..run
+        })
+    }
+
+    /// Plans a run of a statement that has its place already.
+    pub(super) async fn plan_run(
+        &self,
+        context: &PlanningContext,
+        resolved: ResolvedQuery,
+        handle: &QueryHandle,
+    ) -> Result<Run, QueryError> {
         let deadline = self.deadline(context)?;
         let planned = resolved.plan().await?;
         let monitor = Arc::clone(&context.monitor);
         handle.planned(Arc::clone(&monitor), planned.shape());
         Ok(Run {
             planned,
-            _place: place,
+            _place: None,
             monitor,
             deadline,
         })
@@ -204,12 +266,12 @@ impl Inner {
     }
 
     /// Says what a statement would return.
-    pub(super) async fn describe(
+    pub(crate) async fn describe(
         &self,
         session: &Session,
         sql: &str,
     ) -> Result<StatementDescription, QueryError> {
-        let statement = parse(sql, self.config.queries.statement_bytes_max)?;
+        let statement = parse(sql, self.parse_options(session))?;
         let kind = match statement.returns_rows() {
             true => StatementKind::Query,
             false => StatementKind::Command,
@@ -225,6 +287,7 @@ impl Inner {
             }
             Statement::Explain(_) => (explain::schema(), no_parameters),
             Statement::Show(what) => (show::schema(what), no_parameters),
+            Statement::Vacuum { .. } => (show::files_schema(), no_parameters),
             _ => (Arc::new(Schema::empty()), no_parameters),
         };
         Ok(StatementDescription {

@@ -2,9 +2,11 @@
 //! settings of its session.
 
 use super::checked_arithmetic::CheckedArithmetic;
+use super::distribute_by::DistributeByHash;
+use super::relations::HiveRelations;
 use super::routing::Router;
 use super::scalar_subquery::SingleRowSubqueries;
-use super::snapshot_catalog::SnapshotCatalog;
+use super::snapshot_catalog::{PlannedViews, SnapshotCatalog};
 use crate::cluster::ClusterSnapshot;
 use crate::session::{Session, SkepOptions};
 use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
@@ -21,6 +23,7 @@ use skep_exchange::memory::NodeMemory;
 use skep_exchange::monitor::AttemptMonitor;
 use skep_exchange::session::TaskSession;
 use skep_protocol::{ErrorCode, QueryError, QueryId};
+use skep_writer::WriteCodec;
 use std::sync::Arc;
 use url::Url;
 
@@ -133,7 +136,19 @@ impl PlanningContext {
         Ok(config)
     }
 
-    pub(super) fn session_state(&self) -> Result<SessionState, QueryError> {
+    /// What a statement is planned with.
+    ///
+    /// # Errors
+    /// As [`PlanningContext::session_config`].
+    pub fn session_state(&self) -> Result<SessionState, QueryError> {
+        self.session_state_with(&PlannedViews::default())
+    }
+
+    /// What a statement that uses `planned_views` is planned with.
+    pub(super) fn session_state_with(
+        &self,
+        planned_views: &PlannedViews,
+    ) -> Result<SessionState, QueryError> {
         let config = self.session_config()?;
         let options = config.options().extensions.get::<SkepOptions>().cloned();
         let options = options.unwrap_or_default();
@@ -146,7 +161,9 @@ impl PlanningContext {
         };
         let catalogs = MemoryCatalogProviderList::new();
         let views = config.options().execution.parquet.schema_force_view_types;
-        let catalog = SnapshotCatalog::new(Arc::clone(&self.catalog)).with_views(views);
+        let catalog = SnapshotCatalog::new(Arc::clone(&self.catalog))
+            .with_views(views)
+            .with_planned_views(planned_views.clone());
         catalogs.register_catalog(CATALOG_NAME.to_owned(), Arc::new(catalog));
         let config = config
             .with_extension(Arc::new(task))
@@ -158,8 +175,11 @@ impl PlanningContext {
                 .with_default_features()
                 .with_analyzer_rule(Arc::new(SingleRowSubqueries))
                 .with_analyzer_rule(Arc::new(CheckedArithmetic))
+                .with_analyzer_rule(Arc::new(DistributeByHash))
+                .with_relation_planners(vec![Arc::new(HiveRelations)])
                 .with_catalog_list(Arc::new(catalogs))
                 .with_distributed_channel_resolver(self.planner.connections.clone())
+                .with_distributed_user_codec(WriteCodec)
                 .with_distributed_worker_resolver(FixedExecutors(self.cluster.active_addresses()))
                 .with_distributed_passthrough_headers(headers)?
                 .with_distributed_max_tasks_per_stage(options.stage_tasks_max)?

@@ -11,7 +11,7 @@ use skep_protocol::{ErrorCode, QueryError};
 /// The schema that DataFusion itself provides.
 pub(super) const INFORMATION_SCHEMA: &str = "information_schema";
 
-/// Looks up every table of `statement` in the snapshot.
+/// Looks up every table of `statement` in the snapshot; names without a database are in `database`.
 ///
 /// # Errors
 /// `TableNotFound` or `DatabaseNotFound`, with the nearest name.
@@ -19,6 +19,7 @@ pub(super) fn check_tables(
     state: &SessionState,
     statement: &DataFusionStatement,
     context: &PlanningContext,
+    database: &str,
 ) -> Result<(), QueryError> {
     let references = state
         .resolve_table_references(statement)
@@ -30,14 +31,14 @@ pub(super) fn check_tables(
                 format!("there is no catalog '{catalog}'; the one catalog is '{CATALOG_NAME}'");
             return Err(QueryError::new(ErrorCode::DatabaseNotFound, text));
         }
-        let database = reference.schema().unwrap_or(&context.session.database);
+        let database = reference.schema().unwrap_or(database);
         if database.eq_ignore_ascii_case(INFORMATION_SCHEMA) || is_table_function(state, reference)
         {
             continue;
         }
         context
             .catalog
-            .table(database, reference.table())
+            .relation(database, reference.table())
             .map_err(QueryError::from)?;
     }
     Ok(())

@@ -7,9 +7,11 @@ use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::common::DataFusionError;
 use datafusion::logical_expr::TableType;
+use parking_lot::RwLock;
 use skep_catalog::model::Table;
-use skep_catalog::{CatalogError, CatalogSnapshot};
+use skep_catalog::{CatalogError, CatalogSnapshot, Relation};
 use skep_exchange::error::to_datafusion;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The catalog that a statement sees, from its planning to its end.
@@ -17,6 +19,31 @@ use std::sync::Arc;
 pub struct SnapshotCatalog {
     snapshot: Arc<CatalogSnapshot>,
     uses_views: bool,
+    /// The views that the statement uses, planned.
+    views: PlannedViews,
+}
+
+/// Views by database and name, each with the plan of its query.
+#[derive(Clone, Debug, Default)]
+pub struct PlannedViews(Arc<RwLock<HashMap<(String, String), Arc<dyn TableProvider>>>>);
+
+impl PlannedViews {
+    /// Whether the view has been planned.
+    pub(super) fn has(&self, database: &str, name: &str) -> bool {
+        let key = (database.to_owned(), name.to_owned());
+        self.0.read().contains_key(&key)
+    }
+
+    /// Adds a view.
+    pub(super) fn add(&self, database: &str, name: &str, view: Arc<dyn TableProvider>) {
+        let key = (database.to_owned(), name.to_owned());
+        self.0.write().insert(key, view);
+    }
+
+    fn get(&self, database: &str, name: &str) -> Option<Arc<dyn TableProvider>> {
+        let key = (database.to_owned(), name.to_owned());
+        self.0.read().get(&key).cloned()
+    }
 }
 
 impl SnapshotCatalog {
@@ -25,7 +52,14 @@ impl SnapshotCatalog {
         Self {
             snapshot,
             uses_views: true,
+            views: PlannedViews::default(),
         }
+    }
+
+    /// With these views of SQL's.
+    pub fn with_planned_views(mut self, views: PlannedViews) -> Self {
+        self.views = views;
+        self
     }
 
     /// Whether text and bytes are read as views: `datafusion.execution.parquet.schema_force_view_types`.
@@ -63,7 +97,7 @@ impl SnapshotDatabase {
     fn find(&self, name: &str) -> Result<Option<&Arc<Table>>, DataFusionError> {
         match self.catalog.snapshot.table(&self.name, name) {
             Ok(table) => Ok(Some(table)),
-            Err(CatalogError::TableNotFound { .. }) => Ok(None),
+            Err(CatalogError::TableNotFound { .. } | CatalogError::IsView { .. }) => Ok(None),
             Err(error) => Err(to_datafusion(error.into())),
         }
     }
@@ -76,13 +110,16 @@ impl SchemaProvider for SnapshotDatabase {
     }
 
     fn table_names(&self) -> Vec<String> {
-        match self.catalog.snapshot.tables(&self.name) {
-            Ok(tables) => tables.map(|table| table.definition.name.clone()).collect(),
+        match self.catalog.snapshot.relations(&self.name) {
+            Ok(relations) => relations.map(name_of).collect(),
             Err(_) => Vec::new(),
         }
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        if let Some(view) = self.catalog.views.get(&self.name, name) {
+            return Ok(Some(view));
+        }
         let Some(table) = self.find(name)? else {
             return Ok(None);
         };
@@ -93,10 +130,22 @@ impl SchemaProvider for SnapshotDatabase {
     }
 
     async fn table_type(&self, name: &str) -> Result<Option<TableType>, DataFusionError> {
-        Ok(self.find(name)?.map(|_| TableType::Base))
+        match self.catalog.snapshot.relation(&self.name, name) {
+            Ok(Relation::Table(_)) => Ok(Some(TableType::Base)),
+            Ok(Relation::View(_)) => Ok(Some(TableType::View)),
+            Err(_) => Ok(None),
+        }
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.catalog.snapshot.table(&self.name, name).is_ok()
+        self.catalog.views.has(&self.name, name)
+            || self.catalog.snapshot.table(&self.name, name).is_ok()
+    }
+}
+
+fn name_of(relation: &Relation) -> String {
+    match relation {
+        Relation::Table(table) => table.definition.name.clone(),
+        Relation::View(view) => view.definition.name.clone(),
     }
 }

@@ -7,6 +7,7 @@
 //! Estimates of a file's columns are those that DataFusion's own listing would have read from the
 //! footers, so that plans here and there are alike.
 
+mod format;
 mod schema;
 mod selection;
 mod statistics;
@@ -16,8 +17,6 @@ use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DataFusionError, Result, project_schema};
-use datafusion::datasource::file_format::FileFormat as _;
-use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder};
@@ -28,9 +27,7 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 use schema::ScanSchema;
 use selection::{PartitionValues, Selection};
-use skep_catalog::model::{DataFile, FileFormat, Table, TableFiles};
-use skep_exchange::error::to_datafusion;
-use skep_protocol::QueryError;
+use skep_catalog::model::{DataFile, Table, TableFiles};
 use std::cmp::Reverse;
 use std::sync::Arc;
 
@@ -147,12 +144,7 @@ impl TableProvider for CatalogTable {
             statistics = statistics.to_inexact();
         }
 
-        let format = match self.table.definition.format {
-            FileFormat::Parquet => {
-                ParquetFormat::default().with_options(state.default_table_options().parquet)
-            }
-            other => return Err(unsupported(other)),
-        };
+        let format = format::reader(&self.table.definition, state)?;
         let source = self.schema.project(
             format.file_source(self.schema.scanned()),
             projection.map(Vec::as_slice),
@@ -176,14 +168,6 @@ impl TableProvider for CatalogTable {
         };
         Ok(filters.iter().map(support).collect())
     }
-}
-
-fn unsupported(format: FileFormat) -> DataFusionError {
-    let message = format!("reading {} files is not supported", format.as_str());
-    to_datafusion(QueryError::new(
-        skep_protocol::ErrorCode::Unsupported,
-        message,
-    ))
 }
 
 /// Spreads files over at most `groups_max` groups of about the same size: each file, the largest

@@ -1,7 +1,18 @@
 //! The settings of Skep's own that a session may change.
 
-use datafusion::common::extensions_options;
+use crate::statement::Dialect;
+use datafusion::common::{config_field, config_namespace, extensions_options};
 use datafusion::config::ConfigExtension;
+
+config_field!(Dialect);
+
+config_namespace! {
+    /// Settings that begin with `skep.sql.`.
+    pub struct SqlOptions {
+        /// What is meant where standard SQL and Hive disagree: `standard` or `hive`.
+        pub dialect: Dialect, default = Dialect::Standard
+    }
+}
 
 extensions_options! {
     /// Settings that begin with `skep.`.
@@ -19,6 +30,8 @@ extensions_options! {
         pub broadcast_joins: bool, default = true
         /// Whether groups are merged once more before they are sent to other executors.
         pub partial_reduce: bool, default = false
+        /// How statements are read.
+        pub sql: SqlOptions, default = Default::default()
     }
 }
 

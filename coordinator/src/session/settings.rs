@@ -4,6 +4,7 @@
 //! planned.
 
 use super::options::SkepOptions;
+use crate::statement::Dialect;
 use datafusion::config::{ConfigEntry, ConfigOptions, ExtensionOptions};
 use skep_protocol::{ErrorCode, QueryError};
 use std::collections::BTreeMap;
@@ -19,6 +20,20 @@ const RESERVED: &[&str] = &[
     "datafusion.execution.enable_file_stream_work_stealing",
     "datafusion.optimizer.enable_physical_uncorrelated_scalar_subquery",
     "datafusion.sql_parser.collect_spans",
+];
+
+/// The name of [`crate::session::SkepOptions`]' `sql.dialect`.
+const DIALECT: &str = "skep.sql.dialect";
+
+/// Settings of Hive's that scripts set, with the values that say what Skep does anyway.
+const HIVE_SETTINGS: &[(&str, &[&str])] = &[
+    ("hive.exec.dynamic.partition", &["true"]),
+    ("hive.exec.dynamic.partition.mode", &["nonstrict"]),
+    ("hive.support.quoted.identifiers", &["column"]),
+    ("hive.exec.parallel", &["true"]),
+    ("hive.vectorized.execution.enabled", &["true"]),
+    ("hive.cbo.enable", &["true"]),
+    ("hive.optimize.ppd", &["true"]),
 ];
 
 /// How like a name must be to be suggested (Jaro-Winkler similarity, 0 to 1).
@@ -49,6 +64,9 @@ impl Settings {
     /// or `value` is not of its type.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), QueryError> {
         let name = name.to_ascii_lowercase();
+        if name.starts_with("hive.") {
+            return check_hive_setting(&name, value);
+        }
         check_name(&name)?;
         let mut probe = self.clone();
         probe.changed.insert(name.clone(), value.to_owned());
@@ -75,6 +93,13 @@ impl Settings {
             }
         }
         Ok(())
+    }
+
+    /// How statements are read.
+    pub fn dialect(&self) -> Dialect {
+        let changed = self.changed.get(DIALECT);
+        let dialect = changed.and_then(|name| name.parse().ok());
+        dialect.unwrap_or_default()
     }
 
     /// Whether the user has set `name`.
@@ -142,6 +167,22 @@ fn entries(options: &ConfigOptions) -> Vec<SettingEntry> {
         .map(|stock| entry("", stock))
         .chain(own.map(|own| entry("skep.", own)))
         .collect()
+}
+
+/// A setting of Hive's is fine where it changes nothing; everything else is refused by name.
+fn check_hive_setting(name: &str, value: &str) -> Result<(), QueryError> {
+    let known = HIVE_SETTINGS.iter().find(|(known, _)| *known == name);
+    match known {
+        Some((_, values)) if values.iter().any(|known| known.eq_ignore_ascii_case(value)) => Ok(()),
+        Some((_, values)) => {
+            let text = format!("'{name}' is always {}", values.join(" or "));
+            Err(QueryError::new(ErrorCode::InvalidSetting, text))
+        }
+        None => {
+            let text = format!("the setting '{name}' of Hive's is not supported");
+            Err(QueryError::new(ErrorCode::InvalidSetting, text))
+        }
+    }
 }
 
 fn check_name(name: &str) -> Result<(), QueryError> {

@@ -1,17 +1,23 @@
 //! `SHOW` and `DESCRIBE` as rows.
 
-use super::{Show, TableName};
-use crate::cluster::ExecutorInfo;
+mod catalog;
+mod details;
+mod functions;
+mod like;
+mod queries;
+mod types;
+
+pub(crate) use like::is_like;
+
+use super::Show;
 use crate::engine::Inner;
-use crate::planning::table_schema;
-use crate::service::{QueryState, QueryStatus};
 use crate::session::{Session, Settings};
-use arrow::array::{ArrayRef, Int64Array, StringArray, TimestampMicrosecondArray, UInt64Array};
+use arrow::array::{ArrayRef, StringArray, TimestampMicrosecondArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::record_batch::RecordBatch;
 use skep_protocol::{ErrorCode, QueryError, QueryId};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 const TEXT: DataType = DataType::Utf8;
 const COUNT: DataType = DataType::UInt64;
@@ -26,14 +32,24 @@ pub(crate) fn schema(what: &Show) -> SchemaRef {
     let columns: Vec<(&str, DataType)> = match what {
         Show::Databases(_) => vec![("database", TEXT)],
         Show::Tables { .. } => vec![("database", TEXT), ("table", TEXT), ("type", TEXT)],
-        Show::Columns(_) => vec![
+        Show::Views { .. } => vec![("database", TEXT), ("view", TEXT), ("type", TEXT)],
+        Show::Functions(_) => vec![("function", TEXT)],
+        Show::Function(_) => vec![("function", TEXT), ("kind", TEXT), ("description", TEXT)],
+        Show::ColumnNames { .. } => vec![("column", TEXT)],
+        Show::Details { .. } => vec![("name", TEXT), ("value", TEXT), ("comment", TEXT)],
+        Show::Database { .. } | Show::Query(_) | Show::TableProperties { .. } => {
+            vec![("property", TEXT), ("value", TEXT)]
+        }
+        Show::CreateTable(_) | Show::CreateDatabase(_) => vec![("statement", TEXT)],
+        Show::Profile(_) => vec![("profile", TEXT)],
+        Show::Columns(_) | Show::Column { .. } | Show::QueryColumns(_) => vec![
             ("column", TEXT),
             ("type", TEXT),
             ("nullable", TEXT),
             ("partition_column", TEXT),
             ("comment", TEXT),
         ],
-        Show::Partitions(_) => vec![
+        Show::Partitions { .. } => vec![
             ("partition", TEXT),
             ("files", COUNT),
             ("rows", COUNT),
@@ -67,8 +83,6 @@ pub(crate) fn schema(what: &Show) -> SchemaRef {
             ("error", TEXT),
             ("sql", TEXT),
         ],
-        Show::Query(_) => vec![("property", TEXT), ("value", TEXT)],
-        Show::Profile(_) => vec![("profile", TEXT)],
         Show::Setting(_) => vec![("name", TEXT), ("value", TEXT), ("description", TEXT)],
     };
     let fields = columns
@@ -88,17 +102,43 @@ pub(crate) async fn rows(
     query: &QueryId,
 ) -> Result<RecordBatch, QueryError> {
     let columns = match what {
-        Show::Databases(like) => databases(engine, like.as_deref()),
-        Show::Tables { database, like } => {
+        Show::Databases(like) => catalog::databases(engine, like.as_deref()),
+        Show::Tables { database, like } | Show::Views { database, like } => {
             let database = database.as_ref().unwrap_or(&session.database);
-            tables(engine, database, like.as_deref())?
+            let views_only = matches!(what, Show::Views { .. });
+            catalog::relations(engine, database, like.as_deref(), views_only)?
         }
-        Show::Columns(name) => table_columns(engine, session, name)?,
-        Show::Partitions(name) => partitions(engine, session, name).await?,
-        Show::Executors => executors(&engine.members.snapshot().executors),
-        Show::Queries => queries(&engine.queries.all()),
-        Show::Query(id) => one_query(engine, id)?,
-        Show::Profile(id) => vec![text(std::iter::once(Some(profile(engine, id).await?)))],
+        Show::Functions(like) => functions::names(engine, session, query, like.as_deref())?,
+        Show::Function(name) => functions::one(engine, session, query, name)?,
+        Show::ColumnNames { table, like } => {
+            let columns = catalog::columns(engine, session, table).await?;
+            let names = columns.into_iter().map(|column| column.name);
+            vec![text(
+                names
+                    .filter(|name| is_like(name, like.as_deref()))
+                    .map(Some),
+            )]
+        }
+        Show::Columns(table) => catalog::describe(&catalog::columns(engine, session, table).await?),
+        Show::Column { table, column } => {
+            let mut columns = catalog::columns(engine, session, table).await?;
+            columns.retain(|found| found.name.eq_ignore_ascii_case(column));
+            if columns.is_empty() {
+                return Err(catalog::no_column(table, column));
+            }
+            catalog::describe(&columns)
+        }
+        Show::QueryColumns(sql) => {
+            let description = engine.describe(session, sql).await?;
+            catalog::describe(&details::query_columns(&description.schema))
+        }
+        Show::Partitions { table, partition } => {
+            catalog::partitions(engine, session, table, partition).await?
+        }
+        Show::Executors => queries::executors(&engine.members.snapshot().executors),
+        Show::Queries => queries::queries(&engine.queries.all()),
+        Show::Query(id) => queries::one_query(engine, id)?,
+        Show::Profile(id) => queries::profile(engine, id).await?,
         Show::Setting(name) => {
             let config = engine.planning_context(session, query).session_config()?;
             let entries = Settings::show(config.options(), name.as_deref())?;
@@ -108,6 +148,7 @@ pub(crate) async fn rows(
                 text(entries.iter().map(|entry| Some(entry.description.clone()))),
             ]
         }
+        definition => definitions(engine, session, definition).await?,
     };
     RecordBatch::try_new(schema(what), columns)
         .map_err(|error| QueryError::internal(format!("cannot show {what:?}: {error}")))
@@ -129,281 +170,78 @@ fn times(values: impl Iterator<Item = SystemTime>) -> ArrayRef {
     Arc::new(TimestampMicrosecondArray::from_iter_values(micros).with_timezone("UTC"))
 }
 
-fn databases(engine: &Inner, like: Option<&str>) -> Vec<ArrayRef> {
-    let snapshot = engine.catalog.snapshot();
-    let names = snapshot.databases().map(|database| database.name.clone());
-    vec![text(names.filter(|name| is_like(name, like)).map(Some))]
-}
-
-fn tables(engine: &Inner, database: &str, like: Option<&str>) -> Result<Vec<ArrayRef>, QueryError> {
-    let snapshot = engine.catalog.snapshot();
-    let tables: Vec<_> = snapshot
-        .tables(database)?
-        .filter(|table| is_like(&table.definition.name, like))
-        .collect();
-    Ok(vec![
-        text(
-            tables
-                .iter()
-                .map(|table| Some(table.definition.database.clone())),
-        ),
-        text(
-            tables
-                .iter()
-                .map(|table| Some(table.definition.name.clone())),
-        ),
-        text(
-            tables
-                .iter()
-                .map(|table| Some(table.definition.kind.as_str().to_owned())),
-        ),
-    ])
-}
-
-fn table_columns(
+/// What is known of one object of the catalog.
+async fn definitions(
     engine: &Inner,
     session: &Session,
-    name: &TableName,
+    what: &Show,
 ) -> Result<Vec<ArrayRef>, QueryError> {
     let snapshot = engine.catalog.snapshot();
-    let table = snapshot.table(&engine.database_of(session, name), &name.table)?;
-    let schema = table_schema(table);
-    let stored = table.definition.columns.len();
-    let yes_no = |yes: bool| Some(if yes { "YES" } else { "NO" }.to_owned());
-    let comments = table
-        .definition
-        .columns
-        .iter()
-        .map(|column| column.comment.clone());
-    let partition_comments = table
-        .definition
-        .partition_columns
-        .iter()
-        .map(|column| column.comment.clone());
-    let fields = schema.fields();
-    Ok(vec![
-        text(fields.iter().map(|field| Some(field.name().clone()))),
-        text(fields.iter().map(|field| Some(sql_type(field.data_type())))),
-        text(fields.iter().map(|field| yes_no(field.is_nullable()))),
-        text((0..fields.len()).map(|index| yes_no(index >= stored))),
-        text(comments.chain(partition_comments)),
-    ])
+    Ok(match what {
+        Show::Details { table, partition } => {
+            let rows = details::details(engine, session, table, partition).await?;
+            vec![
+                text(rows.iter().map(|row| Some(row.0.clone()))),
+                text(rows.iter().map(|row| Some(row.1.clone()))),
+                text(rows.iter().map(|row| row.2.clone())),
+            ]
+        }
+        Show::Database { name, extended } => pairs(details::database(engine, name, *extended)?),
+        Show::CreateTable(table) => {
+            let database = engine.database_of(session, table);
+            let relation = snapshot.relation(&database, &table.table)?;
+            vec![text([Some(details::create_relation(relation))].into_iter())]
+        }
+        Show::CreateDatabase(name) => {
+            let sql = details::create_database(snapshot.database(name)?);
+            vec![text([Some(sql)].into_iter())]
+        }
+        Show::TableProperties { table, key } => {
+            let database = engine.database_of(session, table);
+            let properties = match snapshot.relation(&database, &table.table)? {
+                skep_catalog::Relation::Table(table) => table.definition.properties.clone(),
+                skep_catalog::Relation::View(view) => view.definition.properties.clone(),
+            };
+            let wanted = |name: &String| key.as_ref().is_none_or(|key| key == name);
+            let shown: Vec<_> = properties
+                .into_iter()
+                .filter(|(name, _)| wanted(name))
+                .collect();
+            if let Some(key) = key.as_ref().filter(|_| shown.is_empty()) {
+                let text = format!("'{}' has no property '{key}'", table.table);
+                return Err(QueryError::new(ErrorCode::InvalidSetting, text));
+            }
+            pairs(shown)
+        }
+        other => return Err(QueryError::internal(format!("{other:?} is not shown"))),
+    })
 }
 
-async fn partitions(
-    engine: &Inner,
-    session: &Session,
-    name: &TableName,
-) -> Result<Vec<ArrayRef>, QueryError> {
-    let snapshot = engine.catalog.snapshot();
-    let table = snapshot.table(&engine.database_of(session, name), &name.table)?;
-    if table.definition.partition_columns.is_empty() {
-        let text = format!("table '{}' has no partition columns", table.definition.name);
-        return Err(QueryError::new(ErrorCode::Semantic, text));
-    }
-    let files = snapshot.table_files(table).await?;
-    let names = table
-        .definition
-        .partition_columns
-        .iter()
-        .map(|column| &column.name);
-    let names: Vec<_> = names.collect();
-    let sum = |number: u32, of: fn(&skep_catalog::model::DataFile) -> u64| {
-        let own = files
-            .files
-            .iter()
-            .filter(move |file| file.partition == Some(number));
-        own.map(of).sum::<u64>()
-    };
-    let shown = files.partitions.iter().map(|partition| {
-        let values = partition.values.iter().zip(&names);
-        let parts = values.map(|(value, name)| match value {
-            Some(value) => format!("{name}={value}"),
-            None => format!("{name}=NULL"),
-        });
-        Some(parts.collect::<Vec<_>>().join("/"))
-    });
-    let numbers = || files.partitions.iter().map(|partition| partition.number);
-    Ok(vec![
-        text(shown),
-        count(numbers().map(|number| sum(number, |_| 1))),
-        count(numbers().map(|number| sum(number, |file| file.rows))),
-        count(numbers().map(|number| sum(number, |file| file.size_bytes))),
-        text(
-            files
-                .partitions
-                .iter()
-                .map(|partition| Some(partition.location.to_string())),
-        ),
-    ])
-}
-
-fn executors(executors: &[ExecutorInfo]) -> Vec<ArrayRef> {
-    let now = (Instant::now(), SystemTime::now());
-    let at =
-        |executor: &ExecutorInfo| now.1 - now.0.saturating_duration_since(executor.last_heartbeat);
-    let all = || executors.iter();
+fn pairs(pairs: Vec<(String, String)>) -> Vec<ArrayRef> {
+    let (names, values): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
     vec![
-        text(all().map(|executor| Some(executor.id.clone()))),
-        text(
-            all().map(|executor| Some(executor.address.as_str().trim_end_matches('/').to_owned())),
-        ),
-        text(all().map(|executor| Some(executor.state.as_str().to_owned()))),
-        count(all().map(|executor| executor.cores as u64)),
-        count(all().map(|executor| executor.load.memory_used_bytes)),
-        count(all().map(|executor| executor.memory_limit_bytes)),
-        count(all().map(|executor| executor.load.resident_bytes)),
-        count(all().map(|executor| u64::from(executor.load.running_tasks))),
-        text(all().map(|executor| Some(executor.version.clone()))),
-        times(all().map(at)),
+        text(names.into_iter().map(Some)),
+        text(values.into_iter().map(Some)),
     ]
 }
 
-fn elapsed(status: &QueryStatus) -> Duration {
-    status.time_in_state.iter().map(|(_, time)| *time).sum()
-}
-
-fn queries(queries: &[QueryStatus]) -> Vec<ArrayRef> {
-    let all = || queries.iter();
-    let elapsed_ms = all().map(|query| elapsed(query).as_millis() as i64);
-    vec![
-        text(all().map(|query| Some(query.id.to_string()))),
-        text(all().map(|query| Some(query.state.as_str().to_owned()))),
-        text(all().map(|query| Some(query.user.clone()))),
-        times(all().map(|query| query.submitted_at)),
-        Arc::new(Int64Array::from_iter_values(elapsed_ms)),
-        count(all().map(|query| query.rows)),
-        count(all().map(|query| u64::from(query.tasks.0))),
-        count(all().map(|query| u64::from(query.tasks.1))),
-        count(all().map(|query| query.exchange_bytes)),
-        count(all().map(|query| query.spilled_bytes)),
-        count(all().map(|query| query.peak_memory_bytes)),
-        text(all().map(|query| query.error.as_ref().map(ToString::to_string))),
-        text(all().map(|query| Some(query.sql.clone()))),
-    ]
-}
-
-async fn profile(engine: &Inner, id: &str) -> Result<String, QueryError> {
-    let known: Option<QueryId> = id.parse().ok();
-    let profile = known.and_then(|id| engine.queries.profile(&id));
-    let profile = profile.ok_or_else(|| {
-        let text = format!(
-            "there is no profile of query '{id}': it has not ended well, or others have ended since"
-        );
-        QueryError::new(ErrorCode::QueryNotFound, text)
-    })?;
-    profile.await
-}
-
-fn one_query(engine: &Inner, id: &str) -> Result<Vec<ArrayRef>, QueryError> {
-    let known: Option<QueryId> = id.parse().ok();
-    let status = known
-        .and_then(|id| engine.queries.status(&id))
-        .ok_or_else(|| {
-            let text = format!("there is no query '{id}'; see SHOW QUERIES");
-            QueryError::new(ErrorCode::QueryNotFound, text)
-        })?;
-    let mut shown = vec![
-        ("query_id", status.id.to_string()),
-        ("state", status.state.as_str().to_owned()),
-        ("user", status.user.clone()),
-        ("elapsed_ms", elapsed(&status).as_millis().to_string()),
+/// Files with their sizes: what VACUUM removes.
+///
+/// # Errors
+/// `Internal`; the columns fit.
+pub(crate) fn files(files: &[(String, u64)]) -> Result<RecordBatch, QueryError> {
+    let columns = vec![
+        text(files.iter().map(|(path, _)| Some(path.clone()))),
+        count(files.iter().map(|(_, bytes)| *bytes)),
     ];
-    let state_name = |state: QueryState| match state {
-        QueryState::Queued => Some("queued_ms"),
-        QueryState::Planning => Some("planning_ms"),
-        QueryState::Running => Some("running_ms"),
-        QueryState::Finishing => Some("finishing_ms"),
-        QueryState::Finished | QueryState::Failed | QueryState::Canceled => None,
-    };
-    for (state, time) in &status.time_in_state {
-        if let Some(name) = state_name(*state) {
-            shown.push((name, format!("{:.3}", time.as_secs_f64() * 1000.0)));
-        }
-    }
-    shown.extend([
-        ("rows", status.rows.to_string()),
-        ("read_rows", status.read_rows.to_string()),
-        ("read_bytes", status.read_bytes.to_string()),
-        ("stages", status.stages.0.to_string()),
-        ("stages_done", status.stages.1.to_string()),
-        ("tasks", status.tasks.0.to_string()),
-        ("tasks_done", status.tasks.1.to_string()),
-        ("exchange_bytes", status.exchange_bytes.to_string()),
-        ("spilled_bytes", status.spilled_bytes.to_string()),
-        ("peak_memory_bytes", status.peak_memory_bytes.to_string()),
-    ]);
-    if let Some(error) = &status.error {
-        shown.push(("error_code", error.code.as_str().to_owned()));
-        shown.push(("error_kind", error.kind().as_str().to_owned()));
-        shown.push(("error", error.to_string()));
-    }
-    shown.push(("sql", status.sql));
-    Ok(vec![
-        text(shown.iter().map(|(name, _)| Some((*name).to_owned()))),
-        text(shown.iter().map(|(_, value)| Some(value.clone()))),
-    ])
+    RecordBatch::try_new(files_schema(), columns)
+        .map_err(|error| QueryError::internal(format!("cannot show files: {error}")))
 }
 
-/// A column's type as SQL writes it, where SQL has a name for it.
-fn sql_type(data_type: &DataType) -> String {
-    match data_type {
-        DataType::Boolean => "BOOLEAN".to_owned(),
-        DataType::Int8 => "TINYINT".to_owned(),
-        DataType::Int16 => "SMALLINT".to_owned(),
-        DataType::Int32 => "INT".to_owned(),
-        DataType::Int64 => "BIGINT".to_owned(),
-        DataType::Float32 => "FLOAT".to_owned(),
-        DataType::Float64 => "DOUBLE".to_owned(),
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "STRING".to_owned(),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "BINARY".to_owned(),
-        DataType::Date32 => "DATE".to_owned(),
-        DataType::Decimal128(precision, scale) => format!("DECIMAL({precision}, {scale})"),
-        DataType::Timestamp(_, None) => "TIMESTAMP".to_owned(),
-        DataType::Timestamp(_, Some(_)) => "TIMESTAMP WITH TIME ZONE".to_owned(),
-        other => other.to_string(),
-    }
-}
-
-/// Whether `name` is like a pattern with `%` and `_` (SQL) or `*` and `|` (Hive), in any case.
-fn is_like(name: &str, pattern: Option<&str>) -> bool {
-    let Some(pattern) = pattern else {
-        return true;
-    };
-    let name: Vec<char> = name.to_lowercase().chars().collect();
-    pattern
-        .to_lowercase()
-        .split('|')
-        .any(|pattern| matches(&name, &pattern.chars().collect::<Vec<_>>()))
-}
-
-fn matches(name: &[char], pattern: &[char]) -> bool {
-    match pattern.split_first() {
-        None => name.is_empty(),
-        Some(('%' | '*', rest)) => (0..=name.len()).any(|skip| matches(&name[skip..], rest)),
-        Some(('_', rest)) => !name.is_empty() && matches(&name[1..], rest),
-        Some((letter, rest)) => name.first() == Some(letter) && matches(&name[1..], rest),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_of_sql_and_of_hive() {
-        for (pattern, expected) in [
-            ("orders", true),
-            ("ord%", true),
-            ("ORD*", true),
-            ("o_ders", true),
-            ("ord", false),
-            ("line*|ord*", true),
-            ("%", true),
-            ("", false),
-        ] {
-            assert_eq!(is_like("orders", Some(pattern)), expected, "{pattern}");
-        }
-        assert!(is_like("orders", None));
-    }
+/// The schema of [`files`].
+pub(crate) fn files_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("file", TEXT, true),
+        Field::new("bytes", COUNT, true),
+    ]))
 }

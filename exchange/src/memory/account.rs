@@ -1,8 +1,9 @@
 //! A bounded amount of memory that is shared fairly between those who can spill.
 //!
-//! Who cannot spill gets what is free. Who can spill gets what is free too, up to a part of the whole;
-//! beyond that no more than an equal share. Without the share, a sort that has just begun to spill, and
-//! needs a little memory to do so, would find that its neighbours have taken what it gave back.
+//! Who cannot spill gets what is free. Who can spill gets what is free too while half of the whole is;
+//! after that no more than an equal share of three quarters. Without the share, a sort that has just
+//! begun to spill, and needs a little memory to do so, would find that its neighbours have taken what
+//! it gave back; and without the last quarter, a merge that starts late would find nothing.
 //!
 //! The share is that of DataFusion's `FairSpillPool`; there it binds even while most of the memory is
 //! free, so that a plan with many operators would spill for nothing.
@@ -10,7 +11,10 @@
 use parking_lot::Mutex;
 
 /// Up to which part of the whole, in percent, those who can spill take what they like.
-const UNSHARED_PERCENT: usize = 75;
+const UNSHARED_PERCENT: usize = 50;
+
+/// Which part of the whole, in percent, they share after that.
+const SHARED_PERCENT: usize = 75;
 
 /// How much of a bounded amount is in use, and by whom.
 #[derive(Debug)]
@@ -110,7 +114,9 @@ impl Usage {
             return true;
         }
         let unspillable = self.used_bytes.saturating_sub(self.spillable_bytes);
-        let share = limit_bytes.saturating_sub(unspillable) / self.spillable_consumers.max(1);
+        let shared = limit_bytes / 100 * SHARED_PERCENT;
+        let shared = shared.min(limit_bytes.saturating_sub(unspillable));
+        let share = shared / self.spillable_consumers.max(1);
         request.held_bytes.saturating_add(request.additional_bytes) <= share
     }
 
@@ -160,21 +166,30 @@ mod tests {
     fn one_of_many_that_can_spill_may_use_what_the_others_leave() {
         let account = Account::new(1000);
         (0..10).for_each(|_| account.add_spillable());
-        account.try_take(request(0, 700, true)).unwrap();
-        assert_eq!(account.try_take(request(700, 100, true)), Err(700));
+        account.try_take(request(0, 500, true)).unwrap();
+        assert_eq!(account.try_take(request(500, 100, true)), Err(500));
         // Another one is below its share.
-        account.try_take(request(0, 90, true)).unwrap();
+        account.try_take(request(0, 70, true)).unwrap();
     }
 
     #[test]
     fn what_one_gives_back_to_spill_is_not_taken_by_its_neighbour() {
         let account = Account::new(1000);
         (0..2).for_each(|_| account.add_spillable());
-        account.try_take(request(0, 500, true)).unwrap();
-        account.try_take(request(0, 500, true)).unwrap();
-        account.give_back(250, true);
-        assert_eq!(account.try_take(request(500, 1, true)), Err(750));
+        account.try_take(request(0, 375, true)).unwrap();
+        account.try_take(request(0, 375, true)).unwrap();
+        account.give_back(185, true);
+        assert_eq!(account.try_take(request(375, 1, true)), Err(565));
         // The merge of the one that spills cannot spill itself, and finds what was given back.
+        account.try_take(request(0, 250, false)).unwrap();
+    }
+
+    #[test]
+    fn a_merge_that_starts_late_finds_something() {
+        let account = Account::new(1000);
+        account.add_spillable();
+        assert!(account.try_take(request(0, 751, true)).is_err());
+        account.try_take(request(0, 750, true)).unwrap();
         account.try_take(request(0, 250, false)).unwrap();
     }
 
@@ -182,8 +197,8 @@ mod tests {
     fn a_consumer_that_is_gone_leaves_its_share_to_the_others() {
         let account = Account::new(1000);
         (0..2).for_each(|_| account.add_spillable());
-        assert!(account.try_take(request(0, 800, true)).is_err());
+        assert!(account.try_take(request(0, 700, true)).is_err());
         account.remove_spillable();
-        account.try_take(request(0, 800, true)).unwrap();
+        account.try_take(request(0, 700, true)).unwrap();
     }
 }

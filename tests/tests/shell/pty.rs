@@ -28,7 +28,7 @@ pub struct Terminal {
     child: Child,
     keys: File,
     written: Arc<Mutex<Vec<u8>>>,
-    /// What has been looked at already.
+    /// How much of the text has been looked at already, in bytes.
     seen: usize,
 }
 
@@ -125,25 +125,32 @@ impl Terminal {
         String::from_utf8_lossy(&self.written.lock().unwrap()).into_owned()
     }
 
+    /// What was written from there on, without colours and movements of the cursor, as far as whole
+    /// characters are there.
     fn text_from(&self, start: usize) -> String {
         let written = self.written.lock().unwrap();
-        plain(&String::from_utf8_lossy(&written[start..]))
+        let whole = match std::str::from_utf8(&written) {
+            Ok(text) => text,
+            Err(error) => std::str::from_utf8(&written[..error.valid_up_to()]).unwrap(),
+        };
+        plain(whole).split_off(start)
     }
 
-    /// Waits until `part` has been written since the last call, and returns everything since then, as
-    /// text without colours and movements of the cursor.
+    /// Waits until `part` has been written after what was looked at before, and returns everything up
+    /// to its end, as text without colours and movements of the cursor.
     pub fn wait_for(&mut self, part: &str) -> String {
-        self.wait_until(part, |text| text.contains(part))
+        self.wait_until(part, |text| text.find(part).map(|at| at + part.len()))
     }
 
-    /// Waits until something holds of what was written since the last call.
-    pub fn wait_until(&mut self, what: &str, holds: impl Fn(&str) -> bool) -> String {
+    /// Waits until `end` finds an end in what was written after what was looked at before, and returns
+    /// everything up to there.
+    pub fn wait_until(&mut self, what: &str, end: impl Fn(&str) -> Option<usize>) -> String {
         let until = Instant::now() + PATIENCE;
         loop {
-            let length = self.written.lock().unwrap().len();
-            let text = self.text_from(self.seen);
-            if holds(&text) {
-                self.seen = length;
+            let mut text = self.text_from(self.seen);
+            if let Some(end) = end(&text) {
+                self.seen += end;
+                text.truncate(end);
                 return text;
             }
             assert!(

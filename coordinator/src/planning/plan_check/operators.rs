@@ -114,6 +114,7 @@ impl Operator {
             | "PartitionedTopKExec"
             | "ProjectionExec"
             | "SortExec"
+            | "TableWriteExec"
             | "UnnestExec" => Self::PartitionWise,
             "BroadcastExec"
             | "CoalescePartitionsExec"

@@ -131,7 +131,10 @@ impl Selection {
             .iter()
             .take_while(|index| {
                 let is_needed = rows < limit as u64;
-                rows += files.files.get(**index).map_or(0, |file| file.rows);
+                rows += files
+                    .files
+                    .get(**index)
+                    .map_or(0, |file| file.rows.unwrap_or(0));
                 is_needed
             })
             .count();
@@ -233,7 +236,7 @@ impl FileBounds<'_> {
     fn bounds(
         &self,
         column: &Column,
-        pick: fn(&ColumnBounds) -> Option<&BoundValue>,
+        pick: fn(ColumnBounds) -> Option<BoundValue>,
     ) -> Option<ArrayRef> {
         let index = self.schema.index_of(&column.name).ok()?;
         if let Some(partition_column) = index.checked_sub(self.column_ids.len()) {
@@ -244,13 +247,13 @@ impl FileBounds<'_> {
         let unknown = ScalarValue::try_from(data_type).ok()?;
         let values = self.files.iter().map(|file| {
             let bound = self.bounds_of(file, index).and_then(pick);
-            let bound = bound.and_then(|bound| scalar(bound, data_type));
+            let bound = bound.and_then(|bound| scalar(&bound, data_type));
             bound.unwrap_or_else(|| unknown.clone())
         });
         ScalarValue::iter_to_array(values).ok()
     }
 
-    fn bounds_of<'f>(&self, file: &'f DataFile, index: usize) -> Option<&'f ColumnBounds> {
+    fn bounds_of(&self, file: &DataFile, index: usize) -> Option<ColumnBounds> {
         file.bounds_of(*self.column_ids.get(index)?)
     }
 
@@ -265,11 +268,11 @@ impl FileBounds<'_> {
 
 impl PruningStatistics for FileBounds<'_> {
     fn min_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.bounds(column, |bounds| bounds.min.as_ref())
+        self.bounds(column, |bounds| bounds.min)
     }
 
     fn max_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.bounds(column, |bounds| bounds.max.as_ref())
+        self.bounds(column, |bounds| bounds.max)
     }
 
     fn num_containers(&self) -> usize {
@@ -284,9 +287,9 @@ impl PruningStatistics for FileBounds<'_> {
                 let values = take(values, &self.partition_indexes(), None).ok()?;
                 let count = |(row, file): (usize, &&DataFile)| match values.is_null(row) {
                     true => file.rows,
-                    false => 0,
+                    false => Some(0),
                 };
-                self.files.iter().enumerate().map(count).map(Some).collect()
+                self.files.iter().enumerate().map(count).collect()
             }
             None => self
                 .files
@@ -298,8 +301,8 @@ impl PruningStatistics for FileBounds<'_> {
     }
 
     fn row_counts(&self) -> Option<ArrayRef> {
-        let counts = self.files.iter().map(|file| file.rows);
-        Some(Arc::new(UInt64Array::from_iter_values(counts)))
+        let counts: UInt64Array = self.files.iter().map(|file| file.rows).collect();
+        Some(Arc::new(counts))
     }
 
     fn contained(&self, _: &Column, _: &HashSet<ScalarValue>) -> Option<BooleanArray> {

@@ -7,7 +7,8 @@ use datafusion::common::stats::{NdvFallback, Precision};
 use datafusion::common::{ColumnStatistics, Result, Statistics};
 use datafusion::datasource::physical_plan::FileGroup;
 use datafusion::scalar::ScalarValue;
-use skep_catalog::model::{ColumnBounds, DataFile, TableDefinition};
+use skep_catalog::model::{ColumnBounds, ColumnId, DataFile, TableDefinition};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The statistics of a file, partition columns included.
@@ -20,16 +21,22 @@ pub(super) fn of_file(
     schema: &ScanSchema,
     partition_values: &[ScalarValue],
 ) -> Statistics {
+    let rows = file.rows.map(|rows| rows as usize);
+    let known: HashMap<ColumnId, ColumnBounds> = file
+        .bounds
+        .iter()
+        .map(|bounds| (bounds.column, bounds))
+        .collect();
     let data_columns = definition.columns.iter().zip(schema.visible.fields());
     let data_columns = data_columns.map(|(column, field)| {
-        let bounds = file.bounds_of(column.id);
-        data_column(bounds, field.data_type(), file.rows as usize)
+        let bounds = known.get(&column.id);
+        data_column(bounds, field.data_type(), rows)
     });
     let partition_columns = partition_values
         .iter()
-        .map(|value| partition_column(value, file.rows as usize));
+        .map(|value| partition_column(value, rows));
     Statistics {
-        num_rows: Precision::Exact(file.rows as usize),
+        num_rows: exactly(rows),
         total_byte_size: Precision::Absent,
         column_statistics: data_columns.chain(partition_columns).collect(),
     }
@@ -38,11 +45,12 @@ pub(super) fn of_file(
 fn data_column(
     bounds: Option<&ColumnBounds>,
     data_type: &DataType,
-    rows: usize,
+    rows: Option<usize>,
 ) -> ColumnStatistics {
     let fixed_size = data_type
         .primitive_width()
-        .map(|width| Precision::Exact(width * rows));
+        .zip(rows)
+        .map(|(width, rows)| Precision::Exact(width * rows));
     let Some(bounds) = bounds else {
         return ColumnStatistics {
             byte_size: fixed_size.unwrap_or(Precision::Absent),
@@ -71,12 +79,16 @@ fn data_column(
     }
 }
 
-fn partition_column(value: &ScalarValue, rows: usize) -> ColumnStatistics {
+fn exactly(count: Option<usize>) -> Precision<usize> {
+    count.map_or(Precision::Absent, Precision::Exact)
+}
+
+fn partition_column(value: &ScalarValue, rows: Option<usize>) -> ColumnStatistics {
     let width = value.data_type().primitive_width();
-    let byte_size = width.map_or(Precision::Absent, |width| Precision::Exact(width * rows));
+    let byte_size = exactly(width.zip(rows).map(|(width, rows)| width * rows));
     match value.is_null() {
         true => ColumnStatistics {
-            null_count: Precision::Exact(rows),
+            null_count: exactly(rows),
             byte_size,
             ..ColumnStatistics::new_unknown()
         },

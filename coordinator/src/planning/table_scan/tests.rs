@@ -15,6 +15,7 @@ use datafusion::scalar::ScalarValue;
 use datafusion_proto::bytes::{physical_plan_from_bytes, physical_plan_to_bytes};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
+use skep_catalog::model::{FileFormat, StorageOptions};
 use skep_catalog::{Catalog, CatalogOptions, NewExternalTable};
 use skep_protocol::storage_url::{AllowedRoots, StorageUrl};
 use std::collections::BTreeMap;
@@ -38,6 +39,7 @@ impl Warehouse {
         let options = CatalogOptions {
             data_dir: path.join("catalog"),
             allowed_roots: AllowedRoots::unrestricted(),
+            warehouse: None,
         };
         Self {
             catalog: Catalog::open(options).await.unwrap(),
@@ -61,9 +63,11 @@ impl Warehouse {
             name: name.to_owned(),
             if_not_exists: false,
             format: FileFormat::Parquet,
+            storage: StorageOptions::default(),
             location: StorageUrl::from_local_path(&self.path.join(name)).unwrap(),
             columns: Vec::new(),
             partition_columns: None,
+            bucketing: None,
             properties: BTreeMap::new(),
             comment: None,
             owner: String::new(),

@@ -1,0 +1,255 @@
+//! The catalog in an SQL database, whichever it is.
+
+use super::database::{Database, Row, Transaction, Value};
+use super::{
+    CatalogState, CatalogStore, Change, ReaderId, changes, encoding, migrations, rows, sql,
+};
+use crate::error::CatalogError;
+use crate::model::{CatalogVersion, DataFile, Partition, TableId};
+use async_trait::async_trait;
+use std::collections::HashSet;
+use std::time::Duration;
+
+/// How many partitions one statement asks for. One that asks for more asks for all, and the rest is
+/// left out here.
+const PARTITIONS_PER_QUERY_MAX: usize = 1_000;
+
+/// A catalog in an SQL database.
+#[derive(Clone, Debug)]
+pub(super) struct SqlStore {
+    pub(super) database: Database,
+}
+
+impl SqlStore {
+    /// The catalog in `database`, whose schema is brought up to date.
+    pub(super) async fn open(database: Database) -> Result<Self, CatalogError> {
+        migrations::migrate(&database).await?;
+        Ok(Self { database })
+    }
+
+    async fn begin_read(&self) -> Result<Transaction, CatalogError> {
+        let begun = self.database.begin_read().await;
+        begun.map_err(failed("begin a transaction"))
+    }
+
+    async fn begin_write(&self) -> Result<Transaction, CatalogError> {
+        let begun = self.database.begin_write().await;
+        begun.map_err(failed("begin a transaction"))
+    }
+}
+
+#[async_trait]
+impl CatalogStore for SqlStore {
+    async fn version(&self) -> Result<CatalogVersion, CatalogError> {
+        let mut transaction = self.begin_read().await?;
+        let version = read_one(&mut transaction, sql::SELECT_VERSION).await?;
+        Ok(CatalogVersion(encoding::decode_count(version)?))
+    }
+
+    async fn load(&self) -> Result<CatalogState, CatalogError> {
+        // One transaction, so that all of it belongs to one version.
+        let mut transaction = self.begin_read().await?;
+        let version = read_one(&mut transaction, sql::SELECT_VERSION).await?;
+        let mut state = CatalogState {
+            version: CatalogVersion(encoding::decode_count(version)?),
+            databases: read_all(&mut transaction, sql::SELECT_DATABASES, rows::read_database)
+                .await?,
+            tables: read_all(&mut transaction, sql::SELECT_TABLES, rows::read_table).await?,
+            views: read_all(&mut transaction, sql::SELECT_VIEWS, rows::read_view).await?,
+            users: read_all(&mut transaction, sql::SELECT_USERS, rows::read_user).await?,
+            abandoned_locations: read_all(
+                &mut transaction,
+                sql::SELECT_ABANDONED_LOCATIONS,
+                rows::read_location,
+            )
+            .await?,
+        };
+        state.sort();
+        Ok(state)
+    }
+
+    async fn load_partitions(
+        &self,
+        table: TableId,
+        version: CatalogVersion,
+    ) -> Result<Vec<Partition>, CatalogError> {
+        let mut transaction = self.begin_read().await?;
+        check_kept(&mut transaction, version).await?;
+        let values = vec![table.0.into(), encoding::encode_count(version.0)?.into()];
+        let mut partitions = transaction
+            .query(
+                sql::SELECT_PARTITIONS,
+                values,
+                rows::read_partition,
+                failed("read a table's partitions"),
+            )
+            .await?;
+        partitions.sort_by_key(|partition| partition.number);
+        Ok(partitions)
+    }
+
+    async fn load_data_files(
+        &self,
+        table: TableId,
+        version: CatalogVersion,
+        partitions: Option<&[u32]>,
+    ) -> Result<Vec<DataFile>, CatalogError> {
+        let mut transaction = self.begin_read().await?;
+        check_kept(&mut transaction, version).await?;
+        let mut values: Vec<Value> =
+            vec![table.0.into(), encoding::encode_count(version.0)?.into()];
+        let few = partitions.filter(|numbers| numbers.len() <= PARTITIONS_PER_QUERY_MAX);
+        let which = match few {
+            Some([]) => return Ok(Vec::new()),
+            Some(numbers) => {
+                values.extend(numbers.iter().map(|number| Value::from(*number)));
+                sql::is_one_of("partition_number", 3, numbers.len())
+            }
+            None => String::new(),
+        };
+        let statement = format!("{}{which}", sql::SELECT_FILES);
+        let mut files = transaction
+            .query(
+                &statement,
+                values,
+                rows::read_file,
+                failed("read a table's files"),
+            )
+            .await?;
+        if let (Some(numbers), None) = (partitions, few) {
+            let wanted: HashSet<Option<u32>> = numbers.iter().copied().map(Some).collect();
+            files.retain(|file| wanted.contains(&file.partition));
+        }
+        files.sort_by(|left, right| left.path.cmp(&right.path));
+        Ok(files)
+    }
+
+    async fn known_paths(&self, prefix: &str) -> Result<HashSet<String>, CatalogError> {
+        let mut transaction = self.begin_read().await?;
+        let length = encoding::encode_count(prefix.chars().count() as u64)?;
+        let paths = transaction
+            .query(
+                sql::SELECT_KNOWN_PATHS,
+                vec![prefix.into(), length.into()],
+                rows::read_text,
+                failed("read the known files"),
+            )
+            .await?;
+        Ok(paths.into_iter().collect())
+    }
+
+    async fn commit(
+        &self,
+        base: CatalogVersion,
+        changes: &[Change],
+    ) -> Result<CatalogVersion, CatalogError> {
+        let mut transaction = self.begin_write().await?;
+        let advanced = transaction
+            .execute(
+                sql::ADVANCE_VERSION,
+                vec![encoding::encode_count(base.0)?.into()],
+            )
+            .await
+            .map_err(failed("advance its version"))?;
+        if advanced != 1 {
+            return Err(CatalogError::Conflict);
+        }
+        let version = CatalogVersion(base.0 + 1);
+        for change in changes {
+            changes::apply(&mut transaction, version, change).await?;
+        }
+        transaction.commit().await.map_err(failed("commit"))?;
+        Ok(version)
+    }
+
+    async fn hold(
+        &self,
+        reader: &ReaderId,
+        oldest: CatalogVersion,
+        time: Duration,
+    ) -> Result<(), CatalogError> {
+        if matches!(self.database, Database::Sqlite(_)) {
+            // The file belongs to one process, which knows what it reads.
+            return Ok(());
+        }
+        let mut transaction = self.begin_write().await?;
+        let values = vec![
+            reader.as_str().into(),
+            encoding::encode_count(oldest.0)?.into(),
+            encoding::encode_count(time.as_secs())?.into(),
+        ];
+        for (statement, values) in [
+            (sql::HOLD_VERSION, values),
+            (sql::FORGET_READERS, Vec::new()),
+        ] {
+            transaction
+                .execute(statement, values)
+                .await
+                .map_err(failed("hold a version"))?;
+        }
+        transaction.commit().await.map_err(failed("commit"))
+    }
+
+    async fn purge(&self, reader: &ReaderId, oldest: CatalogVersion) -> Result<u64, CatalogError> {
+        let mut transaction = self.begin_write().await?;
+        let mut oldest = encoding::encode_count(oldest.0)?;
+        if matches!(self.database, Database::Postgres(_)) {
+            let others = transaction
+                .query(
+                    sql::SELECT_OLDEST_READER,
+                    vec![reader.as_str().into()],
+                    |row: &Row| row.get::<Option<i64>, _>(0),
+                    failed("read what others hold"),
+                )
+                .await?;
+            oldest = others.into_iter().flatten().fold(oldest, i64::min);
+        }
+        let mut count = 0;
+        for statement in sql::PURGE {
+            count += transaction
+                .execute(statement, vec![oldest.into()])
+                .await
+                .map_err(failed("forget old versions"))?;
+        }
+        if count > 0 {
+            transaction
+                .execute(sql::MARK_PURGED, vec![oldest.into()])
+                .await
+                .map_err(failed("forget old versions"))?;
+        }
+        transaction.commit().await.map_err(failed("commit"))?;
+        Ok(count)
+    }
+}
+
+/// Fails where rows that `version` sees may be gone.
+async fn check_kept(
+    transaction: &mut Transaction,
+    version: CatalogVersion,
+) -> Result<(), CatalogError> {
+    let purged = read_one(transaction, sql::SELECT_PURGED_VERSION).await?;
+    match encoding::decode_count::<u64>(purged)? <= version.0 {
+        true => Ok(()),
+        false => Err(CatalogError::VersionForgotten(version.0)),
+    }
+}
+
+async fn read_all<T>(
+    transaction: &mut Transaction,
+    statement: &str,
+    read: fn(&Row) -> Result<T, CatalogError>,
+) -> Result<Vec<T>, CatalogError> {
+    transaction
+        .query(statement, Vec::new(), read, failed("read the catalog"))
+        .await
+}
+
+async fn read_one(transaction: &mut Transaction, statement: &str) -> Result<i64, CatalogError> {
+    let found = read_all(transaction, statement, rows::read_number).await?;
+    let first = found.first().copied();
+    first.ok_or_else(|| CatalogError::Damaged("the catalog has no state".to_owned()))
+}
+
+pub(super) fn failed(action: &'static str) -> impl Fn(sqlx::Error) -> CatalogError {
+    move |source| CatalogError::Store { action, source }
+}

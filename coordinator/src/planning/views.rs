@@ -1,0 +1,165 @@
+//! Views: before a statement is planned, the queries of the views that it names are, and those of the
+//! views that these name.
+
+use super::PlanningContext;
+use super::context::CATALOG_NAME;
+use super::resolve::{self, INFORMATION_SCHEMA};
+use super::snapshot_catalog::PlannedViews;
+use crate::statement::{Dialect, ParseOptions, Statement, parse};
+use datafusion::common::TableReference;
+use datafusion::datasource::ViewTable;
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::sql::parser::Statement as DataFusionStatement;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use skep_catalog::Relation;
+use skep_catalog::model::View;
+use skep_exchange::error::from_datafusion;
+use skep_protocol::{ErrorCode, QueryError};
+use std::sync::Arc;
+
+/// How deep views may use views.
+const DEPTH_MAX: usize = 16;
+
+/// How long a view's query may be, in bytes.
+const QUERY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The property of a view that says how its query is to be read.
+pub(crate) const DIALECT_PROPERTY: &str = "skep.sql.dialect";
+
+/// Plans all views that `statement` uses, where names without a database are in `database`.
+///
+/// # Errors
+/// Those of a view's query, naming the view.
+pub(super) fn plan_views<'a>(
+    context: &'a PlanningContext,
+    state: &'a SessionState,
+    statement: &'a DataFusionStatement,
+    database: &'a str,
+    planned: &'a PlannedViews,
+    depth: usize,
+) -> BoxFuture<'a, Result<(), QueryError>> {
+    async move {
+        let references = state
+            .resolve_table_references(statement)
+            .map_err(|error| from_datafusion(&error))?;
+        for reference in &references {
+            let database = reference.schema().unwrap_or(database);
+            let Some(view) = find(context, reference, database) else {
+                continue;
+            };
+            let name = (&view.definition.database, &view.definition.name);
+            if planned.has(name.0, name.1) {
+                continue;
+            }
+            let of_view = |error: QueryError| {
+                let message = format!("in view '{}.{}': {}", name.0, name.1, error.message);
+                // A place in the view's text is none in the statement's.
+                QueryError {
+                    message,
+                    position: None,
+                    ..error
+                }
+            };
+            if depth == 0 {
+                let text = format!("views use views more than {DEPTH_MAX} deep, or in a circle");
+                return Err(of_view(QueryError::new(ErrorCode::Semantic, text)));
+            }
+            let plan = plan_view(context, state, &view, planned, depth)
+                .await
+                .map_err(of_view)?;
+            let table = ViewTable::new(plan, Some(view.definition.sql.clone()));
+            planned.add(name.0, name.1, Arc::new(table));
+        }
+        Ok(())
+    }
+    .boxed()
+}
+
+/// Plans the views of a statement.
+///
+/// # Errors
+/// As [`plan_views`].
+pub(super) async fn plan_views_of(
+    context: &PlanningContext,
+    state: &SessionState,
+    statement: &DataFusionStatement,
+    planned: &PlannedViews,
+) -> Result<(), QueryError> {
+    let database = &context.session.database;
+    plan_views(context, state, statement, database, planned, DEPTH_MAX).await
+}
+
+fn find(
+    context: &PlanningContext,
+    reference: &TableReference,
+    database: &str,
+) -> Option<Arc<View>> {
+    let catalog = reference.catalog().unwrap_or(CATALOG_NAME);
+    if catalog != CATALOG_NAME || database == INFORMATION_SCHEMA {
+        return None;
+    }
+    match context.catalog.relation(database, reference.table()) {
+        Ok(Relation::View(view)) => Some(Arc::clone(view)),
+        Ok(Relation::Table(_)) | Err(_) => None,
+    }
+}
+
+async fn plan_view(
+    context: &PlanningContext,
+    state: &SessionState,
+    view: &View,
+    planned: &PlannedViews,
+    depth: usize,
+) -> Result<LogicalPlan, QueryError> {
+    let definition = &view.definition;
+    let dialect = definition.properties.get(DIALECT_PROPERTY);
+    let options = ParseOptions {
+        bytes_max: QUERY_BYTES_MAX,
+        dialect: dialect.map_or(Dialect::Standard, |name| name.parse().unwrap_or_default()),
+    };
+    let Statement::Query(query) = parse(&definition.sql, options)? else {
+        return Err(QueryError::internal(
+            "a view has something else than a query",
+        ));
+    };
+    let resolve_in = &definition.resolve_in;
+    plan_views(context, state, &query, resolve_in, planned, depth - 1).await?;
+    let config = state.config().clone();
+    let config = config.with_default_catalog_and_schema(CATALOG_NAME, resolve_in);
+    let state = SessionStateBuilder::new_from_existing(state.clone())
+        .with_config(config)
+        .build();
+    resolve::check_tables(&state, &query, context, resolve_in)?;
+    let plan = state
+        .statement_to_plan(*query)
+        .await
+        .map_err(|error| resolve::semantic_error(&error))?;
+    renamed(plan, view)
+}
+
+/// The plan with the names that the view gives to its columns.
+fn renamed(plan: LogicalPlan, view: &View) -> Result<LogicalPlan, QueryError> {
+    let names = &view.definition.columns;
+    if names.is_empty() {
+        return Ok(plan);
+    }
+    let columns = plan.schema().columns();
+    if columns.len() != names.len() {
+        let text = format!(
+            "it lists {} columns and its query has {} now",
+            names.len(),
+            columns.len()
+        );
+        return Err(QueryError::new(ErrorCode::Semantic, text));
+    }
+    let named = columns.into_iter().zip(names);
+    let expressions: Vec<Expr> = named
+        .map(|(column, name)| Expr::Column(column).alias(&name.name))
+        .collect();
+    LogicalPlanBuilder::from(plan)
+        .project(expressions)
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(|error| from_datafusion(&error))
+}

@@ -1,0 +1,303 @@
+//! From a query to a plan that writes its rows into a table.
+//!
+//! The query's columns are put in the order of the table's and made of their types; then they go into
+//! [`TableWriteExec`], which every task runs on its share. What the plan returns is what was written.
+
+use super::{PlanningContext, ResolvedQuery, resolve};
+use async_trait::async_trait;
+use datafusion::arrow::compute::can_cast_types;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{Column, ScalarValue, not_impl_err};
+use datafusion::datasource::provider_as_source;
+use datafusion::error::Result;
+use datafusion::logical_expr::dml::InsertOp;
+use datafusion::logical_expr::{
+    Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, TableType, cast, lit,
+};
+use datafusion::physical_plan::ExecutionPlan;
+use skep_exchange::error::from_datafusion;
+use skep_protocol::{ErrorCode, QueryError};
+use skep_writer::{TableWriteExec, WriteSpec};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// A column of the table that is written.
+#[derive(Clone, Debug)]
+pub struct TargetColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub data_type: DataType,
+    /// Whether it may be NULL.
+    pub nullable: bool,
+    /// The value that all rows have, as text, where the statement gives one; `Some(None)` is NULL.
+    pub fixed: Option<Option<String>>,
+}
+
+/// What a query is written into.
+#[derive(Clone, Debug)]
+pub struct WriteTarget {
+    /// The table's name, for people.
+    pub table: String,
+    /// All columns, those of the partitions last.
+    pub columns: Vec<TargetColumn>,
+    /// The columns that the query has, in its order, where the statement lists them.
+    pub listed: Vec<String>,
+    /// How the rows are written.
+    pub spec: WriteSpec,
+}
+
+impl PlanningContext {
+    /// Makes a query into one that writes its rows.
+    ///
+    /// # Errors
+    /// `Semantic` where the query's columns are not the table's.
+    pub fn write(
+        &self,
+        source: ResolvedQuery,
+        target: WriteTarget,
+    ) -> Result<ResolvedQuery, QueryError> {
+        let columns = source.logical.schema().columns();
+        let taken = target.taken()?;
+        if columns.len() != taken.len() {
+            let names: Vec<&str> = taken.iter().map(|column| column.name.as_str()).collect();
+            let text = format!(
+                "the query has {} columns, table {} takes {}: {}",
+                columns.len(),
+                target.table,
+                taken.len(),
+                names.join(", ")
+            );
+            return Err(QueryError::new(ErrorCode::Semantic, text));
+        }
+        let given: Vec<(&str, Column)> = taken
+            .iter()
+            .map(|column| column.name.as_str())
+            .zip(columns)
+            .collect();
+        let expressions = target
+            .columns
+            .iter()
+            .map(|column| {
+                let source_column = given.iter().find(|(name, _)| *name == column.name);
+                let value = column.value(source_column.map(|(_, from)| from), &source.logical)?;
+                Ok(value.alias(&column.name))
+            })
+            .collect::<Result<Vec<_>, QueryError>>()?;
+        let logical = write_plan(source.logical, expressions, &target)
+            .map_err(|error| resolve::semantic_error(&error))?;
+        Ok(ResolvedQuery { logical, ..source })
+    }
+}
+
+fn write_plan(
+    source: LogicalPlan,
+    expressions: Vec<Expr>,
+    target: &WriteTarget,
+) -> Result<LogicalPlan> {
+    let projected = LogicalPlanBuilder::from(source)
+        .project(expressions)?
+        .build()?;
+    let sink = Sink {
+        schema: Arc::new(projected.schema().as_arrow().clone()),
+        spec: Arc::new(target.spec.clone()),
+    };
+    LogicalPlanBuilder::insert_into(
+        projected,
+        target.table.as_str(),
+        provider_as_source(Arc::new(sink)),
+        InsertOp::Append,
+    )?
+    .build()
+}
+
+impl WriteTarget {
+    /// The columns that the query has to have, in its order.
+    fn taken(&self) -> Result<Vec<&TargetColumn>, QueryError> {
+        let open = || self.columns.iter().filter(|column| column.fixed.is_none());
+        if self.listed.is_empty() {
+            return Ok(open().collect());
+        }
+        let mut seen = HashSet::new();
+        let taken = self
+            .listed
+            .iter()
+            .map(|name| {
+                if !seen.insert(name) {
+                    let text = format!("column '{name}' is listed twice");
+                    return Err(QueryError::new(ErrorCode::Semantic, text));
+                }
+                open().find(|column| column.name == *name).ok_or_else(|| {
+                    let text = format!("table {} has no column '{name}' to insert", self.table);
+                    QueryError::new(ErrorCode::ColumnNotFound, text)
+                })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        match open().find(|column| !column.nullable && !seen.contains(&column.name)) {
+            None => Ok(taken),
+            Some(column) => {
+                let text = format!("column '{}' is NOT NULL and not listed", column.name);
+                Err(QueryError::new(ErrorCode::Semantic, text))
+            }
+        }
+    }
+}
+
+impl TargetColumn {
+    /// The column's value: from the query, fixed, or NULL where neither gives one.
+    fn value(&self, from: Option<&Column>, source: &LogicalPlan) -> Result<Expr, QueryError> {
+        if let Some(fixed) = &self.fixed {
+            return self.literal(fixed.as_deref());
+        }
+        let Some(from) = from else {
+            return self.literal(None);
+        };
+        let value = Expr::Column(from.clone());
+        let found = value
+            .get_type(source.schema())
+            .map_err(|error| from_datafusion(&error))?;
+        if found == self.data_type {
+            return Ok(value);
+        }
+        let is_possible = found == DataType::Null || can_cast_types(&found, &self.data_type);
+        if !is_possible || is_lossy(&found, &self.data_type) {
+            let text = format!(
+                "column '{}' is {}, and the query has {found} for it, which cannot be cast",
+                self.name, self.data_type
+            );
+            return Err(QueryError::new(ErrorCode::Semantic, text));
+        }
+        Ok(cast(value, self.data_type.clone()))
+    }
+
+    fn literal(&self, text: Option<&str>) -> Result<Expr, QueryError> {
+        let value = ScalarValue::Utf8(text.map(str::to_owned))
+            .cast_to(&self.data_type)
+            .map_err(|_| {
+                let text = format!(
+                    "'{}' is no value of column '{}', which is {}",
+                    text.unwrap_or("NULL"),
+                    self.name,
+                    self.data_type
+                );
+                QueryError::new(ErrorCode::Semantic, text)
+            })?;
+        Ok(lit(value))
+    }
+}
+
+/// What Arrow casts although nobody means it: numbers are no times, and text is no truth value.
+fn is_lossy(from: &DataType, to: &DataType) -> bool {
+    let is_time = |data_type: &DataType| data_type.is_temporal();
+    let is_number = |data_type: &DataType| data_type.is_numeric();
+    (is_number(from) && is_time(to)) || (is_time(from) && is_number(to))
+}
+
+/// The type that a table stores for a column of a query.
+///
+/// # Errors
+/// `Unsupported` where no table can hold the type.
+pub fn stored_type(name: &str, data_type: &DataType) -> Result<DataType, QueryError> {
+    use datafusion::arrow::datatypes::TimeUnit;
+    let nested = |field: &Field| -> Result<Field, QueryError> {
+        let data_type = stored_type(name, field.data_type())?;
+        Ok(field.clone().with_data_type(data_type))
+    };
+    Ok(match data_type {
+        DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
+        DataType::BinaryView | DataType::LargeBinary | DataType::FixedSizeBinary(_) => {
+            DataType::Binary
+        }
+        DataType::Float16 => DataType::Float32,
+        DataType::UInt8 => DataType::Int16,
+        DataType::UInt16 => DataType::Int32,
+        DataType::UInt32 => DataType::Int64,
+        DataType::UInt64 => DataType::Decimal128(20, 0),
+        DataType::Date64 => DataType::Date32,
+        DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
+            DataType::Decimal128(*precision, *scale)
+        }
+        DataType::Timestamp(_, None) => DataType::Timestamp(TimeUnit::Microsecond, None),
+        DataType::Timestamp(_, Some(_)) => {
+            DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+        }
+        DataType::Dictionary(_, value) => stored_type(name, value)?,
+        DataType::RunEndEncoded(_, value) => stored_type(name, value.data_type())?,
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item) => {
+            let item = nested(item)?;
+            DataType::List(Arc::new(Field::new_list_field(
+                item.data_type().clone(),
+                true,
+            )))
+        }
+        DataType::Struct(fields) => DataType::Struct(
+            fields
+                .iter()
+                .map(|field| nested(field))
+                .collect::<Result<Vec<_>, _>>()?
+                .into(),
+        ),
+        DataType::Map(entries, sorted) => DataType::Map(Arc::new(nested(entries)?), *sorted),
+        DataType::Boolean
+        | DataType::Int8
+        | DataType::Int16
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::Float32
+        | DataType::Float64
+        | DataType::Utf8
+        | DataType::Binary
+        | DataType::Date32
+        | DataType::Decimal128(_, _) => data_type.clone(),
+        DataType::Null => {
+            let text = format!("column '{name}' has no type: cast its NULL to one");
+            return Err(QueryError::new(ErrorCode::Semantic, text));
+        }
+        other => {
+            let text = format!("column '{name}' is {other}, which no table can hold: cast it");
+            return Err(QueryError::new(ErrorCode::Unsupported, text));
+        }
+    })
+}
+
+/// The table as something to insert into. It cannot be read.
+#[derive(Debug)]
+struct Sink {
+    schema: SchemaRef,
+    spec: Arc<WriteSpec>,
+}
+
+#[async_trait]
+impl TableProvider for Sink {
+    fn schema(&self) -> Arc<Schema> {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        _projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        not_impl_err!("what is written is not read")
+    }
+
+    async fn insert_into(
+        &self,
+        _state: &dyn Session,
+        input: Arc<dyn ExecutionPlan>,
+        _op: InsertOp,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(TableWriteExec::new(input, Arc::clone(&self.spec))))
+    }
+}

@@ -1,0 +1,45 @@
+//! Databases.
+
+use super::parse_location;
+use crate::engine::Inner;
+use crate::session::Session;
+use crate::statement::{CreateDatabase, DatabaseChange};
+use skep_catalog::NewDatabase;
+use skep_catalog::catalog::DatabaseChange as CatalogChange;
+use skep_protocol::QueryError;
+
+impl Inner {
+    pub(super) async fn create_database(
+        &self,
+        session: &Session,
+        create: CreateDatabase,
+    ) -> Result<(), QueryError> {
+        let location = create.location.as_deref().map(parse_location).transpose()?;
+        let new = NewDatabase {
+            name: create.name,
+            if_not_exists: create.if_not_exists,
+            comment: create.comment,
+            location,
+            properties: create.properties,
+            owner: session.user.clone(),
+        };
+        self.catalog.create_database(new).await?;
+        Ok(())
+    }
+
+    pub(super) async fn alter_database(
+        &self,
+        name: &str,
+        change: DatabaseChange,
+    ) -> Result<(), QueryError> {
+        let change = match change {
+            DatabaseChange::SetProperties(properties) => CatalogChange::SetProperties(properties),
+            DatabaseChange::SetOwner(owner) => CatalogChange::SetOwner(owner),
+            DatabaseChange::SetLocation(location) => {
+                CatalogChange::SetLocation(parse_location(&location)?)
+            }
+        };
+        self.catalog.alter_database(name, change).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,460 @@
+//! Tables and their partitions.
+
+use super::storage::{check_column_type, storage_of};
+use super::{parse_location, unsupported};
+use crate::engine::Inner;
+use crate::session::Session;
+use crate::statement::{
+    ColumnDefinition, ColumnPlace, Comparison, CreateTable, PartitionCondition, PartitionSpec,
+    TableChange, TableName,
+};
+use skep_catalog::catalog::{
+    BucketingSpec, ColumnPosition, ColumnSpec, Comparison as CatalogComparison, NewPartition,
+    PartitionColumnSpec, PartitionCondition as CatalogCondition, PartitionSpec as CatalogPartition,
+    TableChange as CatalogChange,
+};
+use skep_catalog::model::{Column, TableDefinition};
+use skep_catalog::{NewExternalTable, NewManagedTable};
+use skep_protocol::{ErrorCode, QueryError};
+use std::sync::Arc;
+
+impl Inner {
+    /// Creates a table that has no query.
+    pub(super) async fn create_table(
+        &self,
+        session: &Session,
+        create: CreateTable,
+    ) -> Result<(), QueryError> {
+        if create.temporary {
+            return Err(unsupported("CREATE TEMPORARY TABLE"));
+        }
+        if create.external {
+            let new = self.new_external_table(session, create)?;
+            let store = self.object_store(&new.location)?;
+            self.catalog.create_external_table(new, &store).await?;
+            return Ok(());
+        }
+        let columns = column_specs(&create.columns)?;
+        let new = self.managed_table(session, create, columns)?;
+        self.catalog.create_managed_table(new).await?;
+        Ok(())
+    }
+
+    /// What `LIKE` refers to.
+    fn model(
+        &self,
+        session: &Session,
+        create: &CreateTable,
+    ) -> Result<Option<TableDefinition>, QueryError> {
+        let Some(like) = &create.like else {
+            return Ok(None);
+        };
+        let snapshot = self.catalog.snapshot();
+        let table = snapshot.table(&self.database_of(session, like), &like.table)?;
+        Ok(Some(table.definition.clone()))
+    }
+
+    fn managed_table(
+        &self,
+        session: &Session,
+        create: CreateTable,
+        columns: Vec<ColumnSpec>,
+    ) -> Result<NewManagedTable, QueryError> {
+        let model = self.model(session, &create)?;
+        let database = self.database_of(session, &create.name);
+        let mut new = new_managed_table(session, database, &create, columns)?;
+        if let Some(model) = model {
+            new.columns = model.columns.iter().map(spec_of).collect();
+            new.partition_columns = partition_specs_of(&model);
+            if create.storage == Default::default() {
+                (new.format, new.storage) = (model.format, model.storage.clone());
+            }
+            let mut properties = model.properties.clone();
+            properties.extend(new.properties);
+            new.properties = properties;
+        }
+        Ok(new)
+    }
+
+    fn new_external_table(
+        &self,
+        session: &Session,
+        create: CreateTable,
+    ) -> Result<NewExternalTable, QueryError> {
+        let Some(location) = &create.location else {
+            let text = "CREATE EXTERNAL TABLE needs a LOCATION";
+            return Err(QueryError::new(ErrorCode::Semantic, text));
+        };
+        let model = self.model(session, &create)?;
+        let (mut format, mut storage) = storage_of(&create.storage, &create.properties)?;
+        let (mut columns, mut partition_columns) = declared_columns(&create)?;
+        if let Some(model) = &model {
+            columns = model.columns.iter().map(spec_of).collect();
+            partition_columns = partition_specs_of(model);
+            if create.storage == Default::default() {
+                (format, storage) = (model.format, model.storage.clone());
+            }
+        }
+        for column in &columns {
+            check_column_type(format, &column.name, &column.data_type)?;
+        }
+        Ok(NewExternalTable {
+            database: self.database_of(session, &create.name),
+            name: create.name.table,
+            if_not_exists: create.if_not_exists,
+            format,
+            storage,
+            location: parse_location(location)?,
+            columns,
+            partition_columns: (!partition_columns.is_empty()).then_some(partition_columns),
+            bucketing: bucketing(create.buckets),
+            properties: create.properties,
+            comment: create.comment,
+            owner: session.user.clone(),
+        })
+    }
+
+    pub(super) async fn alter_table(
+        &self,
+        session: &Session,
+        name: &TableName,
+        change: TableChange,
+    ) -> Result<(), QueryError> {
+        let database = self.database_of(session, name);
+        let table = Arc::clone(self.catalog.snapshot().table(&database, &name.table)?);
+        match catalog_change(&change, &table.definition)? {
+            Some(change) => {
+                self.catalog
+                    .alter_table(&database, &name.table, change)
+                    .await?;
+                Ok(())
+            }
+            None => {
+                self.alter_partitions(&database, &table.definition, change)
+                    .await
+            }
+        }
+    }
+
+    async fn alter_partitions(
+        &self,
+        database: &str,
+        definition: &TableDefinition,
+        change: TableChange,
+    ) -> Result<(), QueryError> {
+        let (catalog, name) = (&self.catalog, &definition.name);
+        let store = self.object_store(&definition.location)?;
+        match change {
+            TableChange::SetLocation {
+                partition,
+                location,
+            } => {
+                let location = parse_location(&location)?;
+                let store = self.object_store(&location)?;
+                match partition {
+                    None => {
+                        catalog
+                            .set_table_location(database, name, &location, &store)
+                            .await?;
+                    }
+                    Some(partition) => {
+                        let partition = complete(partition)?;
+                        catalog
+                            .set_partition_location(database, name, &partition, &location, &store)
+                            .await?;
+                    }
+                }
+            }
+            TableChange::AddPartitions {
+                partitions,
+                if_not_exists,
+            } => {
+                let new = partitions
+                    .into_iter()
+                    .map(|(values, location)| {
+                        Ok(NewPartition {
+                            values: complete(values)?,
+                            location: location.as_deref().map(parse_location).transpose()?,
+                        })
+                    })
+                    .collect::<Result<Vec<_>, QueryError>>()?;
+                catalog
+                    .add_partitions(database, name, &new, if_not_exists, &store)
+                    .await?;
+            }
+            TableChange::DropPartitions { filters, if_exists } => {
+                let filters: Vec<_> = filters.into_iter().map(conditions).collect();
+                catalog
+                    .drop_partitions(database, name, &filters, if_exists)
+                    .await?;
+            }
+            TableChange::RenamePartition { from, to } => {
+                let (from, to) = (complete(from)?, complete(to)?);
+                catalog.rename_partition(database, name, &from, &to).await?;
+            }
+            _ => return Err(QueryError::internal("the change is one of the table's own")),
+        }
+        Ok(())
+    }
+
+    pub(super) async fn truncate(
+        &self,
+        session: &Session,
+        name: &TableName,
+        partition: PartitionSpec,
+    ) -> Result<(), QueryError> {
+        let database = self.database_of(session, name);
+        let filters: Vec<CatalogCondition> = partition
+            .into_iter()
+            .filter_map(|(column, value)| Some((column, value?)))
+            .map(|(column, value)| CatalogCondition {
+                column,
+                comparison: CatalogComparison::Equal,
+                value,
+            })
+            .collect();
+        let filters = vec![filters];
+        let specs = (!filters[0].is_empty()).then_some(filters.as_slice());
+        self.catalog
+            .truncate_table(&database, &name.table, specs)
+            .await?;
+        Ok(())
+    }
+}
+
+/// A managed table as CREATE TABLE describes it, with `columns`.
+pub(crate) fn new_managed_table(
+    session: &Session,
+    database: String,
+    create: &CreateTable,
+    columns: Vec<ColumnSpec>,
+) -> Result<NewManagedTable, QueryError> {
+    let (format, storage) = storage_of(&create.storage, &create.properties)?;
+    let mut columns = columns;
+    let mut partition_columns = Vec::new();
+    for column in &create.partition_columns {
+        partition_columns.push(match &column.sql_type {
+            Some(_) => partition_spec(column),
+            // Spark names columns of the table.
+            None => {
+                let place = columns.iter().position(|found| found.name == column.name);
+                let Some(place) = place else {
+                    let text = format!("partition column '{}' has no type", column.name);
+                    return Err(QueryError::new(ErrorCode::Semantic, text));
+                };
+                let found = columns.remove(place);
+                PartitionColumnSpec {
+                    name: found.name,
+                    data_type: Some(found.data_type),
+                    sql_type: found.sql_type,
+                    comment: found.comment,
+                }
+            }
+        });
+    }
+    for column in &columns {
+        check_column_type(format, &column.name, &column.data_type)?;
+    }
+    Ok(NewManagedTable {
+        database,
+        name: create.name.table.clone(),
+        if_not_exists: create.if_not_exists,
+        format,
+        storage,
+        location: create.location.as_deref().map(parse_location).transpose()?,
+        columns,
+        partition_columns,
+        bucketing: bucketing(create.buckets.clone()),
+        properties: create.properties.clone(),
+        comment: create.comment.clone(),
+        owner: session.user.clone(),
+    })
+}
+
+fn declared_columns(
+    create: &CreateTable,
+) -> Result<(Vec<ColumnSpec>, Vec<PartitionColumnSpec>), QueryError> {
+    let mut columns = column_specs(&create.columns)?;
+    let mut partition_columns = Vec::new();
+    for column in &create.partition_columns {
+        let mut spec = partition_spec(column);
+        if spec.data_type.is_none()
+            && let Some(place) = columns.iter().position(|found| found.name == column.name)
+        {
+            let found = columns.remove(place);
+            spec.data_type = Some(found.data_type);
+            spec.sql_type = found.sql_type;
+        }
+        partition_columns.push(spec);
+    }
+    Ok((columns, partition_columns))
+}
+
+/// Columns with their types as the catalog takes them.
+pub(crate) fn column_specs(columns: &[ColumnDefinition]) -> Result<Vec<ColumnSpec>, QueryError> {
+    let spec = |column: &ColumnDefinition| {
+        let Some(sql_type) = &column.sql_type else {
+            let text = format!("column '{}' has no type", column.name);
+            return Err(QueryError::new(ErrorCode::Semantic, text));
+        };
+        Ok(ColumnSpec {
+            name: column.name.clone(),
+            data_type: sql_type.data_type.clone(),
+            sql_type: sql_type.sql_type.clone(),
+            nullable: column.nullable,
+            comment: column.comment.clone(),
+        })
+    };
+    columns.iter().map(spec).collect()
+}
+
+fn partition_spec(column: &ColumnDefinition) -> PartitionColumnSpec {
+    let sql_type = column.sql_type.as_ref();
+    PartitionColumnSpec {
+        name: column.name.clone(),
+        data_type: sql_type.map(|sql_type| sql_type.data_type.clone()),
+        sql_type: sql_type.and_then(|sql_type| sql_type.sql_type.clone()),
+        comment: column.comment.clone(),
+    }
+}
+
+fn spec_of(column: &Column) -> ColumnSpec {
+    ColumnSpec {
+        name: column.name.clone(),
+        data_type: column.data_type.clone(),
+        sql_type: column.sql_type.clone(),
+        nullable: column.nullable,
+        comment: column.comment.clone(),
+    }
+}
+
+fn partition_specs_of(definition: &TableDefinition) -> Vec<PartitionColumnSpec> {
+    let columns = definition.partition_columns.iter();
+    columns
+        .map(|column| PartitionColumnSpec {
+            name: column.name.clone(),
+            data_type: Some(column.data_type.clone()),
+            sql_type: column.sql_type.clone(),
+            comment: column.comment.clone(),
+        })
+        .collect()
+}
+
+fn bucketing(buckets: Option<crate::statement::Buckets>) -> Option<BucketingSpec> {
+    buckets.map(|buckets| BucketingSpec {
+        columns: buckets.columns,
+        sorted_by: buckets.sorted_by,
+        count: buckets.count,
+    })
+}
+
+/// The change as the catalog takes it; `None` where it is about partitions or locations.
+fn catalog_change(
+    change: &TableChange,
+    definition: &TableDefinition,
+) -> Result<Option<CatalogChange>, QueryError> {
+    Ok(Some(match change {
+        TableChange::Rename(to) => CatalogChange::Rename {
+            database: to.database.clone(),
+            name: to.table.clone(),
+        },
+        TableChange::SetProperties(properties) => {
+            storage_of(&Default::default(), properties)?;
+            match properties.get("comment").filter(|_| properties.len() == 1) {
+                Some(comment) => CatalogChange::SetComment(Some(comment.clone())),
+                None => CatalogChange::SetProperties(properties.clone()),
+            }
+        }
+        TableChange::UnsetProperties { keys, if_exists } => CatalogChange::UnsetProperties {
+            keys: keys.clone(),
+            if_exists: *if_exists,
+        },
+        TableChange::AddColumns(columns) => {
+            let columns = column_specs(columns)?;
+            for column in &columns {
+                check_column_type(definition.format, &column.name, &column.data_type)?;
+            }
+            CatalogChange::AddColumns(columns)
+        }
+        TableChange::ReplaceColumns(columns) => {
+            CatalogChange::ReplaceColumns(column_specs(columns)?)
+        }
+        TableChange::ChangeColumn { name, to, place } => {
+            changed_column(definition, name, to, place.as_ref())?
+        }
+        TableChange::DropColumns { names, if_exists } => CatalogChange::DropColumns {
+            names: names.clone(),
+            if_exists: *if_exists,
+        },
+        TableChange::SetLocation { .. }
+        | TableChange::AddPartitions { .. }
+        | TableChange::DropPartitions { .. }
+        | TableChange::RenamePartition { .. } => return Ok(None),
+    }))
+}
+
+fn changed_column(
+    definition: &TableDefinition,
+    name: &str,
+    to: &ColumnDefinition,
+    place: Option<&ColumnPlace>,
+) -> Result<CatalogChange, QueryError> {
+    let old = definition.column(&name.to_lowercase());
+    let column = match (&to.sql_type, old) {
+        (Some(sql_type), old) => ColumnSpec {
+            name: to.name.clone(),
+            data_type: sql_type.data_type.clone(),
+            sql_type: sql_type.sql_type.clone(),
+            nullable: old.is_none_or(|old| old.nullable),
+            comment: to.comment.clone(),
+        },
+        (None, Some(old)) => ColumnSpec {
+            name: to.name.clone(),
+            comment: to.comment.clone(),
+            ..spec_of(old)
+        },
+        // The catalog says which column is missing.
+        (None, None) => {
+            return Ok(CatalogChange::RenameColumn {
+                name: name.to_owned(),
+                to: to.name.clone(),
+            });
+        }
+    };
+    Ok(CatalogChange::ChangeColumn {
+        name: name.to_owned(),
+        column,
+        position: place.map(|place| match place {
+            ColumnPlace::First => ColumnPosition::First,
+            ColumnPlace::After(name) => ColumnPosition::After(name.clone()),
+        }),
+    })
+}
+
+/// A partition with a value for each column that is named.
+pub(crate) fn complete(partition: PartitionSpec) -> Result<CatalogPartition, QueryError> {
+    let value = |(name, value): (String, Option<Option<String>>)| match value {
+        Some(value) => Ok((name, value)),
+        None => {
+            let text = format!("partition column '{name}' needs a value");
+            Err(QueryError::new(ErrorCode::Semantic, text))
+        }
+    };
+    partition.into_iter().map(value).collect()
+}
+
+fn conditions(filter: Vec<PartitionCondition>) -> Vec<CatalogCondition> {
+    let condition = |condition: PartitionCondition| CatalogCondition {
+        column: condition.column,
+        comparison: match condition.comparison {
+            Comparison::Equal => CatalogComparison::Equal,
+            Comparison::NotEqual => CatalogComparison::NotEqual,
+            Comparison::Less => CatalogComparison::Less,
+            Comparison::LessOrEqual => CatalogComparison::LessOrEqual,
+            Comparison::Greater => CatalogComparison::Greater,
+            Comparison::GreaterOrEqual => CatalogComparison::GreaterOrEqual,
+        },
+        value: condition.value,
+    };
+    filter.into_iter().map(condition).collect()
+}

@@ -1,0 +1,86 @@
+//! What is meant where standard SQL and Hive disagree, and both cannot be had.
+
+use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::dialect::{Dialect as SqlDialect, GenericDialect};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, TokenizerError};
+use std::fmt;
+use std::str::FromStr;
+
+/// The meaning of double quotes and backslashes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// `"a"` is a name, and a backslash stands for itself.
+    #[default]
+    Standard,
+    /// `"a"` is a string, and a backslash takes the meaning from the next character.
+    Hive,
+}
+
+impl FromStr for Dialect {
+    type Err = DataFusionError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name.to_ascii_lowercase().as_str() {
+            "standard" => Ok(Self::Standard),
+            "hive" => Ok(Self::Hive),
+            _ => Err(DataFusionError::Configuration(
+                "the dialects are standard and hive".to_owned(),
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Standard => "standard",
+            Self::Hive => "hive",
+        })
+    }
+}
+
+impl Dialect {
+    /// The tokens of a statement, white space included.
+    pub(super) fn tokenize(self, sql: &str) -> Result<Vec<TokenWithSpan>, TokenizerError> {
+        match self {
+            Self::Standard => Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location(),
+            Self::Hive => {
+                let tokens = Tokenizer::new(&HiveTokens, sql).tokenize_with_location()?;
+                let as_standard = |token: TokenWithSpan| TokenWithSpan {
+                    token: match token.token {
+                        Token::DoubleQuotedString(text) => Token::SingleQuotedString(text),
+                        other => other,
+                    },
+                    span: token.span,
+                };
+                Ok(tokens.into_iter().map(as_standard).collect())
+            }
+        }
+    }
+}
+
+/// How Hive cuts a statement into tokens.
+#[derive(Debug)]
+struct HiveTokens;
+
+impl SqlDialect for HiveTokens {
+    fn is_delimited_identifier_start(&self, letter: char) -> bool {
+        letter == '`'
+    }
+
+    fn is_identifier_start(&self, letter: char) -> bool {
+        GenericDialect {}.is_identifier_start(letter)
+    }
+
+    fn is_identifier_part(&self, letter: char) -> bool {
+        GenericDialect {}.is_identifier_part(letter)
+    }
+
+    fn supports_string_literal_backslash_escape(&self) -> bool {
+        true
+    }
+
+    fn supports_pipe_operator(&self) -> bool {
+        true
+    }
+}

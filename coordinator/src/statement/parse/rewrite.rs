@@ -1,0 +1,208 @@
+//! What DataFusion's planner does not know of Hive's queries, put into a tree that it knows.
+
+use super::clauses::unsupported;
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArguments, Ident,
+    Join, JoinConstraint, JoinOperator, LateralView, ObjectName, OrderBy, OrderByKind, Query,
+    Select, SetExpr, Statement as SqlStatement, TableAlias, TableAliasColumnDef, TableFactor,
+    TableWithJoins, Value, VisitMut, VisitorMut,
+};
+use skep_protocol::{ErrorCode, QueryError};
+use std::ops::ControlFlow;
+
+/// Rewrites a query.
+///
+/// # Errors
+/// `Unsupported`, `Syntax`.
+pub(super) fn rewrite(statement: &mut SqlStatement) -> Result<(), QueryError> {
+    match statement.visit(&mut Rewriter) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(*error),
+    }
+}
+
+struct Rewriter;
+
+impl VisitorMut for Rewriter {
+    type Break = Box<QueryError>;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
+        let rewritten = match query.body.as_mut() {
+            SetExpr::Select(select) => order_as_sorted(select, &mut query.order_by),
+            _ => Ok(()),
+        };
+        as_flow(rewritten)
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
+        if !select.sort_by.is_empty() || !select.cluster_by.is_empty() {
+            let text = "SORT BY and CLUSTER BY inside of a UNION; put the query into parentheses";
+            return as_flow(Err(unsupported(text)));
+        }
+        as_flow(join_lateral_views(select))
+    }
+
+    fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<Self::Break> {
+        rewrite_expression(expression);
+        ControlFlow::Continue(())
+    }
+}
+
+fn as_flow(result: Result<(), QueryError>) -> ControlFlow<Box<QueryError>> {
+    match result {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(Box::new(error)),
+    }
+}
+
+/// `SORT BY` orders the rows of each task and promises nothing about their whole; ordering the whole
+/// keeps that promise, too. `CLUSTER BY a` is `DISTRIBUTE BY a SORT BY a`.
+fn order_as_sorted(select: &mut Select, order: &mut Option<OrderBy>) -> Result<(), QueryError> {
+    let mut sorted = std::mem::take(&mut select.sort_by);
+    for key in std::mem::take(&mut select.cluster_by) {
+        select.distribute_by.push(key.clone());
+        sorted.push(key.into_order());
+    }
+    if sorted.is_empty() {
+        return Ok(());
+    }
+    if order.is_some() {
+        let text = "a query has either ORDER BY or SORT BY, not both";
+        return Err(QueryError::new(ErrorCode::Syntax, text));
+    }
+    *order = Some(OrderBy {
+        kind: OrderByKind::Expressions(sorted),
+        interpolate: None,
+    });
+    Ok(())
+}
+
+/// `CLUSTER BY` has bare expressions, `SORT BY` has those with their order.
+trait IntoOrder {
+    fn into_order(self) -> datafusion::sql::sqlparser::ast::OrderByExpr;
+}
+
+impl IntoOrder for Expr {
+    fn into_order(self) -> datafusion::sql::sqlparser::ast::OrderByExpr {
+        datafusion::sql::sqlparser::ast::OrderByExpr {
+            expr: self,
+            options: Default::default(),
+            with_fill: None,
+        }
+    }
+}
+
+/// A lateral view becomes a join with a function, in parentheses: `(t CROSS JOIN LATERAL explode(a) AS
+/// z(x))`, which the planner of relations recognises (`planning/relations/lateral_view.rs`).
+fn join_lateral_views(select: &mut Select) -> Result<(), QueryError> {
+    for view in std::mem::take(&mut select.lateral_views) {
+        let mut tables = std::mem::take(&mut select.from).into_iter();
+        let Some(mut first) = tables.next() else {
+            let text = "LATERAL VIEW needs a FROM before it";
+            return Err(QueryError::new(ErrorCode::Syntax, text));
+        };
+        for table in tables {
+            first.joins.push(Join {
+                relation: nested(table),
+                global: false,
+                join_operator: JoinOperator::CrossJoin(JoinConstraint::None),
+            });
+        }
+        let joined = TableWithJoins {
+            relation: nested(first),
+            joins: vec![lateral_join(view)?],
+        };
+        select.from = vec![TableWithJoins {
+            relation: nested(joined),
+            joins: vec![],
+        }];
+    }
+    Ok(())
+}
+
+fn nested(table: TableWithJoins) -> TableFactor {
+    TableFactor::NestedJoin {
+        table_with_joins: Box::new(table),
+        alias: None,
+    }
+}
+
+fn lateral_join(view: LateralView) -> Result<Join, QueryError> {
+    let Expr::Function(Function { name, args, .. }) = view.lateral_view else {
+        let text = "LATERAL VIEW needs a function such as explode";
+        return Err(QueryError::new(ErrorCode::Syntax, text));
+    };
+    let args: Vec<FunctionArg> = match args {
+        FunctionArguments::List(list) => list.args,
+        _ => vec![],
+    };
+    let alias = TableAlias {
+        explicit: true,
+        name: last_part(&view.lateral_view_name),
+        columns: view
+            .lateral_col_alias
+            .into_iter()
+            .map(|name| TableAliasColumnDef {
+                name,
+                data_type: None,
+            })
+            .collect(),
+        at: None,
+    };
+    let constraint = JoinConstraint::None;
+    Ok(Join {
+        relation: TableFactor::Function {
+            lateral: true,
+            name,
+            args,
+            with_ordinality: false,
+            alias: Some(alias),
+        },
+        global: false,
+        join_operator: match view.outer {
+            true => JoinOperator::LeftOuter(constraint),
+            false => JoinOperator::CrossJoin(constraint),
+        },
+    })
+}
+
+fn last_part(name: &ObjectName) -> Ident {
+    let part = name.0.last().and_then(|part| part.as_ident());
+    part.cloned().unwrap_or_else(|| Ident::new("lateral_view"))
+}
+
+fn rewrite_expression(expression: &mut Expr) {
+    let taken = std::mem::replace(expression, Expr::value(Value::Null));
+    *expression = match taken {
+        Expr::RLike {
+            negated,
+            expr,
+            pattern,
+            regexp: _,
+        } => Expr::BinaryOp {
+            left: expr,
+            op: match negated {
+                true => BinaryOperator::PGRegexNotMatch,
+                false => BinaryOperator::PGRegexMatch,
+            },
+            right: pattern,
+        },
+        // Written DIV: see `tokens.rs`.
+        Expr::BinaryOp {
+            left,
+            op: BinaryOperator::DuckIntegerDivide,
+            right,
+        } => Expr::Cast {
+            kind: CastKind::Cast,
+            expr: Box::new(Expr::Nested(Box::new(Expr::BinaryOp {
+                left,
+                op: BinaryOperator::Divide,
+                right,
+            }))),
+            data_type: DataType::BigInt(None),
+            format: None,
+            array: false,
+        },
+        other => other,
+    };
+}

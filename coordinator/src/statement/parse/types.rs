@@ -1,0 +1,202 @@
+//! Types, in Hive's spelling and in that of standard SQL.
+
+use crate::statement::{Cursor, SqlType};
+use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, Fields, TimeUnit};
+use datafusion::sql::sqlparser::tokenizer::Token;
+use skep_protocol::{ErrorCode, QueryError};
+use std::sync::Arc;
+
+/// How deep types may be nested.
+const NESTING_MAX: usize = 32;
+
+/// The longest `varchar(n)`, as in Hive.
+const VARCHAR_LENGTH_MAX: u32 = 65_535;
+
+/// The longest `char(n)`, as in Hive.
+const CHAR_LENGTH_MAX: u32 = 255;
+
+/// Reads a type.
+///
+/// # Errors
+/// `Syntax`; `Unsupported` where there is no such type.
+pub(super) fn parse_type(cursor: &mut Cursor) -> Result<SqlType, QueryError> {
+    parse_nested(&mut TypeCursor { cursor, closing: 0 }, 0)
+}
+
+/// Types end with `>`, two of which the tokenizer takes for one token.
+struct TypeCursor<'a> {
+    cursor: &'a mut Cursor,
+    /// How many `>` have been read that belong to types further out.
+    closing: usize,
+}
+
+impl TypeCursor<'_> {
+    fn open(&mut self) -> Result<(), QueryError> {
+        self.cursor.expect_token(&Token::Lt)
+    }
+
+    fn close(&mut self) -> Result<(), QueryError> {
+        if self.closing > 0 {
+            self.closing -= 1;
+        } else if self.cursor.accept_token(&Token::ShiftRight) {
+            self.closing += 1;
+        } else {
+            self.cursor.expect_token(&Token::Gt)?;
+        }
+        Ok(())
+    }
+}
+
+fn plain(data_type: DataType) -> SqlType {
+    SqlType {
+        data_type,
+        sql_type: None,
+    }
+}
+
+fn parse_nested(types: &mut TypeCursor, depth: usize) -> Result<SqlType, QueryError> {
+    if depth > NESTING_MAX {
+        let text = format!("a type is nested more than {NESTING_MAX} deep");
+        return Err(QueryError::new(ErrorCode::StatementTooLarge, text));
+    }
+    let at_name = types.cursor.clone();
+    let name = types.cursor.name("a type")?;
+    let data_type = match name.as_str() {
+        "array" => return parse_array(types, depth),
+        "map" => return parse_map(types, depth),
+        "struct" => return parse_struct(types, depth),
+        "varchar" | "char" | "character" => return parse_text(types.cursor, &name),
+        "decimal" | "dec" | "numeric" => return parse_decimal(types.cursor),
+        "timestamp" => parse_timestamp(types.cursor)?,
+        "boolean" | "bool" => DataType::Boolean,
+        "tinyint" | "byte" => DataType::Int8,
+        "smallint" | "short" => DataType::Int16,
+        "int" | "integer" => DataType::Int32,
+        "bigint" | "long" => DataType::Int64,
+        "float" | "real" => DataType::Float32,
+        "double" => {
+            types.cursor.accept(&["precision"]);
+            DataType::Float64
+        }
+        "string" | "text" => DataType::Utf8,
+        "binary" | "bytea" | "varbinary" => DataType::Binary,
+        "date" => DataType::Date32,
+        "timestamp_ntz" => DataType::Timestamp(TimeUnit::Microsecond, None),
+        "timestamp_ltz" | "timestamptz" => utc(),
+        other => {
+            let at = at_name.unexpected("a type").position;
+            let text = format!("the type {} is not supported", other.to_uppercase());
+            return Err(QueryError::new(ErrorCode::Unsupported, text).at(at));
+        }
+    };
+    Ok(plain(data_type))
+}
+
+fn utc() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
+fn parse_timestamp(cursor: &mut Cursor) -> Result<DataType, QueryError> {
+    if cursor.accept(&["with", "local", "time", "zone"]) || cursor.accept(&["with", "time", "zone"])
+    {
+        return Ok(utc());
+    }
+    cursor.accept(&["without", "time", "zone"]);
+    Ok(DataType::Timestamp(TimeUnit::Microsecond, None))
+}
+
+fn parse_text(cursor: &mut Cursor, name: &str) -> Result<SqlType, QueryError> {
+    let is_varchar = name == "varchar" || cursor.accept(&["varying"]);
+    let (name, length_max) = match is_varchar {
+        true => ("varchar", VARCHAR_LENGTH_MAX),
+        false => ("char", CHAR_LENGTH_MAX),
+    };
+    if !cursor.accept_token(&Token::LParen) {
+        // VARCHAR alone has no bound; CHAR alone is CHAR(1).
+        let sql_type = (!is_varchar).then(|| "char(1)".to_owned());
+        return Ok(SqlType {
+            data_type: DataType::Utf8,
+            sql_type,
+        });
+    }
+    let at = cursor.unexpected("").position;
+    let length = cursor.number("a length")?;
+    cursor.expect_token(&Token::RParen)?;
+    if length == 0 || length > length_max {
+        let text = format!("the length of {name} is 1 to {length_max}");
+        return Err(QueryError::new(ErrorCode::Semantic, text).at(at));
+    }
+    Ok(SqlType {
+        data_type: DataType::Utf8,
+        sql_type: Some(format!("{name}({length})")),
+    })
+}
+
+fn parse_decimal(cursor: &mut Cursor) -> Result<SqlType, QueryError> {
+    let mut numbers = (10, 0);
+    let at = cursor.unexpected("").position;
+    if cursor.accept_token(&Token::LParen) {
+        numbers.0 = cursor.number("a precision")?;
+        if cursor.accept_token(&Token::Comma) {
+            numbers.1 = cursor.number("a scale")?;
+        }
+        cursor.expect_token(&Token::RParen)?;
+    }
+    let precision = u8::try_from(numbers.0).ok();
+    let precision =
+        precision.filter(|precision| (1..=DECIMAL128_MAX_PRECISION).contains(precision));
+    match (precision, i8::try_from(numbers.1)) {
+        (Some(precision), Ok(scale)) if numbers.1 <= numbers.0 => {
+            Ok(plain(DataType::Decimal128(precision, scale)))
+        }
+        _ => {
+            let text = format!(
+                "a decimal has 1 to {DECIMAL128_MAX_PRECISION} digits, of which no more are behind \
+                 the point"
+            );
+            Err(QueryError::new(ErrorCode::Semantic, text).at(at))
+        }
+    }
+}
+
+fn parse_array(types: &mut TypeCursor, depth: usize) -> Result<SqlType, QueryError> {
+    types.open()?;
+    let item = parse_nested(types, depth + 1)?;
+    types.close()?;
+    let field = Field::new_list_field(item.data_type, true);
+    Ok(plain(DataType::List(Arc::new(field))))
+}
+
+fn parse_map(types: &mut TypeCursor, depth: usize) -> Result<SqlType, QueryError> {
+    types.open()?;
+    let key = parse_nested(types, depth + 1)?;
+    types.cursor.expect_token(&Token::Comma)?;
+    let value = parse_nested(types, depth + 1)?;
+    types.close()?;
+    let entries = Fields::from(vec![
+        Field::new("key", key.data_type, false),
+        Field::new("value", value.data_type, true),
+    ]);
+    let entries = Field::new("entries", DataType::Struct(entries), false);
+    Ok(plain(DataType::Map(Arc::new(entries), false)))
+}
+
+fn parse_struct(types: &mut TypeCursor, depth: usize) -> Result<SqlType, QueryError> {
+    types.open()?;
+    let mut fields = Vec::new();
+    loop {
+        let name = types.cursor.name("a field's name")?;
+        types.cursor.accept_token(&Token::Colon);
+        let field = parse_nested(types, depth + 1)?;
+        if types.cursor.accept(&["comment"]) {
+            let text = "COMMENT on a field of a STRUCT is not supported";
+            return Err(QueryError::new(ErrorCode::Unsupported, text));
+        }
+        fields.push(Field::new(name, field.data_type, true));
+        if types.closing > 0 || !types.cursor.accept_token(&Token::Comma) {
+            break;
+        }
+    }
+    types.close()?;
+    Ok(plain(DataType::Struct(Fields::from(fields))))
+}

@@ -1,0 +1,181 @@
+//! One partition of a write: rows come in, files go out, and each is reported when it is complete.
+//!
+//! One file is open at a time. The rows of a table's partition come together, because the operator
+//! demands that order, so that a write into thousands of partitions has no more open files than
+//! streams.
+
+use crate::check::check_values;
+use crate::directory::partition_path;
+use crate::file::OpenFile;
+use crate::report::{WrittenFile, encode_report};
+use crate::spec::WriteSpec;
+use crate::split::{Piece, split};
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
+use futures::{TryStreamExt, stream};
+use object_store::ObjectStore;
+use object_store::path::Path;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Where a stream writes.
+pub(crate) struct Destination {
+    pub(crate) spec: Arc<WriteSpec>,
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) memory: Arc<dyn MemoryPool>,
+    files_written: Count,
+    bytes_written: Count,
+    rows_written: Count,
+}
+
+impl Destination {
+    /// Where `context` says that the write's store is.
+    ///
+    /// # Errors
+    /// Where there is no such store.
+    pub(crate) fn new(
+        spec: &Arc<WriteSpec>,
+        context: &TaskContext,
+        metrics: &ExecutionPlanMetricsSet,
+        partition: usize,
+    ) -> Result<Self> {
+        let url = datafusion::datasource::object_store::ObjectStoreUrl::parse(&spec.store_url)?;
+        let counter = |name: &'static str| MetricBuilder::new(metrics).counter(name, partition);
+        Ok(Self {
+            store: context.runtime_env().object_store(&url)?,
+            memory: Arc::clone(context.memory_pool()),
+            spec: Arc::clone(spec),
+            files_written: counter("files_written"),
+            bytes_written: counter("bytes_written"),
+            rows_written: counter("rows_written"),
+        })
+    }
+}
+
+struct Writing {
+    input: SendableRecordBatchStream,
+    destination: Destination,
+    schema: SchemaRef,
+    pending: VecDeque<Piece>,
+    open: Option<(Vec<Option<String>>, OpenFile)>,
+}
+
+/// Writes `input`; returns a row for each file.
+pub(crate) fn write(
+    input: SendableRecordBatchStream,
+    destination: Destination,
+) -> impl stream::Stream<Item = Result<RecordBatch>> + Send {
+    let fields = input.schema();
+    let named = fields
+        .fields()
+        .iter()
+        .zip(&destination.spec.columns)
+        .map(|(field, column)| {
+            let field = field.as_ref().clone().with_name(&column.name);
+            field.with_nullable(column.nullable)
+        })
+        .collect::<Vec<_>>();
+    let writing = Writing {
+        input,
+        destination,
+        schema: Arc::new(Schema::new(named)),
+        pending: VecDeque::new(),
+        open: None,
+    };
+    stream::try_unfold(writing, |mut writing| async move {
+        let file = writing.next_file().await?;
+        let report = file.map(|file| encode_report(&file)).transpose()?;
+        Ok::<_, DataFusionError>(report.map(|report| (report, writing)))
+    })
+}
+
+impl Writing {
+    /// Writes until a file is complete; `None` where there is nothing left to write.
+    async fn next_file(&mut self) -> Result<Option<WrittenFile>> {
+        loop {
+            let Some(piece) = self.pending.pop_front() else {
+                match self.input.try_next().await? {
+                    Some(batch) => {
+                        let names = &self.destination.spec.partition_columns;
+                        self.pending.extend(split(&batch, names)?);
+                        continue;
+                    }
+                    None => return self.finish().await,
+                }
+            };
+            let is_other = matches!(&self.open, Some((values, _)) if *values != piece.values);
+            if is_other {
+                self.pending.push_front(piece);
+                return self.finish().await;
+            }
+            if piece.rows.num_rows() == 0 {
+                continue;
+            }
+            if self.write(piece).await? >= self.destination.spec.file_bytes_target {
+                return self.finish().await;
+            }
+        }
+    }
+
+    /// Writes a piece into the open file, which is begun where there is none; returns its size.
+    async fn write(&mut self, piece: Piece) -> Result<u64> {
+        let rows = piece.rows.num_rows();
+        check_values(&piece.rows, &self.destination.spec.columns)?;
+        let (_, columns, _) = piece.rows.into_parts();
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
+        let (values, mut file) = match self.open.take() {
+            Some(open) => open,
+            None => {
+                let file = self.begin(&piece.values)?;
+                (piece.values, file)
+            }
+        };
+        file.write(&batch).await?;
+        self.destination.rows_written.add(rows);
+        let size = file.size_bytes();
+        self.open = Some((values, file));
+        Ok(size)
+    }
+
+    fn begin(&self, values: &[Option<String>]) -> Result<OpenFile> {
+        let spec = &self.destination.spec;
+        let name = format!(
+            "{}-{}.{}",
+            spec.file_prefix,
+            Uuid::new_v4().simple(),
+            spec.format.extension()
+        );
+        let directory = partition_path(&spec.partition_columns, values);
+        let parts = [spec.directory.as_str(), directory.as_str(), name.as_str()];
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        let path = Path::parse(parts.join("/"))
+            .map_err(|error| DataFusionError::ObjectStore(Box::new(error.into())))?;
+        let consumer = MemoryConsumer::new("table writer");
+        let memory = consumer.register(&self.destination.memory);
+        let store = Arc::clone(&self.destination.store);
+        OpenFile::create(store, path, &self.schema, spec, memory)
+    }
+
+    /// Completes the open file, where there is one.
+    async fn finish(&mut self) -> Result<Option<WrittenFile>> {
+        let Some((partition_values, file)) = self.open.take() else {
+            return Ok(None);
+        };
+        let file = file.finish().await?;
+        self.destination.files_written.add(1);
+        self.destination
+            .bytes_written
+            .add(usize::try_from(file.size_bytes).unwrap_or(usize::MAX));
+        Ok(Some(WrittenFile {
+            path: file.path.to_string(),
+            partition_values,
+            size_bytes: file.size_bytes,
+            rows: file.rows,
+        }))
+    }
+}
