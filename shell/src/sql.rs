@@ -83,7 +83,9 @@ fn piece(rest: &str, first: char) -> (Kind, usize, bool) {
         }
         _ if is_word(first) => {
             let end = rest.find(|c| !is_word(c) && c != '$').unwrap_or(rest.len());
-            (Kind::Word, end, true)
+            // A variable may follow a part of a name.
+            let variable = rest.find("${").unwrap_or(rest.len());
+            (Kind::Word, end.min(variable), true)
         }
         _ => (Kind::Symbol, first.len_utf8(), true),
     }

@@ -230,7 +230,7 @@ mod tests {
         };
         assert_eq!(at(1, 1), (1, 1));
         assert_eq!(at(1, 8), (1, 8));
-        assert_eq!(at(2, 3), (1, 14));
+        assert_eq!(at(2, 3), (1, 8));
         assert_eq!(at(2, 6), (1, 16));
         assert_eq!(at(3, 19), (2, 17));
         assert_eq!(at(9, 9), (2, 18));

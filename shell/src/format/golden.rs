@@ -282,7 +282,7 @@ fn a_table_fits_the_terminal_by_wrapping_or_cutting() {
         ..Look::default()
     };
     let text = written_to(Format::Table, &look, terminal(26), &batches);
-    assert!(text.contains("│  1 │ the quick brown f… │"), "{text}");
+    assert!(text.contains("│  1 │ the quick brown … │"), "{text}");
     let look = Look {
         long_values: LongValues::Full,
         ..Look::default()
@@ -334,10 +334,8 @@ name | René
 note | a \"b\", c\\d\\te
 ";
     assert_eq!(
-        written_to(Format::Vertical, &look, terminal(20), &[people()])
-            .lines()
-            .count(),
-        vertical.lines().count() + 1
+        written_to(Format::Vertical, &look, terminal(20), &[people()]),
+        vertical
     );
     let text = written_to(Format::Table, &look, terminal(20), &[people()]);
     assert!(text.lines().all(|line| super::width(line) <= 20), "{text}");

@@ -180,7 +180,9 @@ pub(super) fn wrap(line: &str, limit: usize) -> Vec<String> {
         pieces.push(piece.to_owned());
         rest = remaining;
     }
-    pieces.push(rest.to_owned());
+    if !rest.is_empty() || pieces.is_empty() {
+        pieces.push(rest.to_owned());
+    }
     pieces
 }
 
