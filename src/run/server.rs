@@ -1,6 +1,6 @@
 //! A coordinator with its doors, and executors in the same process where they are wanted.
 
-use super::endpoint::Endpoint;
+use super::endpoint::{self, Endpoint};
 use super::{EXIT_OK, settings};
 use crate::config::keys::Config;
 use anyhow::Context;
@@ -75,10 +75,13 @@ impl RunningServer {
                 .push(format!("{}-{number}", std::process::id()));
             executors.push(Executor::start(settings, compute.clone()).await?);
         }
-        let url = format!("flight://{}", reachable(address));
+        let endpoint = endpoint::Address {
+            url: format!("flight://{}", reachable(address)),
+            password: None,
+        };
         let server = Self {
             address,
-            _endpoint: Endpoint::publish(&config.server.data_dir, &url),
+            _endpoint: Endpoint::publish(&config.server.data_dir, &endpoint),
             stop,
             work,
             executors,

@@ -58,13 +58,17 @@ pub(super) async fn embedded(
             let Some(owner) = endpoint::owner_of(data_dir, &error) else {
                 return Err(error);
             };
-            let url = owner?;
+            let owner = owner?;
             options.server.name = Some(format!(
-                "engine of another process at {url} (with the settings of that), data in {}",
+                "engine of another process at {} (with the settings of that), data in {}",
+                owner.url,
                 data_dir.display()
             ));
             options.server.short_name = Some("shared".to_owned());
-            options.server.url = url;
+            options.server.url = owner.url;
+            if owner.password.is_some() {
+                options.server.client.password = owner.password;
+            }
             Ok(exit_code(skep_shell::run(options).await))
         }
     }
