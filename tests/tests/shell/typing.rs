@@ -28,8 +28,7 @@ fn somebody_new_is_told_three_things_and_the_demo_works() {
     );
     shell.wait_for("anonymous@embedded/demo> ");
     shell.line("\\profile");
-    let profile = shell.wait_for("anonymous@embedded/demo> ");
-    let profile = format!("{profile}{}", shell.wait_for("(1 row"));
+    let profile = shell.wait_for("(1 row");
     assert!(
         profile.contains("rows") && profile.contains("customer"),
         "{profile}"
@@ -62,6 +61,17 @@ fn a_statement_may_have_several_lines_and_the_prompt_shows_what_is_open() {
     shell.press("\r");
     let again = shell.wait_for("(1 row");
     assert!(again.contains("│     42 │ a   ↵│"), "{again}");
+}
+
+#[test]
+fn what_is_typed_ahead_is_not_lost() {
+    let home = home();
+    let mut shell = Start::new(&[], home.path()).start();
+    shell.wait_for("default> ");
+    shell.press("select 'first' as a;\rselect 'second'\ras b;\r\\set null -\rselect null as c;\r");
+    for part in ["│ first │", "│ second │", "│ - │"] {
+        shell.wait_for(part);
+    }
 }
 
 #[test]
