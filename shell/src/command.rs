@@ -187,7 +187,7 @@ fn looking(name: &str, argument: Option<&str>) -> Command {
     let named = |sql: &str| format!("{sql} {}", argument.unwrap_or_default());
     match name {
         "\\l" => Command::Sql("SHOW DATABASES".to_owned(), &[]),
-        "\\dv" => Command::Sql(views(argument.map(bare)), &[]),
+        "\\dv" => Command::Sql(like("SHOW VIEWS"), &[]),
         "\\d" if argument.is_some() => Command::Sql(named("DESCRIBE"), &[]),
         "\\d+" => Command::Sql(named("DESCRIBE FORMATTED"), &[]),
         "\\dp" => Command::Sql(named("SHOW PARTITIONS"), &[]),
@@ -250,19 +250,6 @@ fn acting(name: &str, argument: Option<&str>) -> Result<Command, String> {
         "\\demo" => Command::Demo,
         _ => return Err(unknown(name)),
     })
-}
-
-fn views(pattern: Option<&str>) -> String {
-    let like = pattern.map_or(String::new(), |pattern| {
-        format!(
-            " AND table_name LIKE {}",
-            literal(&pattern.replace('*', "%"))
-        )
-    });
-    format!(
-        "SELECT table_schema AS database, table_name AS view FROM information_schema.tables \
-         WHERE table_type = 'VIEW' AND table_schema <> 'information_schema'{like} ORDER BY 1, 2"
-    )
 }
 
 fn functions(pattern: Option<&str>) -> String {
@@ -397,7 +384,7 @@ mod tests {
         ] {
             assert_eq!(sql(line), statement);
         }
-        assert!(sql("\\dv v*").contains("table_name LIKE 'v%'"));
+        assert_eq!(sql("\\dv v*"), "SHOW VIEWS LIKE 'v*'");
         assert!(sql("\\df 'a*'").contains("routine_name LIKE 'a%'"));
         assert!(sql("\\d it's").contains("it's"));
     }

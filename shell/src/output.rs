@@ -111,6 +111,11 @@ impl Output {
         Ok(())
     }
 
+    /// Whether the pager runs.
+    pub(crate) fn is_paging(&self) -> bool {
+        matches!(self.pager, Pager::Running(_))
+    }
+
     /// Lets the result that begins go through the pager if it has more than `lines_max` lines.
     pub(crate) fn page(&mut self, command: &str, lines_max: usize) {
         self.pager = Pager::Held {

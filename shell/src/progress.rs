@@ -18,14 +18,40 @@ const ANSWER_PATIENCE: Duration = Duration::from_millis(500);
 /// Below this share no estimate is made: it would jump.
 const SHARE_MIN: f64 = 0.02;
 
-/// The line, for one statement.
+/// When a statement began and when its line is drawn next.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    started: Instant,
+    next: Instant,
+    is_shown: bool,
+    /// Whether there is no room for a line any more: the result stands there.
+    pub has_output: bool,
+}
+
+impl Pace {
+    /// A statement begins.
+    pub(crate) fn start() -> Self {
+        let started = Instant::now();
+        Self {
+            started,
+            next: started + FIRST_AFTER,
+            is_shown: false,
+            has_output: false,
+        }
+    }
+
+    /// What removes the line, where there is one.
+    pub(crate) fn clear(&mut self) -> Option<&'static str> {
+        std::mem::take(&mut self.is_shown).then_some("\r\x1b[K")
+    }
+}
+
+/// The line, for as long as something is waited for.
 pub(crate) struct ProgressLine<'a> {
     out: &'a mut (dyn AsyncWrite + Send + Unpin),
     aside: Option<&'a mut Box<dyn Aside>>,
     columns: usize,
-    started: Instant,
-    next: Instant,
-    is_shown: bool,
+    pace: &'a mut Pace,
 }
 
 impl<'a> ProgressLine<'a> {
@@ -34,15 +60,13 @@ impl<'a> ProgressLine<'a> {
         out: &'a mut (dyn AsyncWrite + Send + Unpin),
         aside: Option<&'a mut Box<dyn Aside>>,
         columns: usize,
+        pace: &'a mut Pace,
     ) -> Self {
-        let started = Instant::now();
         Self {
             out,
             aside,
             columns,
-            started,
-            next: started + FIRST_AFTER,
-            is_shown: false,
+            pace,
         }
     }
 
@@ -51,22 +75,14 @@ impl<'a> ProgressLine<'a> {
         let Some(aside) = &mut self.aside else {
             return std::future::pending().await;
         };
-        tokio::time::sleep_until(self.next.into()).await;
-        self.next = Instant::now() + EVERY;
+        tokio::time::sleep_until(self.pace.next.into()).await;
+        self.pace.next = Instant::now() + EVERY;
         let asked = tokio::time::timeout(ANSWER_PATIENCE, aside.progress()).await;
         let progress = asked.ok().and_then(Result::ok).unwrap_or_default();
-        let elapsed = self.started.elapsed();
+        let elapsed = self.pace.started.elapsed();
         let line = render(progress.last(), elapsed, self.columns);
-        self.is_shown = true;
+        self.pace.is_shown = true;
         self.draw(&format!("\r{line}\x1b[K")).await;
-    }
-
-    /// Removes the line.
-    pub(crate) async fn clear(&mut self) {
-        if std::mem::take(&mut self.is_shown) {
-            self.draw("\r\x1b[K").await;
-        }
-        self.next = Instant::now() + FIRST_AFTER;
     }
 
     async fn draw(&mut self, text: &str) {

@@ -10,7 +10,7 @@ use crate::chart;
 use crate::format::{self, Format, FormatError, ResultWriter, Target};
 use crate::interrupt::Interrupts;
 use crate::output::{Output, OutputError};
-use crate::progress::ProgressLine;
+use crate::progress::{Pace, ProgressLine};
 use crate::report::{self, Origin, Style};
 use crate::session::{Aside, Connector, Session};
 use crate::settings::Settings;
@@ -110,6 +110,7 @@ pub(crate) struct Runner {
     /// How many sessions there have been.
     sessions: u64,
     context: SessionContext,
+    pace: Pace,
     /// Ctrl-C.
     pub interrupts: Interrupts,
     /// Where results go.
@@ -133,6 +134,7 @@ impl Runner {
             aside: None,
             sessions: 0,
             context: SessionContext::default(),
+            pace: Pace::start(),
             interrupts,
             screen,
             settings,
@@ -200,13 +202,17 @@ impl Runner {
     pub(crate) async fn run(&mut self, request: Request<'_>) -> Outcome {
         self.interrupts.forget();
         let started = Instant::now();
+        self.pace = Pace::start();
         let executed = match self.session().await {
             Ok(()) => self.execute(request).await,
             Err(error) => Err(Trouble::Client(error)),
         };
         let mut result = match executed {
             Ok(result) => result,
-            Err(trouble) => return self.ended_by(trouble, None, request).await,
+            Err(trouble) => {
+                self.clear_progress().await;
+                return self.ended_by(trouble, None, request).await;
+            }
         };
         if result.query_id.is_some() && has_profile(request.sql) {
             self.last.query_id.clone_from(&result.query_id);
@@ -214,20 +220,27 @@ impl Runner {
         let mut shown = self.show(&mut result, request).await;
         // Leafing through the pager is the user's time and not the statement's.
         let elapsed = started.elapsed();
+        self.clear_progress().await;
+        let mut result = Some(result);
+        if shown.is_err() && self.screen.output.is_paging() {
+            // The query ends now, and not when the user has had enough of its rows.
+            result = None;
+        }
         let ended = self.screen.output.end().await;
         if shown.is_ok() {
             shown = shown.and_then(|rows| ended.map_err(Trouble::Output).map(|()| rows));
         }
-        let shown = match shown {
-            Ok(rows) => self.remark_on(&result, rows, elapsed).await,
-            Err(trouble) => Err(trouble),
+        let shown = match (shown, &result) {
+            (Ok(rows), Some(result)) => self.remark_on(result, rows, elapsed).await,
+            (Ok(_), None) => Ok(()),
+            (Err(trouble), _) => Err(trouble),
         };
         match shown {
             Ok(()) => {
                 self.context.has_run(request.sql);
                 Outcome::Done
             }
-            Err(trouble) => self.ended_by(trouble, Some(result), request).await,
+            Err(trouble) => self.ended_by(trouble, result, request).await,
         }
     }
 
@@ -293,7 +306,7 @@ impl Runner {
             )));
         };
         let aside = self.aside.as_mut().filter(|_| wants_progress);
-        let mut line = ProgressLine::new(&mut self.screen.err, aside, columns);
+        let mut line = ProgressLine::new(&mut self.screen.err, aside, columns, &mut self.pace);
         let executing = session.execute(request.sql, request.parameters);
         watched(executing, &mut self.interrupts, &mut line).await
     }
@@ -301,6 +314,7 @@ impl Runner {
     /// Whether a line of progress is in nobody's way.
     fn wants_progress(&self) -> bool {
         self.settings.progress
+            && !self.pace.has_output
             && !self.screen.quiet
             && self.screen.err_is_terminal
             && self.screen.out_is_terminal
@@ -416,14 +430,25 @@ impl Runner {
         let wants_progress = self.wants_progress();
         let columns = self.screen.terminal.columns();
         let aside = self.aside.as_mut().filter(|_| wants_progress);
-        let mut line = ProgressLine::new(&mut self.screen.err, aside, columns);
+        let mut line = ProgressLine::new(&mut self.screen.err, aside, columns, &mut self.pace);
         watched(result.next_batch(), &mut self.interrupts, &mut line).await
+    }
+
+    /// Removes the line of progress.
+    async fn clear_progress(&mut self) {
+        if let Some(clearing) = self.pace.clear() {
+            self.say(clearing).await;
+        }
     }
 
     /// Writes what has been formatted and empties it.
     async fn write(&mut self, text: &mut Vec<u8>) -> Result<(), Trouble> {
         if text.is_empty() {
             return Ok(());
+        }
+        if !self.screen.output.is_file() {
+            self.clear_progress().await;
+            self.pace.has_output = true;
         }
         let written = tokio::select! {
             written = self.screen.output.write(text) => written.map_err(Trouble::Output),
@@ -441,16 +466,14 @@ async fn watched<T>(
     line: &mut ProgressLine<'_>,
 ) -> Result<T, Trouble> {
     tokio::pin!(work);
-    let outcome = loop {
+    loop {
         tokio::select! {
             biased;
-            done = &mut work => break done.map_err(Trouble::Client),
-            () = interrupts.next() => break Err(Trouble::Interrupted),
+            done = &mut work => return done.map_err(Trouble::Client),
+            () = interrupts.next() => return Err(Trouble::Interrupted),
             () = line.tick() => {}
         }
-    };
-    line.clear().await;
-    outcome
+    }
 }
 
 /// Whether the statement is run by a plan, of which `\profile` can tell.
