@@ -63,7 +63,7 @@ impl AttemptMonitor {
     /// A task says how far it is.
     pub fn task_progress(&self, task: (u32, u32), progress: &TaskProgress) {
         let mut statistics = self.statistics.lock();
-        statistics.progress.insert(task, progress.clone());
+        statistics.progress.insert(task, *progress);
     }
 
     /// A task on `node` has ended with `metrics`.

@@ -132,7 +132,7 @@ impl TaskState {
                 tokio::time::sleep(REPORT_INTERVAL).await;
                 let progress = state.progress();
                 if progress != last {
-                    return Some((progress.clone(), (state, progress)));
+                    return Some((progress, (state, progress)));
                 }
             }
         })

@@ -56,8 +56,11 @@ pub(crate) enum Command {
     Sql(String, &'static [&'static str]),
 }
 
-/// A command's name, its argument and what it does, under headings.
-const COMMANDS: &[(&str, &[(&str, &str, &str)])] = &[
+/// A command's name, its argument and what it does.
+type Described = (&'static str, &'static str, &'static str);
+
+/// All commands, under headings.
+const COMMANDS: &[(&str, &[Described])] = &[
     (
         "Look around",
         &[
@@ -276,7 +279,7 @@ fn bare(argument: &str) -> &str {
     argument
 }
 
-fn all() -> impl Iterator<Item = &'static (&'static str, &'static str, &'static str)> {
+fn all() -> impl Iterator<Item = &'static Described> {
     COMMANDS.iter().flat_map(|(_, commands)| commands.iter())
 }
 

@@ -23,6 +23,12 @@ const PARTITIONS_MAX: usize = 1000;
 #[derive(Default)]
 pub(crate) struct Knowledge(RwLock<Names>);
 
+/// A table by its database and its name.
+pub(crate) type TableKey = (String, String);
+
+/// A partition: its columns with their values.
+pub(crate) type PartitionValues = Vec<(String, String)>;
+
 /// The names.
 #[derive(Default)]
 pub(crate) struct Names {
@@ -31,15 +37,15 @@ pub(crate) struct Names {
     /// All databases.
     pub databases: Vec<String>,
     /// All tables and views: database and name.
-    pub tables: Vec<(String, String)>,
+    pub tables: Vec<TableKey>,
     /// All functions, with how each is called.
     pub functions: Vec<(String, String)>,
     /// All settings.
     pub settings: Vec<String>,
     /// The columns of tables that were asked for.
-    pub columns: HashMap<(String, String), Vec<Column>>,
-    /// The partitions of tables that were asked for: each as its columns' values.
-    pub partitions: HashMap<(String, String), Vec<Vec<(String, String)>>>,
+    pub columns: HashMap<TableKey, Vec<Column>>,
+    /// The partitions of tables that were asked for.
+    pub partitions: HashMap<TableKey, Vec<PartitionValues>>,
 }
 
 impl Knowledge {
@@ -153,7 +159,7 @@ async fn learn(
 }
 
 /// The values in `a=1/b=x`.
-fn partition(shown: &str) -> Vec<(String, String)> {
+fn partition(shown: &str) -> PartitionValues {
     let parts = shown.split('/').filter_map(|part| part.split_once('='));
     parts
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

@@ -147,21 +147,21 @@ impl Output {
             return Ok(());
         }
         if let Pager::Running(child) = &mut self.pager {
-            return to_pager(child, text).await;
+            return write_pager(child, text).await;
         }
-        self.to_standard(text).await
+        self.write_standard(text).await
     }
 
     /// Writes past file and pager, for remarks.
     pub(crate) async fn remark(&mut self, text: &str) -> Result<(), OutputError> {
-        self.to_standard(text.as_bytes()).await
+        self.write_standard(text.as_bytes()).await
     }
 
     /// The result has ended, or is not to go on.
     pub(crate) async fn end(&mut self) -> Result<(), OutputError> {
         match std::mem::replace(&mut self.pager, Pager::Off) {
             Pager::Off => {}
-            Pager::Held { text, .. } => self.to_standard(&text).await?,
+            Pager::Held { text, .. } => self.write_standard(&text).await?,
             Pager::Running(mut child) => {
                 // The end of its input, and then whatever its user does.
                 drop(child.stdin.take());
@@ -204,16 +204,16 @@ impl Output {
             .spawn();
         match spawned {
             Ok(mut child) => {
-                let written = to_pager(&mut child, &text).await;
+                let written = write_pager(&mut child, &text).await;
                 self.pager = Pager::Running(child);
                 written
             }
             // Without a pager there is still the terminal.
-            Err(_) => self.to_standard(&text).await,
+            Err(_) => self.write_standard(&text).await,
         }
     }
 
-    async fn to_standard(&mut self, text: &[u8]) -> Result<(), OutputError> {
+    async fn write_standard(&mut self, text: &[u8]) -> Result<(), OutputError> {
         let written = async {
             self.standard.write_all(text).await?;
             self.standard.flush().await
@@ -225,7 +225,7 @@ impl Output {
     }
 }
 
-async fn to_pager(child: &mut Child, text: &[u8]) -> Result<(), OutputError> {
+async fn write_pager(child: &mut Child, text: &[u8]) -> Result<(), OutputError> {
     let Some(stdin) = &mut child.stdin else {
         return Err(OutputError::PagerClosed);
     };

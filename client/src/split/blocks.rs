@@ -48,16 +48,16 @@ impl Blocks {
         let first = self.holds_blocks.is_none();
         let holds_blocks = *self
             .holds_blocks
-            .get_or_insert_with(|| HOLDERS.iter().any(|holder| is(holder)));
+            .get_or_insert_with(|| HOLDERS.iter().any(is));
         if !holds_blocks {
             return;
         }
         match self.undecided.take() {
-            Some(Undecided::Begin) if !TRANSACTION_WORDS.iter().any(|word| is(word)) => {
+            Some(Undecided::Begin) if !TRANSACTION_WORDS.iter().any(is) => {
                 self.depth += 1;
             }
             Some(Undecided::End) => {
-                if COUNTED_ELSEWHERE.iter().any(|word| is(word)) {
+                if COUNTED_ELSEWHERE.iter().any(is) {
                     return;
                 }
                 self.close();

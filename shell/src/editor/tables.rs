@@ -45,10 +45,7 @@ pub(super) fn of(statement: &str) -> Vec<Named> {
         {
             continue;
         }
-        loop {
-            let Some((named, next)) = table(statement, &pieces, at) else {
-                break;
-            };
+        while let Some((named, next)) = table(statement, &pieces, at) {
             found.push(named);
             at = next;
             match pieces.get(at) {

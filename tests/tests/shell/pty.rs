@@ -8,14 +8,11 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 /// How long anything that is waited for may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// How often it is looked for.
-const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Ctrl-C, Ctrl-D, Tab, the arrow up and the arrow left, as a terminal sends them.
 pub const CTRL_C: &str = "\x03";
@@ -27,9 +24,40 @@ pub const UP: &str = "\x1b[A";
 pub struct Terminal {
     child: Child,
     keys: File,
-    written: Arc<Mutex<Vec<u8>>>,
+    screen: Arc<Screen>,
     /// How much of the text has been looked at already, in bytes.
     seen: usize,
+}
+
+/// What was written to a terminal.
+#[derive(Default)]
+struct Screen {
+    written: Mutex<Written>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Written {
+    bytes: Vec<u8>,
+    /// Whether nobody can write any more.
+    is_over: bool,
+}
+
+impl Screen {
+    /// Waits until `found` finds something, which is asked whenever more has been written; `None` when
+    /// that takes too long.
+    fn wait<T>(&self, found: impl Fn(&Written) -> Option<T>) -> Option<T> {
+        let until = Instant::now() + PATIENCE;
+        let mut written = self.written.lock().unwrap();
+        loop {
+            let found = found(&written);
+            let left = until.saturating_duration_since(Instant::now());
+            if found.is_some() || left.is_zero() {
+                return found;
+            }
+            written = self.changed.wait_timeout(written, left).unwrap().0;
+        }
+    }
 }
 
 /// What a `skep` at a terminal is started with.
@@ -89,20 +117,24 @@ impl<'a> Start<'a> {
             .spawn()
             .expect("setsid starts, as part of util-linux");
         drop(pty.slave);
-        let written = Arc::new(Mutex::new(Vec::new()));
-        let gathered = Arc::clone(&written);
-        let mut screen = File::from(pty.master.try_clone().expect("a descriptor"));
+        let screen = Arc::<Screen>::default();
+        let gathered = Arc::clone(&screen);
+        let mut output = File::from(pty.master.try_clone().expect("a descriptor"));
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             // The end is an error here: the other side has no reader or writer left.
-            while let Ok(count @ 1..) = screen.read(&mut bytes) {
-                gathered.lock().unwrap().extend_from_slice(&bytes[..count]);
+            while let Ok(count @ 1..) = output.read(&mut bytes) {
+                let mut written = gathered.written.lock().unwrap();
+                written.bytes.extend_from_slice(&bytes[..count]);
+                gathered.changed.notify_all();
             }
+            gathered.written.lock().unwrap().is_over = true;
+            gathered.changed.notify_all();
         });
         Terminal {
             child,
             keys: File::from(pty.master),
-            written,
+            screen,
             seen: 0,
         }
     }
@@ -122,18 +154,8 @@ impl Terminal {
 
     /// Everything that was written, as it was.
     pub fn raw(&self) -> String {
-        String::from_utf8_lossy(&self.written.lock().unwrap()).into_owned()
-    }
-
-    /// What was written from there on, without colours and movements of the cursor, as far as whole
-    /// characters are there.
-    fn text_from(&self, start: usize) -> String {
-        let written = self.written.lock().unwrap();
-        let whole = match std::str::from_utf8(&written) {
-            Ok(text) => text,
-            Err(error) => std::str::from_utf8(&written[..error.valid_up_to()]).unwrap(),
-        };
-        plain(whole).split_off(start)
+        let written = self.screen.written.lock().unwrap();
+        String::from_utf8_lossy(&written.bytes).into_owned()
     }
 
     /// Waits until `part` has been written after what was looked at before, and returns everything up
@@ -145,38 +167,38 @@ impl Terminal {
     /// Waits until `end` finds an end in what was written after what was looked at before, and returns
     /// everything up to there.
     pub fn wait_until(&mut self, what: &str, end: impl Fn(&str) -> Option<usize>) -> String {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            let mut text = self.text_from(self.seen);
-            if let Some(end) = end(&text) {
-                self.seen += end;
-                text.truncate(end);
-                return text;
-            }
-            assert!(
-                Instant::now() < until,
-                "no '{what}' in {text:?}; everything: {:?}",
-                self.text_from(0)
-            );
-            std::thread::sleep(LOOK_INTERVAL);
-        }
+        let found = self.screen.wait(|written| {
+            let mut text = text(written).split_off(self.seen);
+            let end = end(&text)?;
+            text.truncate(end);
+            Some(text)
+        });
+        let found = found.unwrap_or_else(|| {
+            let all = plain(&self.raw());
+            panic!("no '{what}' after {} bytes of {all:?}", self.seen)
+        });
+        self.seen += found.len();
+        found
     }
 
     /// Waits until it has ended and returns its exit code.
     pub fn ended(&mut self) -> i32 {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().expect("its status") {
-                return status.code().expect("an exit code");
-            }
-            assert!(
-                Instant::now() < until,
-                "it does not end: {:?}",
-                self.text_from(0)
-            );
-            std::thread::sleep(LOOK_INTERVAL);
-        }
+        let over = self.screen.wait(|written| written.is_over.then_some(()));
+        assert!(over.is_some(), "it does not end: {:?}", plain(&self.raw()));
+        let status = self.child.wait().expect("its status");
+        status.code().expect("an exit code")
     }
+}
+
+/// What was written as text without colours and movements of the cursor, as far as whole characters are
+/// there.
+fn text(written: &Written) -> String {
+    let bytes = &written.bytes;
+    let whole = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap(),
+    };
+    plain(whole)
 }
 
 impl Drop for Terminal {
