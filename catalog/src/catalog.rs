@@ -14,6 +14,7 @@ mod repair;
 mod tables;
 #[cfg(test)]
 mod test_catalog;
+mod timeline;
 mod users;
 mod vacuum;
 mod views;
@@ -33,17 +34,21 @@ pub use write::{
     NewFile, TableWrite, TableWriteSummary, WriteCommit, WriteMode, WriteSummary, WriteTarget,
 };
 
+pub use timeline::POLL_INTERVAL;
+
 use crate::error::CatalogError;
-use crate::model::{CatalogVersion, name};
-use crate::snapshot::{CatalogSnapshot, FileCache, Relation};
-use crate::store::{CatalogStore, Change, ReaderId, sqlite};
+use crate::model::name;
+use crate::snapshot::{CatalogSnapshot, Relation};
+use crate::store::{CatalogLocation, CatalogStore, Change, ReaderId, postgres, sqlite};
 use data_dir::DataDir;
-use parking_lot::Mutex;
 use skep_protocol::storage_url::{AllowedRoots, StorageUrl};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
+use timeline::Timeline;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::task::JoinSet;
+use uuid::Uuid;
 
 /// The database that is always there.
 pub const DEFAULT_DATABASE: &str = "default";
@@ -54,9 +59,11 @@ const COMMIT_ATTEMPTS_MAX: usize = 32;
 /// Where a catalog is kept and what it may register.
 #[derive(Clone, Debug)]
 pub struct CatalogOptions {
-    /// The directory of the catalog's database, created where it is missing. It belongs to one process
-    /// at a time.
+    /// The directory of an embedded database and of the default warehouse, created where it is missing.
+    /// With an embedded database it belongs to one process at a time.
     pub data_dir: PathBuf,
+    /// Where the catalog's database is.
+    pub store: CatalogLocation,
     /// Where tables may lie, but for managed tables that have no location of their own.
     pub allowed_roots: AllowedRoots,
     /// Below which directory managed tables go where neither they nor their database have a location;
@@ -68,61 +75,46 @@ pub struct CatalogOptions {
 #[derive(Debug)]
 pub struct Catalog {
     store: Arc<dyn CatalogStore>,
-    /// Which process this is among those that share the store.
-    reader: ReaderId,
+    timeline: Arc<Timeline>,
     allowed_roots: AllowedRoots,
     warehouse: StorageUrl,
-    file_cache: Arc<FileCache>,
-    snapshots: Mutex<Snapshots>,
     /// Writers of this process take turns: they would only make each other try again.
     writer: Semaphore,
     /// Held for as long as the catalog is open.
     _data_dir: Option<DataDir>,
-}
-
-#[derive(Debug)]
-struct Snapshots {
-    latest: Arc<CatalogSnapshot>,
-    /// Older ones, which queries may still hold.
-    older: Vec<(CatalogVersion, Weak<CatalogSnapshot>)>,
+    /// Follows what other processes do, for as long as the catalog is open.
+    _follower: JoinSet<()>,
 }
 
 impl Catalog {
-    /// Opens the catalog in `options.data_dir`, and creates it where there is none.
+    /// Opens the catalog, and creates it where there is none.
     pub async fn open(options: CatalogOptions) -> Result<Self, CatalogError> {
-        let path = options.data_dir.clone();
-        let data_dir = tokio::task::spawn_blocking(move || DataDir::lock(path))
-            .await
-            .map_err(|error| CatalogError::Damaged(error.to_string()))??;
         let warehouse = match options.warehouse {
             Some(location) => location.as_directory(),
             None => default_warehouse(&options.data_dir)?,
         };
-        let store = sqlite::open(&data_dir.database_path()).await?;
-        let reader = ReaderId::new("embedded");
-        let state = store.load().await?;
-        // Nobody holds a snapshot of a catalog that has just been opened.
-        store.purge(&reader, state.version).await?;
-        let file_cache = Arc::new(FileCache::default());
-        let latest = CatalogSnapshot::new(state, Arc::clone(&store), Arc::clone(&file_cache))?;
+        let (store, data_dir) = open_store(options.data_dir, &options.store).await?;
+        let reader = ReaderId::new(Uuid::new_v4().to_string());
+        let timeline = Arc::new(Timeline::begin(Arc::clone(&store), reader).await?);
+        let mut follower = JoinSet::new();
+        if data_dir.is_none() {
+            follower.spawn(Arc::clone(&timeline).follow());
+        }
         Ok(Self {
             store,
-            reader,
+            timeline,
             allowed_roots: options.allowed_roots,
             warehouse,
-            file_cache,
-            snapshots: Mutex::new(Snapshots {
-                latest: Arc::new(latest),
-                older: Vec::new(),
-            }),
             writer: Semaphore::new(1),
-            _data_dir: Some(data_dir),
+            _data_dir: data_dir,
+            _follower: follower,
         })
     }
 
-    /// The latest state.
+    /// The latest state: what this process has changed is in it, what others have changed is within
+    /// [`POLL_INTERVAL`].
     pub fn snapshot(&self) -> Arc<CatalogSnapshot> {
-        Arc::clone(&self.snapshots.lock().latest)
+        self.timeline.latest()
     }
 
     /// Commits what `decide` makes of the latest state; false where it decides that nothing is to be
@@ -161,40 +153,28 @@ impl Catalog {
             Err(CatalogError::Conflict) => false,
             Err(error) => return Err(error),
         };
-        self.reload().await?;
+        self.timeline.reload().await?;
         if is_done {
-            self.purge().await;
+            self.timeline.purge().await;
         }
         Ok(is_done)
     }
+}
 
-    /// Reads the latest state from the store.
-    async fn reload(&self) -> Result<(), CatalogError> {
-        let state = self.store.load().await?;
-        let store = Arc::clone(&self.store);
-        let snapshot = CatalogSnapshot::new(state, store, Arc::clone(&self.file_cache))?;
-        let mut snapshots = self.snapshots.lock();
-        if snapshot.version() > snapshots.latest.version() {
-            let old = std::mem::replace(&mut snapshots.latest, Arc::new(snapshot));
-            snapshots.older.push((old.version(), Arc::downgrade(&old)));
+/// The database, and the data directory where that belongs to this process alone.
+async fn open_store(
+    data_dir: PathBuf,
+    location: &CatalogLocation,
+) -> Result<(Arc<dyn CatalogStore>, Option<DataDir>), CatalogError> {
+    match location {
+        CatalogLocation::Sqlite => {
+            let data_dir = tokio::task::spawn_blocking(move || DataDir::lock(data_dir))
+                .await
+                .map_err(|error| CatalogError::Damaged(error.to_string()))??;
+            let store = sqlite::open(&data_dir.database_path()).await?;
+            Ok((store, Some(data_dir)))
         }
-        Ok(())
-    }
-
-    /// Forgets what no snapshot can see. The statement that has just been committed does not fail over
-    /// it: the next one tries again.
-    async fn purge(&self) {
-        let oldest = {
-            let mut snapshots = self.snapshots.lock();
-            snapshots
-                .older
-                .retain(|(_, snapshot)| snapshot.strong_count() > 0);
-            let older = snapshots.older.iter().map(|(version, _)| *version);
-            older.min().unwrap_or(snapshots.latest.version())
-        };
-        if let Err(error) = self.store.purge(&self.reader, oldest).await {
-            tracing::warn!(%error, "old versions of the catalog were not removed");
-        }
+        CatalogLocation::Postgres(url) => Ok((postgres::open(url).await?, None)),
     }
 }
 

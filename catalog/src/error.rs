@@ -304,6 +304,17 @@ pub enum CatalogError {
         /// How.
         source: sqlx::Error,
     },
+    /// The connection broke while the database committed.
+    #[error(
+        "the catalog's database did not say whether it has made the change: look before you try again ({source})"
+    )]
+    OutcomeUnknown {
+        /// How.
+        source: sqlx::Error,
+    },
+    /// The address of the catalog's database cannot be read.
+    #[error("the address of the catalog's database is not valid: {0}")]
+    InvalidDatabaseUrl(String),
     /// Somebody else changed the catalog first.
     #[error("the catalog was changed by others meanwhile, try again")]
     Conflict,
@@ -340,6 +351,7 @@ impl CatalogError {
             | Self::TypeNotWider { .. }
             | Self::InvalidPartition { .. }
             | Self::InvalidPartitionValue { .. }
+            | Self::InvalidDatabaseUrl(_)
             | Self::LocationEmpty(_) => ErrorCode::InvalidArgument,
             Self::Location(error) => error.code(),
             Self::LocationNotFound(_) | Self::FileNotFound(_) => ErrorCode::FileNotFound,
@@ -353,7 +365,8 @@ impl CatalogError {
             | Self::Conflict
             | Self::VersionForgotten(_) => ErrorCode::CatalogStore,
             Self::NewerCatalog { .. } => ErrorCode::VersionMismatch,
-            Self::Damaged(_) => ErrorCode::Internal,
+            // Not one to try again blindly.
+            Self::OutcomeUnknown { .. } | Self::Damaged(_) => ErrorCode::Internal,
         }
     }
 

@@ -17,6 +17,9 @@ pub use catalog::{
 };
 pub use error::CatalogError;
 pub use snapshot::{CatalogSnapshot, Relation};
+pub use store::{CatalogLocation, DatabaseUrl};
 
 #[cfg(test)]
 mod test_files;
+#[cfg(test)]
+mod test_postgres;

@@ -9,11 +9,15 @@ mod changes;
 pub(crate) mod contract;
 mod database;
 mod encoding;
+mod location;
 mod migrations;
+pub mod postgres;
 mod rows;
 mod sql;
 mod sql_store;
 pub mod sqlite;
+
+pub use location::{CatalogLocation, DatabaseUrl};
 
 use crate::error::CatalogError;
 use crate::model::{

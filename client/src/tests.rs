@@ -14,8 +14,8 @@ use arrow_flight::sql::{
 };
 use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo,
-    HandshakeRequest, HandshakeResponse, IpcMessage, PollInfo, PutResult, SchemaAsIpc, SchemaResult,
-    Ticket,
+    HandshakeRequest, HandshakeResponse, IpcMessage, PollInfo, PutResult, SchemaAsIpc,
+    SchemaResult, Ticket,
 };
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
@@ -25,8 +25,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
-use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status, Streaming};
 
 const TOKEN: &str = "Bearer token-of-the-session";
@@ -524,9 +524,14 @@ async fn the_token_and_the_password_are_never_printed() {
 async fn a_prepared_statement_takes_its_values_as_text() {
     let server = serve().await;
     let mut client = Client::connect(&server.url, ann()).await.unwrap();
-    let result = client.execute_with("select $1", &[Some("42".to_owned())]).await;
+    let result = client
+        .execute_with("select $1", &[Some("42".to_owned())])
+        .await;
     assert_eq!(result.unwrap().collect().await.unwrap().len(), 2);
-    let error = client.execute_with("select $1", &[Some("x".to_owned())]).await.unwrap_err();
+    let error = client
+        .execute_with("select $1", &[Some("x".to_owned())])
+        .await
+        .unwrap_err();
     assert_eq!(code_of(&error), ErrorCode::InvalidArgument);
     assert_eq!(error.exit_code(), 1);
 }
@@ -537,7 +542,10 @@ async fn progress_is_read_whatever_a_newer_server_says_besides() {
     let mut client = Client::connect(&server.url, ann()).await.unwrap();
     let progress = client.progress().await.unwrap();
     assert_eq!(progress.len(), 1);
-    assert_eq!((progress[0].state.as_str(), progress[0].tasks), ("RUNNING", 4));
+    assert_eq!(
+        (progress[0].state.as_str(), progress[0].tasks),
+        ("RUNNING", 4)
+    );
 }
 
 /// A certificate for this host, its key, and the authority that signed it, or nothing, loudly, where
@@ -577,10 +585,14 @@ async fn tls_trusts_the_authority_that_was_named_and_no_other() {
         ca_certificate_pem: authority,
         ..ann()
     };
-    let mut client = Client::connect(&server.url, trusting(Some(authority))).await.unwrap();
+    let mut client = Client::connect(&server.url, trusting(Some(authority)))
+        .await
+        .unwrap();
     assert!(client.execute("select").await.is_ok());
     for authority in [Some(other), None] {
-        let error = Client::connect(&server.url, trusting(authority)).await.unwrap_err();
+        let error = Client::connect(&server.url, trusting(authority))
+            .await
+            .unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert!(error.to_string().contains("certificate"), "{error}");
     }

@@ -1,8 +1,9 @@
 //! What a coordinator is told when it starts.
 
+use skep_catalog::CatalogLocation;
 use skep_exchange::functions::FunctionSet;
 use skep_exchange::limits::ExchangeLimits;
-use skep_protocol::storage_url::AllowedRoots;
+use skep_protocol::storage_url::{AllowedRoots, StorageUrl};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +13,10 @@ use std::time::Duration;
 pub struct CoordinatorConfig {
     /// Where the catalog and everything else that must survive a restart is kept.
     pub data_dir: PathBuf,
+    /// Where the catalog's database is.
+    pub catalog: CatalogLocation,
+    /// Below which directory managed tables go; `None` for one in the data directory.
+    pub warehouse: Option<StorageUrl>,
     /// Where tables may lie.
     pub allowed_roots: AllowedRoots,
     /// The cluster's secret; where there is one, executors must have the same.

@@ -68,7 +68,8 @@ impl Engine {
         let catalog = Catalog::open(CatalogOptions {
             data_dir: config.data_dir.clone(),
             allowed_roots: config.allowed_roots.clone(),
-            warehouse: None,
+            store: config.catalog.clone(),
+            warehouse: config.warehouse.clone(),
         })
         .await?;
         let key = match &config.cluster_secret {

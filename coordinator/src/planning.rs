@@ -6,6 +6,7 @@ mod context;
 mod distribute;
 mod distribute_by;
 pub mod explain;
+mod information_schema;
 mod place_head;
 mod plan_check;
 mod relations;

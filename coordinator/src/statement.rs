@@ -22,6 +22,7 @@ pub use definition::{
     TableChange, ViewChange,
 };
 pub use parse::{Dialect, ParseOptions, parse};
+pub(crate) use show::sql_type;
 pub use write::{Insert, InsertDirectory, LoadData};
 
 use datafusion::sql::parser::Statement as DataFusionStatement;

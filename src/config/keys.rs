@@ -4,9 +4,9 @@
 
 use super::defaults::{self, Default};
 use super::kinds::{
-    Address, Choice, Color, Compare, Compression, Count, DataFormat, Directory, FilePath,
-    FlightUrl, Kind, Location, LogFormat, Maybe, NodeUrl, Queries, Raw, ResultFormat, Roots, Scale,
-    Secret, Size, Switch, Text, Time, Verify,
+    Address, CatalogDatabase, Choice, Color, Compare, Compression, Count, DataFormat, Directory,
+    FilePath, FlightUrl, Kind, Location, LogFormat, Maybe, NodeUrl, Queries, Raw, ResultFormat,
+    Roots, Scale, Secret, Size, Switch, Text, Time, Verify,
 };
 use super::profiles::Profile;
 use super::resolve::Resolved;
@@ -40,6 +40,8 @@ pub struct Key {
     pub flag: Option<(&'static str, &'static [Command])>,
     /// Whether values are hidden.
     pub is_secret: bool,
+    /// Whether a value that cannot be read is not to be repeated.
+    pub hides_input: bool,
     /// Whether its flag may be repeated.
     pub is_list: bool,
     /// Whether its flag needs no value.
@@ -115,6 +117,7 @@ macro_rules! sections {
                         default: $default,
                         flag: sections!(@flag $($flag [$($command),+])?),
                         is_secret: <$kind as Kind>::IS_SECRET,
+                        hides_input: <$kind as Kind>::HIDES_INPUT,
                         is_list: <$kind as Kind>::IS_LIST,
                         is_switch: <$kind as Kind>::IS_SWITCH,
                         syntax: <$kind as Kind>::syntax,
@@ -136,9 +139,19 @@ sections! {
         /// Where clients and executors connect.
         listen: Address = Computed("127.0.0.1:8090; any free port for an engine inside the shell or the benchmark", defaults::server_listen),
             --"listen" on [Standalone, Coordinator];
-        /// Where the catalog and managed tables are kept. One coordinator uses it at a time.
+        /// Where the catalog and managed tables are kept, unless `server.catalog` and `server.warehouse`
+        /// say otherwise. With a catalog in it, one coordinator uses it at a time.
         data_dir: Directory = Computed("$XDG_DATA_HOME/skep, or ~/.local/share/skep", defaults::data_dir),
             --"data-dir" on [Skep, Standalone, Coordinator, TpchGenerate, TpchRun];
+        /// The catalog's database: a file in `server.data_dir`, or a PostgreSQL database, which several
+        /// coordinators may share. What one of them changes, the others see within a second. A password in
+        /// a flag can be seen in the machine's list of processes; one in the variable or in a file cannot.
+        catalog: CatalogDatabase = Fixed("sqlite"),
+            --"catalog" on [Skep, Standalone, Coordinator, TpchRun];
+        /// Below which directory managed tables go whose database has no location of its own. Coordinators
+        /// that share a catalog need one that all of them and all executors reach.
+        warehouse: Maybe<Location> = Fixed("none"),
+            --"warehouse" on [Skep, Standalone, Coordinator, TpchRun];
         /// How many executors run inside the coordinator's process.
         executors: Count<0, 64> = Computed("2; 0 for `skep coordinator`", defaults::executors),
             --"executors" on [Skep, Standalone, Coordinator, TpchRun];

@@ -11,7 +11,9 @@ pub use choice::{
     Choice, Color, Compare, Compression, DataFormat, LogFormat, ResultFormat, Verify,
 };
 pub use duration::Time;
-pub use place::{Address, Directory, FilePath, FlightUrl, Location, NodeUrl, Roots};
+pub use place::{
+    Address, CatalogDatabase, Directory, FilePath, FlightUrl, Location, NodeUrl, Roots,
+};
 pub use size::Size;
 
 use std::fmt;
@@ -44,6 +46,8 @@ pub trait Kind {
     type Value: Clone + fmt::Debug;
     /// Whether values must not be shown.
     const IS_SECRET: bool = false;
+    /// Whether a value that cannot be read must not be repeated, since it may have a secret in it.
+    const HIDES_INPUT: bool = Self::IS_SECRET;
     /// Whether a flag may be repeated to make a list.
     const IS_LIST: bool = false;
     /// Whether the flag alone, without a value, means `true`.
@@ -205,6 +209,7 @@ pub struct Maybe<K>(std::marker::PhantomData<K>);
 impl<K: Kind> Kind for Maybe<K> {
     type Value = Option<K::Value>;
     const IS_SECRET: bool = K::IS_SECRET;
+    const HIDES_INPUT: bool = K::HIDES_INPUT;
     const IS_LIST: bool = K::IS_LIST;
     const IS_SWITCH: bool = K::IS_SWITCH;
 

@@ -145,7 +145,7 @@ fn check(key: &Key, value: &Value) -> Result<(), ConfigError> {
             key: key.id,
             message: match &value.raw {
                 // What stands before an @ could be a password, which is nobody's business here.
-                Raw::One(text) if !key.is_secret && !text.contains('@') => {
+                Raw::One(text) if !(key.is_secret || key.hides_input || text.contains('@')) => {
                     format!("{message}, not {text:?}")
                 }
                 _ => message,

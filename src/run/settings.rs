@@ -72,6 +72,8 @@ pub(super) fn coordinator(
     let query = &config.query;
     Ok(CoordinatorConfig {
         data_dir: config.server.data_dir.clone(),
+        catalog: config.server.catalog.clone(),
+        warehouse: warehouse(config)?,
         allowed_roots,
         cluster_secret: cluster
             .secret
@@ -95,6 +97,12 @@ pub(super) fn coordinator(
         storage_options,
         functions: FunctionSet::default(),
     })
+}
+
+/// Where managed tables go, where that was said.
+pub(super) fn warehouse(config: &Config) -> anyhow::Result<Option<StorageUrl>> {
+    let warehouse = config.server.warehouse.as_deref();
+    Ok(warehouse.map(StorageUrl::parse).transpose()?)
 }
 
 /// What an executor is told that joins the coordinator at `coordinator`.

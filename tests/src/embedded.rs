@@ -115,6 +115,8 @@ async fn serve(engine: Engine, listener: TcpListener) {
 fn coordinator_config(directory: &Path, functions: FunctionSet) -> CoordinatorConfig {
     CoordinatorConfig {
         data_dir: directory.join("data"),
+        catalog: Default::default(),
+        warehouse: None,
         allowed_roots: AllowedRoots::unrestricted(),
         cluster_secret: None,
         heartbeat_interval: Duration::from_millis(50),

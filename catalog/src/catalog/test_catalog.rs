@@ -18,10 +18,15 @@ pub(super) struct TestCatalog {
 
 impl TestCatalog {
     pub(super) async fn new() -> Self {
+        Self::at(CatalogLocation::Sqlite).await
+    }
+
+    pub(super) async fn at(store: CatalogLocation) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let catalog = Catalog::open(CatalogOptions {
             data_dir: directory.path().join("data"),
             allowed_roots: AllowedRoots::unrestricted(),
+            store,
             warehouse: None,
         })
         .await

@@ -17,6 +17,7 @@ async fn try_open(path: &Path) -> Result<Catalog, CatalogError> {
     Catalog::open(CatalogOptions {
         data_dir: path.to_owned(),
         allowed_roots: AllowedRoots::unrestricted(),
+        store: CatalogLocation::default(),
         warehouse: None,
     })
     .await
@@ -280,6 +281,7 @@ async fn a_location_outside_the_roots_is_refused() {
     let catalog = Catalog::open(CatalogOptions {
         data_dir: files.path().join("data"),
         allowed_roots: AllowedRoots::new(Vec::new()),
+        store: CatalogLocation::default(),
         warehouse: None,
     })
     .await

@@ -63,7 +63,7 @@ impl Catalog {
         is_running: impl Fn(&QueryId) -> bool,
     ) -> Result<Vec<ObjectMeta>, CatalogError> {
         // Versions that nobody reads any more are not to hold files.
-        self.purge().await;
+        self.timeline.purge().await;
         let prefix = Path::parse(location.key()).map_err(|_| StorageUrlError::Invalid {
             location: location.to_string(),
             reason: "it cannot be the name of an object",

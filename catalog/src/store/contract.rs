@@ -50,7 +50,7 @@ fn database(name: &str) -> Database {
     }
 }
 
-fn definition(name: &str) -> TableDefinition {
+pub(crate) fn definition(name: &str) -> TableDefinition {
     TableDefinition {
         database: "default".to_owned(),
         name: name.to_owned(),
@@ -131,7 +131,7 @@ fn removed(path: &str, partition: u32) -> RemovedFile {
     }
 }
 
-fn two_files() -> TableFiles {
+pub(crate) fn two_files() -> TableFiles {
     TableFiles {
         partitions: [partition(0, Some("2024-01-31")), partition(1, None)].into(),
         files: vec![file("data/t/a", 0), file("data/t/b", 1)],

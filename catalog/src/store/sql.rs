@@ -13,6 +13,18 @@ pub(super) const SELECT_VERSION: &str = "SELECT version FROM catalog_state WHERE
 pub(super) const TAKE_TABLE_ID: &str = "UPDATE catalog_state SET next_table_id = next_table_id + 1 \
      WHERE id = 1 RETURNING next_table_id - 1 AS id";
 
+/// Remembers commit `$1` as the one that has made version `$2`.
+pub(super) const INSERT_COMMIT: &str = "INSERT INTO commits (token, version) VALUES ($1, $2)";
+
+/// Forgets the commits of versions before `$1`.
+pub(super) const DELETE_COMMITS: &str = "DELETE FROM commits WHERE version < $1";
+
+/// The version that commit `$1` has made, if it was made.
+pub(super) const SELECT_COMMIT: &str = "SELECT version FROM commits WHERE token = $1";
+
+/// Waits for whoever is about to commit. PostgreSQL only.
+pub(super) const LOCK_STATE: &str = "SELECT version FROM catalog_state WHERE id = 1 FOR UPDATE";
+
 /// Every database.
 pub(super) const SELECT_DATABASES: &str =
     "SELECT name, comment, location, properties, owner, created_at FROM databases";
@@ -48,7 +60,7 @@ pub(super) const SELECT_FILES: &str = "SELECT path, partition_number, size_bytes
 
 /// Every path that any version knows and that begins with `$1`.
 pub(super) const SELECT_KNOWN_PATHS: &str =
-    "SELECT DISTINCT path FROM data_files WHERE substr(path, 1, $2) = $1";
+    "SELECT DISTINCT path FROM data_files WHERE substr(path, 1, CAST($2 AS INTEGER)) = $1";
 
 pub(super) const INSERT_DATABASE: &str = "INSERT INTO databases \
      (name, comment, location, properties, owner, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
@@ -134,6 +146,10 @@ pub(super) const MARK_PURGED: &str =
 /// The oldest version that a process other than `$1` may read. PostgreSQL only.
 pub(super) const SELECT_OLDEST_READER: &str = "SELECT MIN(oldest_version) FROM readers WHERE id <> $1 \
      AND expires_at > CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS BIGINT)";
+
+/// Whether this transaction is the only one that purges. PostgreSQL only.
+pub(super) const TRY_LOCK_PURGE: &str =
+    "SELECT CASE WHEN pg_try_advisory_xact_lock(5389288) THEN CAST(1 AS BIGINT) ELSE 0 END";
 
 /// Says that process `$1` may read versions from `$2` on for `$3` seconds. PostgreSQL only.
 pub(super) const HOLD_VERSION: &str = "INSERT INTO readers (id, oldest_version, expires_at) \

@@ -8,11 +8,19 @@ use crate::error::CatalogError;
 use crate::model::{CatalogVersion, DataFile, Partition, TableId};
 use async_trait::async_trait;
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use uuid::Uuid;
 
 /// How many partitions one statement asks for. One that asks for more asks for all, and the rest is
 /// left out here.
 const PARTITIONS_PER_QUERY_MAX: usize = 1_000;
+
+/// How many of the latest commits can be told from those that were never made.
+const COMMITS_REMEMBERED: i64 = 10_000;
+
+/// For how long a commit of unknown outcome is looked for, and how often.
+const OUTCOME_PATIENCE: Duration = Duration::from_secs(20);
+const OUTCOME_INTERVAL: Duration = Duration::from_millis(200);
 
 /// A catalog in an SQL database.
 #[derive(Clone, Debug)]
@@ -36,6 +44,64 @@ impl SqlStore {
         let begun = self.database.begin_write().await;
         begun.map_err(failed("begin a transaction"))
     }
+
+    /// What has become of a commit whose connection broke before the server said so.
+    async fn outcome_of(
+        &self,
+        token: &str,
+        version: CatalogVersion,
+        error: sqlx::Error,
+    ) -> Result<CatalogVersion, CatalogError> {
+        let deadline = Instant::now() + OUTCOME_PATIENCE;
+        loop {
+            match self.find_commit(token).await {
+                Ok(true) => return Ok(version),
+                Ok(false) => return Err(failed("commit")(error)),
+                Err(_) if Instant::now() < deadline => tokio::time::sleep(OUTCOME_INTERVAL).await,
+                Err(_) => return Err(CatalogError::OutcomeUnknown { source: error }),
+            }
+        }
+    }
+
+    /// Whether a commit was made, and if not, that it never will be.
+    async fn find_commit(&self, token: &str) -> Result<bool, CatalogError> {
+        let mut transaction = self.begin_write().await?;
+        // Its server process may still be at it; whoever has this row has seen it end.
+        read_one(&mut transaction, sql::LOCK_STATE).await?;
+        let found = transaction
+            .query(
+                sql::SELECT_COMMIT,
+                vec![token.into()],
+                rows::read_number,
+                failed("look for a commit"),
+            )
+            .await?;
+        Ok(!found.is_empty())
+    }
+}
+
+async fn remember_commit(
+    transaction: &mut Transaction,
+    version: CatalogVersion,
+) -> Result<String, CatalogError> {
+    let token = Uuid::new_v4().to_string();
+    let version = encoding::encode_count(version.0)?;
+    for (statement, values) in [
+        (
+            sql::INSERT_COMMIT,
+            vec![token.as_str().into(), version.into()],
+        ),
+        (
+            sql::DELETE_COMMITS,
+            vec![(version - COMMITS_REMEMBERED).into()],
+        ),
+    ] {
+        transaction
+            .execute(statement, values)
+            .await
+            .map_err(failed("remember a commit"))?;
+    }
+    Ok(token)
 }
 
 #[async_trait]
@@ -158,8 +224,15 @@ impl CatalogStore for SqlStore {
         for change in changes {
             changes::apply(&mut transaction, version, change).await?;
         }
-        transaction.commit().await.map_err(failed("commit"))?;
-        Ok(version)
+        if matches!(self.database, Database::Sqlite(_)) {
+            transaction.commit().await.map_err(failed("commit"))?;
+            return Ok(version);
+        }
+        let token = remember_commit(&mut transaction, version).await?;
+        match transaction.commit().await {
+            Ok(()) => Ok(version),
+            Err(error) => self.outcome_of(&token, version, error).await,
+        }
     }
 
     async fn hold(
@@ -203,6 +276,10 @@ impl CatalogStore for SqlStore {
                 )
                 .await?;
             oldest = others.into_iter().flatten().fold(oldest, i64::min);
+            if read_one(&mut transaction, sql::TRY_LOCK_PURGE).await? == 0 {
+                // Somebody else is at it.
+                return Ok(0);
+            }
         }
         let mut count = 0;
         for statement in sql::PURGE {

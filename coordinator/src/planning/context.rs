@@ -96,7 +96,6 @@ impl PlanningContext {
         let mut config = SessionConfig::new()
             .with_default_catalog_and_schema(CATALOG_NAME, &self.session.database)
             .with_create_default_catalog_and_schema(false)
-            .with_information_schema(true)
             .with_target_partitions(self.cluster.cores_max().max(PARTITIONS_MIN));
         let options = config.options_mut();
         // The values of physical scalar subqueries do not cross stages, and a distributed scan must

@@ -2,6 +2,9 @@
 //!
 //! Nothing is listed and no file is opened: what a table consists of comes from the snapshot.
 
+use super::context::CATALOG_NAME;
+use super::information_schema::InformationSchema;
+use super::resolve::INFORMATION_SCHEMA;
 use super::table_scan::CatalogTable;
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
@@ -40,7 +43,8 @@ impl PlannedViews {
         self.0.write().insert(key, view);
     }
 
-    fn get(&self, database: &str, name: &str) -> Option<Arc<dyn TableProvider>> {
+    /// A view.
+    pub(super) fn get(&self, database: &str, name: &str) -> Option<Arc<dyn TableProvider>> {
         let key = (database.to_owned(), name.to_owned());
         self.0.read().get(&key).cloned()
     }
@@ -72,10 +76,18 @@ impl SnapshotCatalog {
 impl CatalogProvider for SnapshotCatalog {
     fn schema_names(&self) -> Vec<String> {
         let databases = self.snapshot.databases();
-        databases.map(|database| database.name.clone()).collect()
+        let names = databases.map(|database| database.name.clone());
+        names.chain([INFORMATION_SCHEMA.to_owned()]).collect()
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        if name == INFORMATION_SCHEMA {
+            return Some(Arc::new(InformationSchema::new(
+                CATALOG_NAME,
+                Arc::clone(&self.snapshot),
+                self.views.clone(),
+            )));
+        }
         let database = self.snapshot.database(name).ok()?;
         Some(Arc::new(SnapshotDatabase {
             catalog: self.clone(),

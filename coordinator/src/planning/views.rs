@@ -88,7 +88,34 @@ pub(super) async fn plan_views_of(
     planned: &PlannedViews,
 ) -> Result<(), QueryError> {
     let database = &context.session.database;
-    plan_views(context, state, statement, database, planned, DEPTH_MAX).await
+    plan_views(context, state, statement, database, planned, DEPTH_MAX).await?;
+    let references = state
+        .resolve_table_references(statement)
+        .map_err(|error| from_datafusion(&error))?;
+    let lists_columns = |reference: &TableReference| {
+        reference.schema() == Some(INFORMATION_SCHEMA) && reference.table() == "columns"
+    };
+    if references.iter().any(lists_columns) {
+        plan_all(context, state, planned).await;
+    }
+    Ok(())
+}
+
+/// Plans all views of the catalog. Those whose queries make no sense any more are left out.
+async fn plan_all(context: &PlanningContext, state: &SessionState, planned: &PlannedViews) {
+    for database in context.catalog.databases() {
+        let views = context.catalog.views(&database.name);
+        for view in views.into_iter().flatten() {
+            let (database, name) = (&view.definition.database, &view.definition.name);
+            if planned.has(database, name) {
+                continue;
+            }
+            match plan_view(context, state, view, planned, DEPTH_MAX).await {
+                Ok(plan) => planned.add(database, name, Arc::new(ViewTable::new(plan, None))),
+                Err(error) => tracing::debug!(%error, %name, "left a broken view out"),
+            }
+        }
+    }
 }
 
 fn find(

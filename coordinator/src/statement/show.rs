@@ -8,6 +8,7 @@ mod queries;
 mod types;
 
 pub(crate) use like::is_like;
+pub(crate) use types::sql_type;
 
 use super::Show;
 use crate::engine::Inner;

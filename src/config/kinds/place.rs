@@ -1,6 +1,7 @@
 //! Where things are: addresses, nodes, files and storage.
 
 use super::{Kind, Raw, quoted};
+use skep_catalog::{CatalogError, CatalogLocation};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -168,6 +169,38 @@ fn local_path(text: &str) -> Result<PathBuf, String> {
     std::path::absolute(text).map_err(|error| format!("{text:?} cannot be made absolute: {error}"))
 }
 
+/// Where the catalog's database is.
+pub struct CatalogDatabase;
+
+impl Kind for CatalogDatabase {
+    type Value = CatalogLocation;
+    const HIDES_INPUT: bool = true;
+
+    fn syntax() -> String {
+        "`sqlite`, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`".to_owned()
+    }
+
+    fn parse(raw: &Raw) -> Result<CatalogLocation, String> {
+        match raw.scalar()? {
+            "sqlite" => Ok(CatalogLocation::Sqlite),
+            text => {
+                let url = text.parse().map_err(|error: CatalogError| {
+                    format!("{error}: expected {}", Self::syntax())
+                })?;
+                Ok(CatalogLocation::Postgres(url))
+            }
+        }
+    }
+
+    /// Without the password.
+    fn show(value: &CatalogLocation) -> Option<String> {
+        Some(match value {
+            CatalogLocation::Sqlite => quoted("sqlite"),
+            CatalogLocation::Postgres(url) => quoted(&url.to_string()),
+        })
+    }
+}
+
 /// A local path or a storage URL.
 pub struct Location;
 
@@ -243,6 +276,25 @@ mod tests {
         );
         for text in ["", "8090", "localhost", "host:1", "1.2.3.4:70000"] {
             assert!(Address::parse(&one(text)).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_catalog_s_database_is_shown_without_its_password() {
+        let show = |text: &str| {
+            let value = CatalogDatabase::parse(&one(text)).unwrap();
+            CatalogDatabase::show(&value).unwrap()
+        };
+        assert_eq!(show("sqlite"), "\"sqlite\"");
+        let shown = show("postgres://ada:secret@db.example.org/skep");
+        assert_eq!(shown, "\"postgres://ada@db.example.org/skep\"");
+        for text in [
+            "",
+            "mysql://ada:secret@db",
+            "postgres://ada:secret@db:x/skep",
+        ] {
+            let error = CatalogDatabase::parse(&one(text)).unwrap_err();
+            assert!(!error.contains("secret"), "{error}");
         }
     }
 

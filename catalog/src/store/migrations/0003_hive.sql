@@ -37,6 +37,14 @@ CREATE TABLE readers (
     expires_at BIGINT NOT NULL
 );
 
+-- The latest commits, so that a process whose connection broke can find out whether its own was made.
+CREATE TABLE commits (
+    token TEXT PRIMARY KEY,
+    version BIGINT NOT NULL
+);
+
+CREATE INDEX commits_by_version ON commits (version);
+
 -- Files by partition, so that those of one partition are found at once; -1 is no partition. Rows may be
 -- unknown. Bounds are in the form of FileBounds, or, from older catalogs, JSON.
 CREATE TABLE new_data_files (

@@ -39,6 +39,7 @@ impl Warehouse {
         let options = CatalogOptions {
             data_dir: path.join("catalog"),
             allowed_roots: AllowedRoots::unrestricted(),
+            store: skep_catalog::CatalogLocation::Sqlite,
             warehouse: None,
         };
         Self {

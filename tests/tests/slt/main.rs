@@ -2,6 +2,8 @@
 //! with small batches. The files in `slt/query/` hold nothing of Skep's own: they are run on plain
 //! DataFusion too, which says what is right. Those in `slt/engine/` are about what Skep adds.
 
+mod hiveql;
+
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
 use skep_client::Client;
 use skep_tests::cluster::{Cluster, Setup};
