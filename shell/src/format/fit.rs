@@ -12,7 +12,12 @@ pub(super) struct Wish {
     pub name: usize,
     /// Whether its values must stay whole: a number that is cut is another number.
     pub is_whole: bool,
+    /// Whether there is nothing in its values at which they could be broken: ids, addresses, times.
+    pub is_unbroken: bool,
 }
+
+/// A value that is longer than this may be broken anywhere.
+pub(super) const UNBROKEN_WIDTH_MAX: usize = 32;
 
 impl Wish {
     /// As wide as everything in it.
@@ -32,8 +37,18 @@ impl Wish {
 }
 
 /// The widths of columns that together take at most `room`: the widest give way first, all to the same
-/// width. `None` where even the least widths take more.
+/// width, and those with nothing to break at only where the others cannot give enough. `None` where even
+/// the least widths take more.
 pub(super) fn fit(wishes: &[Wish], room: usize) -> Option<Vec<usize>> {
+    let whole = wishes.iter().map(|wish| Wish {
+        is_whole: wish.is_whole || wish.is_unbroken,
+        ..*wish
+    });
+    let whole: Vec<_> = whole.collect();
+    shrink(&whole, room).or_else(|| shrink(wishes, room))
+}
+
+fn shrink(wishes: &[Wish], room: usize) -> Option<Vec<usize>> {
     let with_limit = |limit: usize| -> Vec<usize> {
         let widths = wishes
             .iter()
@@ -76,7 +91,7 @@ mod tests {
         Wish {
             values,
             name,
-            is_whole: false,
+            ..Wish::default()
         }
     }
 
@@ -97,6 +112,16 @@ mod tests {
     fn the_widest_give_way_to_one_width_and_all_room_is_used() {
         let widths = fit(&[text(100, 4), text(8, 4), text(50, 4)], 69);
         assert_eq!(widths, Some(vec![31, 8, 30]));
+    }
+
+    #[test]
+    fn what_cannot_be_broken_well_gives_way_last() {
+        let id = Wish {
+            is_unbroken: true,
+            ..text(20, 2)
+        };
+        assert_eq!(fit(&[id, text(90, 3)], 40), Some(vec![20, 20]));
+        assert_eq!(fit(&[id, text(90, 3)], 26), Some(vec![13, 13]));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! On a terminal the table is no wider than that: columns of text give way, and where not even that
 //! is enough the rows are shown one value per line.
 
-use super::fit::{Wish, fit};
+use super::fit::{UNBROKEN_WIDTH_MAX, Wish, fit};
 use super::text::{self, width};
 use super::vertical::VerticalWriter;
 use super::{FormatError, LongValues, Look, ResultWriter, Target};
@@ -107,6 +107,7 @@ impl TableWriter {
                 values: 0,
                 name: if look.header { width(name) } else { 0 },
                 is_whole: *is_number,
+                is_unbroken: true,
             });
         Self {
             schema: Arc::clone(schema),
@@ -129,7 +130,10 @@ impl TableWriter {
     fn write_pending(&mut self, out: &mut Vec<u8>) -> Result<(), FormatError> {
         for row in &self.pending {
             for (cell, wish) in row.iter().zip(&mut self.wishes) {
-                wish.values = wish.values.max(width_of(&cell.lines));
+                let width = width_of(&cell.lines);
+                wish.values = wish.values.max(width);
+                wish.is_unbroken &= width <= UNBROKEN_WIDTH_MAX
+                    && !cell.lines.iter().any(|line| line.contains(' '));
             }
         }
         let Some(widths) = self.chosen_widths() else {
