@@ -167,7 +167,9 @@ impl Completions {
                 }
             }
         });
-        if expected != Expected::Database && (candidates.is_empty() || !place.typed.is_empty()) {
+        // A table's name is worth more than the few words that could stand in its place.
+        let in_expression = expected == Expected::Expression && !place.typed.is_empty();
+        if expected != Expected::Database && (candidates.is_empty() || in_expression) {
             keywords(place, expected, &mut candidates);
         }
         (place.start, candidates)

@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 /// How long anything that is waited for may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long a key may take to show before it is pressed again.
+const KEY_INTERVAL: Duration = Duration::from_millis(300);
+
 /// Ctrl-C, Ctrl-D, Tab, the arrow up and the arrow left, as a terminal sends them.
 pub const CTRL_C: &str = "\x03";
 pub const CTRL_D: &str = "\x04";
@@ -47,7 +50,15 @@ impl Screen {
     /// Waits until `found` finds something, which is asked whenever more has been written; `None` when
     /// that takes too long.
     fn wait<T>(&self, found: impl Fn(&Written) -> Option<T>) -> Option<T> {
-        let until = Instant::now() + PATIENCE;
+        self.wait_at_most(PATIENCE, found)
+    }
+
+    fn wait_at_most<T>(
+        &self,
+        patience: Duration,
+        found: impl Fn(&Written) -> Option<T>,
+    ) -> Option<T> {
+        let until = Instant::now() + patience;
         let mut written = self.written.lock().unwrap();
         loop {
             let found = found(&written);
@@ -150,6 +161,24 @@ impl Terminal {
     pub fn line(&mut self, text: &str) {
         self.press(text);
         self.press("\r");
+    }
+
+    /// Presses a key again and again until `part` is written.
+    pub fn press_until(&mut self, key: &str, part: &str) {
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until {
+            self.press(key);
+            let seen = self.seen;
+            let found = self.screen.wait_at_most(KEY_INTERVAL, |written| {
+                let at = text(written).split_off(seen).find(part)?;
+                Some(at + part.len())
+            });
+            if let Some(end) = found {
+                self.seen += end;
+                return;
+            }
+        }
+        panic!("no '{part}' in {:?}", plain(&self.raw()));
     }
 
     /// Everything that was written, as it was.

@@ -118,8 +118,10 @@ fn tab_completes_words_commands_tables_and_columns() {
     shell.wait_for("SELECT");
     shell.press(&format!(" count(*) FROM nat{TAB}"));
     shell.wait_for("nation");
-    shell.press(&format!(" WHERE n_na{TAB}"));
-    shell.wait_for("n_name");
+    // Columns are asked for while the statement is typed, and come when they come.
+    shell.press(" WHERE n_na");
+    shell.wait_for("n_na");
+    shell.press_until(TAB, "n_name");
     shell.press(" = 'KENYA';\r");
     let shown = shell.wait_for("(1 row)");
     assert!(shown.contains("│        1 │"), "{shown}");
@@ -151,7 +153,7 @@ fn ctrl_c_cancels_on_the_server_and_keeps_the_shell() {
     }
     shell.press(CTRL_C);
     shell.line("\\queries");
-    let queries = shell.wait_for("rows");
+    let queries = shell.wait_for("rows, ");
     assert!(
         queries.contains("CANCELED") && !queries.contains("RUNNING "),
         "{queries}"
@@ -239,7 +241,10 @@ fn twenty_columns_are_enough() {
     shell.line("\\set timing off");
     shell.line("select 'a rather long text' as t, 1 as n;");
     let shown = shell.wait_for("(1 row)");
-    assert!(shown.contains("│ a rather  │ 1 │"), "{shown}");
+    assert!(
+        shown.contains("│ a rather ") && shown.contains("│ long text"),
+        "{shown}"
+    );
     shell.line("\\format vertical");
     shell.line("select 'a rather long text' as t;");
     let shown = shell.wait_for("(1 row)");
