@@ -22,9 +22,9 @@ pub const EXIT_USAGE: u8 = 3;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// A shell on an engine in this process: the scripts, or else what is typed or piped in.
-    EmbeddedShell(Vec<Script>),
+    EmbeddedShell(ShellArguments),
     /// A shell on the server at `shell.connect`.
-    Shell(Vec<Script>),
+    Shell(ShellArguments),
     /// A server: coordinator and executors in this process.
     Standalone,
     /// A coordinator.
@@ -50,6 +50,25 @@ pub enum Action {
     CatalogImport(PathBuf),
     /// Print this text to standard output.
     Print(String),
+}
+
+/// What the command line says to the shell beside its configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShellArguments {
+    /// What to run.
+    pub scripts: Vec<Script>,
+    /// What to run before.
+    pub init: Vec<PathBuf>,
+    /// Values for `${name}`.
+    pub variables: Vec<(String, String)>,
+    /// Values for `$1`, `$2`, …
+    pub parameters: Vec<Option<String>>,
+    /// Whether to go on after an error.
+    pub continue_on_error: bool,
+    /// Whether remarks are unwanted.
+    pub quiet: bool,
+    /// Whether results have no header.
+    pub no_header: bool,
 }
 
 /// SQL for the shell.
@@ -113,21 +132,21 @@ pub fn parse(
     refuse_misplaced(&matches, &path)?;
     match path.as_slice() {
         [] => {
-            let scripts = scripts(innermost);
+            let arguments = shell_arguments(innermost);
             run(
                 config::Command::Skep,
                 innermost,
                 environment,
-                Action::EmbeddedShell(scripts),
+                Action::EmbeddedShell(arguments),
             )
         }
         ["shell"] => {
-            let scripts = scripts(innermost);
+            let arguments = shell_arguments(innermost);
             run(
                 config::Command::Shell,
                 innermost,
                 environment,
-                Action::Shell(scripts),
+                Action::Shell(arguments),
             )
         }
         ["standalone"] => run(
@@ -279,6 +298,28 @@ fn conflict(message: String) -> CommandLineError {
     clap_command()
         .error(clap::error::ErrorKind::ArgumentConflict, message)
         .into()
+}
+
+fn shell_arguments(matches: &ArgMatches) -> ShellArguments {
+    let params = matches
+        .get_many::<String>(flags::PARAM)
+        .into_iter()
+        .flatten();
+    let parameters = params.map(|text| Some(text.clone()).filter(|text| text != "\\N"));
+    let variables = matches.get_many::<(String, String)>(flags::VAR).into_iter();
+    let init = matches
+        .get_many::<PathBuf>(flags::INIT)
+        .into_iter()
+        .flatten();
+    ShellArguments {
+        scripts: scripts(matches),
+        init: init.cloned().collect(),
+        variables: variables.flatten().cloned().collect(),
+        parameters: parameters.collect(),
+        continue_on_error: matches.get_flag(flags::CONTINUE),
+        quiet: matches.get_flag(flags::QUIET),
+        no_header: matches.get_flag(flags::NO_HEADER),
+    }
 }
 
 /// The scripts in the order in which they were given.

@@ -7,6 +7,7 @@ mod file;
 pub mod keys;
 pub mod kinds;
 mod machine;
+mod profiles;
 mod resolve;
 pub mod show;
 
@@ -16,6 +17,7 @@ mod tests;
 pub use error::{ConfigError, nearest};
 pub use keys::Config;
 pub use machine::Machine;
+pub use profiles::Profile;
 pub use resolve::{FILE_VARIABLE, Resolved};
 
 use kinds::Raw;
@@ -180,12 +182,19 @@ pub fn load(
     file: Option<&Path>,
     environment: &Environment,
 ) -> Result<(Config, Resolved), ConfigError> {
-    let entries = match file.map(Path::to_owned).or_else(|| find_file(environment)) {
-        Some(path) => file::read(&path)?,
-        None => BTreeMap::new(),
+    let (mut entries, profiles) = match file.map(Path::to_owned).or_else(|| find_file(environment))
+    {
+        Some(path) => (file::read(&path)?, profiles::read(&path)?),
+        None => (BTreeMap::new(), BTreeMap::new()),
     };
-    let resolved = resolve::resolve(command, flags, &entries, environment)?;
-    let config = Config::from_resolved(&resolved)?;
+    let mut resolved = resolve::resolve(command, flags, &entries, environment)?;
+    let mut config = Config::from_resolved(&resolved)?;
+    if let Some(name) = &config.shell.profile {
+        profiles::apply(name, &profiles, &mut entries)?;
+        resolved = resolve::resolve(command, flags, &entries, environment)?;
+        config = Config::from_resolved(&resolved)?;
+    }
+    config.profiles = profiles;
     check(&config)?;
     Ok((config, resolved))
 }

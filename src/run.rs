@@ -1,6 +1,7 @@
 //! Carries out what the command line asked for.
 
 mod catalog;
+mod endpoint;
 mod executor;
 mod logging;
 mod runtimes;
@@ -60,16 +61,21 @@ pub fn run(invocation: Invocation, environment: &Environment) -> ExitCode {
         }
     };
     let storage = settings::storage_options(environment);
+    let terminal = shell::TerminalKind {
+        is_dumb: environment
+            .variable("TERM")
+            .is_none_or(|term| term == "dumb"),
+    };
     let code = runtimes.block_on(async {
         let threads = Threads {
             planning: runtimes.planning().clone(),
             compute: runtimes.compute().clone(),
         };
         let outcome = match action {
-            Action::EmbeddedShell(scripts) => {
-                shell::embedded(&config, scripts, storage, threads).await
+            Action::EmbeddedShell(arguments) => {
+                shell::embedded(&config, arguments, terminal, storage, threads).await
             }
-            Action::Shell(scripts) => Ok(shell::connected(&config, scripts).await),
+            Action::Shell(arguments) => shell::connected(&config, arguments, terminal).await,
             Action::Standalone | Action::Coordinator => {
                 server::serve(&config, storage, threads).await
             }

@@ -13,6 +13,7 @@ use arrow_flight::sql::{
 use arrow_flight::{Action, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
 use prost::Message;
@@ -165,14 +166,8 @@ impl Client {
             flight_descriptor: Some(FlightDescriptor::new_cmd(command.as_any().encode_to_vec())),
             ..Default::default()
         };
-        let request = self.request(stream::iter([message]));
-        let answer = self.flight.do_put(request).await;
-        let mut answers = self.answered(answer)?;
-        let message = answers.message().await;
-        let result = self.lost(message)?.ok_or_else(|| {
-            ClientError::Protocol("it answered an update with nothing".to_owned())
-        })?;
-        let result = DoPutUpdateResult::decode(result.app_metadata.as_ref())
+        let answer = self.put(vec![message]).await?;
+        let result = DoPutUpdateResult::decode(answer)
             .map_err(|error| ClientError::Protocol(error.to_string()))?;
         Ok(result.record_count)
     }
@@ -206,15 +201,35 @@ impl Client {
     /// [`ClientError::Lost`] where the server could not be told.
     pub async fn close(mut self) -> Result<(), ClientError> {
         // The request of Flight's `CloseSession` has no fields, so its encoding is empty.
-        let request = self.request(Action::new("CloseSession", ""));
+        self.action(Action::new("CloseSession", "")).await?;
+        Ok(())
+    }
+
+    /// Carries out an action and returns the first message of its answer.
+    pub(crate) async fn action(&mut self, action: Action) -> Result<Option<Bytes>, ClientError> {
+        let request = self.request(action);
         let answer = self.flight.do_action(request).await;
         let mut answers = self.answered(answer)?;
+        let mut first = None;
         loop {
             let message = answers.message().await;
-            if self.lost(message)?.is_none() {
-                return Ok(());
+            match self.lost(message)? {
+                Some(message) => first = first.or(Some(message.body)),
+                None => return Ok(first),
             }
         }
+    }
+
+    /// Sends messages and returns what the first answer says.
+    pub(crate) async fn put(&mut self, messages: Vec<FlightData>) -> Result<Bytes, ClientError> {
+        let request = self.request(stream::iter(messages));
+        let answer = self.flight.do_put(request).await;
+        let mut answers = self.answered(answer)?;
+        let message = answers.message().await;
+        let result = self.lost(message)?.ok_or_else(|| {
+            ClientError::Protocol("it answered an update with nothing".to_owned())
+        })?;
+        Ok(result.app_metadata)
     }
 
     /// All batches of a metadata call.
@@ -226,7 +241,7 @@ impl Client {
         self.rows(info).await?.try_collect().await
     }
 
-    async fn flight_info(
+    pub(crate) async fn flight_info(
         &mut self,
         command: &impl ProstMessageExt,
     ) -> Result<FlightInfo, ClientError> {
@@ -236,7 +251,7 @@ impl Client {
     }
 
     /// The rows behind a result's one endpoint.
-    async fn rows(
+    pub(crate) async fn rows(
         &mut self,
         mut info: FlightInfo,
     ) -> Result<BoxStream<'static, Result<RecordBatch, ClientError>>, ClientError> {
@@ -336,14 +351,14 @@ fn header(text: &str) -> Result<AsciiMetadataValue, ClientError> {
 
 /// What Skep's server says of a statement beside its schema. Other servers say nothing.
 #[derive(Debug, Deserialize)]
-struct ResultMetadata {
-    query_id: Option<String>,
-    affected_rows: Option<i64>,
-    returns_rows: bool,
+pub(crate) struct ResultMetadata {
+    pub query_id: Option<String>,
+    pub affected_rows: Option<i64>,
+    pub returns_rows: bool,
 }
 
 impl ResultMetadata {
-    fn of(info: &FlightInfo) -> Result<Self, ClientError> {
+    pub(crate) fn of(info: &FlightInfo) -> Result<Self, ClientError> {
         if info.app_metadata.is_empty() {
             let returns_rows = !info.endpoint.is_empty();
             return Ok(Self {
@@ -357,7 +372,7 @@ impl ResultMetadata {
     }
 }
 
-fn schema_of(info: &FlightInfo) -> Result<SchemaRef, ClientError> {
+pub(crate) fn schema_of(info: &FlightInfo) -> Result<SchemaRef, ClientError> {
     if info.schema.is_empty() {
         return Ok(Arc::new(Schema::empty()));
     }

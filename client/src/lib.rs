@@ -11,6 +11,8 @@ mod address;
 mod client;
 mod error;
 mod metadata;
+mod prepared;
+mod progress;
 mod result;
 mod split;
 #[cfg(test)]
@@ -19,6 +21,7 @@ mod tests;
 pub use address::DEFAULT_PORT;
 pub use client::{Client, ClientOptions};
 pub use error::ClientError;
-pub use metadata::Table;
+pub use metadata::{Column, Table};
+pub use progress::QueryProgress;
 pub use result::StatementResult;
 pub use split::{Open, Splitter, Statement, split};

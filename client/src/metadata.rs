@@ -3,8 +3,10 @@
 
 use crate::client::Client;
 use crate::error::ClientError;
-use arrow::array::{Array, StringArray};
+use arrow::array::{Array, BinaryArray, StringArray};
+use arrow::datatypes::{DataType, Schema};
 use arrow::record_batch::RecordBatch;
+use arrow_flight::IpcMessage;
 use arrow_flight::sql::{CommandGetDbSchemas, CommandGetTables};
 
 /// A table or view that the session can see.
@@ -16,6 +18,15 @@ pub struct Table {
     pub name: String,
     /// `TABLE`, `VIEW` or `SYSTEM TABLE`.
     pub table_type: String,
+}
+
+/// A column of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its type, as SQL names it where SQL has a name for it.
+    pub data_type: String,
 }
 
 impl Client {
@@ -61,6 +72,62 @@ impl Client {
         }
         Ok(tables)
     }
+
+    /// The columns of a table or view; none where there is no such table.
+    ///
+    /// # Errors
+    /// As for [`Client::execute`].
+    pub async fn columns(
+        &mut self,
+        database: &str,
+        table: &str,
+    ) -> Result<Vec<Column>, ClientError> {
+        let command = CommandGetTables {
+            catalog: None,
+            db_schema_filter_pattern: Some(escape_pattern(database)),
+            table_name_filter_pattern: Some(escape_pattern(table)),
+            table_types: Vec::new(),
+            include_schema: true,
+        };
+        let mut columns = Vec::new();
+        for batch in self.metadata(&command).await? {
+            let schemas = batch
+                .column_by_name("table_schema")
+                .and_then(|array| array.as_any().downcast_ref::<BinaryArray>())
+                .ok_or_else(|| {
+                    ClientError::Protocol("its metadata has no column 'table_schema'".to_owned())
+                })?;
+            for bytes in schemas.iter().flatten() {
+                let message = IpcMessage(bytes.to_vec().into());
+                let schema = Schema::try_from(message)
+                    .map_err(|error| ClientError::Protocol(error.to_string()))?;
+                columns.extend(schema.fields().iter().map(|field| Column {
+                    name: field.name().clone(),
+                    data_type: sql_type(field.data_type()),
+                }));
+            }
+        }
+        Ok(columns)
+    }
+}
+
+fn sql_type(data_type: &DataType) -> String {
+    let name = match data_type {
+        DataType::Boolean => "BOOLEAN",
+        DataType::Int8 => "TINYINT",
+        DataType::Int16 => "SMALLINT",
+        DataType::Int32 => "INT",
+        DataType::Int64 => "BIGINT",
+        DataType::Float32 => "FLOAT",
+        DataType::Float64 => "DOUBLE",
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "STRING",
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "BINARY",
+        DataType::Date32 => "DATE",
+        DataType::Timestamp(_, _) => "TIMESTAMP",
+        DataType::Decimal128(precision, scale) => return format!("DECIMAL({precision}, {scale})"),
+        other => return other.to_string(),
+    };
+    name.to_owned()
 }
 
 /// A name as a pattern that matches this name only.

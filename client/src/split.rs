@@ -1,9 +1,13 @@
 //! Where one statement of a script ends and the next begins, and where each stands, so that a script
 //! or an editor's lines can be sent statement by statement and errors can be reported in the file.
 //!
-//! It knows quotes, comments and dollar quotes, and no grammar. Text goes in line by line and
+//! It knows quotes, comments, dollar quotes, `BEGIN … END` and the backslash commands that may end a
+//! statement in place of its semicolon, and no more grammar than that. Text goes in line by line and
 //! statements come out as they are completed, so that a long script is never held whole.
 
+mod blocks;
+
+use blocks::Blocks;
 use skep_protocol::Position;
 use std::collections::VecDeque;
 
@@ -14,8 +18,10 @@ pub struct Statement {
     pub text: String,
     /// Where its first character stands in the script.
     pub start: Position,
-    /// Whether a semicolon ended it, rather than the end of the script.
+    /// Whether a semicolon or a command ended it, rather than the end of the script.
     pub complete: bool,
+    /// The command that ended it in place of a semicolon, such as `\g FILE`: the rest of that line.
+    pub command: Option<String>,
 }
 
 impl Statement {
@@ -57,6 +63,8 @@ pub enum Open {
     Comment,
     /// The end of a text in `$tag$`.
     DollarQuote,
+    /// The END of a BEGIN.
+    Block,
 }
 
 /// Splits a script into statements, line by line.
@@ -64,6 +72,7 @@ pub enum Open {
 pub struct Splitter {
     mode: Mode,
     parentheses: usize,
+    blocks: Blocks,
     current: Option<(String, Position)>,
     position: Position,
     ready: VecDeque<Statement>,
@@ -87,6 +96,7 @@ impl Default for Splitter {
         Self {
             mode: Mode::Code,
             parentheses: 0,
+            blocks: Blocks::default(),
             current: None,
             position: Position { line: 1, column: 1 },
             ready: VecDeque::new(),
@@ -133,6 +143,7 @@ impl Splitter {
             Mode::Comment { .. } => Some(Open::Comment),
             Mode::Code if self.current.is_none() => None,
             Mode::Code if self.parentheses > 0 => Some(Open::Parenthesis),
+            Mode::Code if self.blocks.is_open() => Some(Open::Block),
             Mode::Code => Some(Open::Statement),
         }
     }
@@ -145,7 +156,7 @@ impl Splitter {
     /// Ends the script: what no semicolon ended is the last statement. Completed statements that
     /// were not fetched yet come first.
     pub fn finish(mut self) -> impl Iterator<Item = Statement> {
-        self.end_statement(false);
+        self.end_statement(false, None);
         self.ready.into_iter()
     }
 
@@ -162,13 +173,26 @@ impl Splitter {
             return self.take("/*");
         }
         if first == ';' {
-            self.end_statement(true);
+            self.blocks.symbol();
+            if self.blocks.is_open() {
+                return self.take(";");
+            }
+            self.end_statement(true, None);
             return self.take(";");
         }
         if first.is_whitespace() {
             return self.take(&rest[..first.len_utf8()]);
         }
+        if self.current.is_some()
+            && let Some(command) = ending_command(rest)
+        {
+            self.end_statement(true, Some(command.trim_end().to_owned()));
+            return self.take(command);
+        }
         self.begin_statement();
+        if !is_word(first) {
+            self.blocks.symbol();
+        }
         match first {
             '\'' | '"' | '`' => self.mode = Mode::Quoted(first),
             '(' => self.parentheses += 1,
@@ -181,6 +205,7 @@ impl Splitter {
             }
             _ if is_word(first) => {
                 let end = rest.find(|c| !is_word(c) && c != '$').unwrap_or(rest.len());
+                self.blocks.word(&rest[..end]);
                 return self.take(&rest[..end]);
             }
             _ => {}
@@ -225,14 +250,16 @@ impl Splitter {
             .get_or_insert_with(|| (String::new(), position));
     }
 
-    fn end_statement(&mut self, complete: bool) {
+    fn end_statement(&mut self, complete: bool, command: Option<String>) {
         self.parentheses = 0;
+        self.blocks = Blocks::default();
         if let Some((mut text, start)) = self.current.take() {
             text.truncate(text.trim_end().len());
             self.ready.push_back(Statement {
                 text,
                 start,
                 complete,
+                command,
             });
         }
     }
@@ -255,6 +282,17 @@ impl Splitter {
         }
         text.len()
     }
+}
+
+/// The command at the start of `text` that ends a statement as a semicolon would, up to the line's end.
+fn ending_command(text: &str) -> Option<&str> {
+    const ENDING: [&str; 4] = ["\\gx", "\\g", "\\watch", "\\chart"];
+    let line = &text[..text.find('\n').unwrap_or(text.len())];
+    let name = line
+        .split([' ', '\t', '\r', ';'])
+        .next()
+        .unwrap_or_default();
+    ENDING.contains(&name).then_some(line)
 }
 
 /// All statements of a script.
@@ -357,6 +395,46 @@ mod tests {
         assert_eq!(open_after("/* a /* b */\n"), Some(Open::Comment));
         assert_eq!(open_after("select $x$ a\n"), Some(Open::DollarQuote));
         assert_eq!(open_after("select 1; select (2);\n"), None);
+    }
+
+    #[test]
+    fn blocks_hold_statements_and_columns_may_be_called_begin() {
+        for statement in [
+            "CREATE PROCEDURE p() BEGIN SELECT 1; SELECT 2; END",
+            "begin\n select case when a then b end; if x then y; end if; end",
+            "CREATE FUNCTION f() BEGIN BEGIN a; END; CASE x WHEN 1 THEN y; END CASE; END",
+            "SELECT begin FROM t",
+            "BEGIN TRANSACTION",
+            "BEGIN",
+            "SELECT CASE WHEN a THEN 1 END",
+        ] {
+            assert_eq!(texts(&format!("{statement}; x")), [statement, "x"]);
+        }
+        assert_eq!(
+            open_after("CREATE PROCEDURE p() BEGIN\n"),
+            Some(Open::Block)
+        );
+        assert_eq!(open_after("BEGIN SELECT 1;\n"), Some(Open::Block));
+        assert_eq!(open_after("BEGIN SELECT 1; END;\n"), None);
+    }
+
+    #[test]
+    fn a_command_may_end_a_statement() {
+        let statements = split("select 1 \\g a b.csv\nselect 2\n\\gx\nselect '\\g' \\gy; x");
+        let found: Vec<_> = statements
+            .iter()
+            .map(|statement| (statement.text.as_str(), statement.command.as_deref()))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("select 1", Some("\\g a b.csv")),
+                ("select 2", Some("\\gx")),
+                ("select '\\g' \\gy", None),
+                ("x", None)
+            ]
+        );
+        assert!(statements[1].complete);
     }
 
     #[test]

@@ -8,10 +8,14 @@ use arrow::ipc::writer::IpcWriteOptions;
 use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_server::{FlightService, FlightServiceServer};
-use arrow_flight::sql::{Any, Command, CommandGetDbSchemas, CommandGetTables, DoPutUpdateResult};
+use arrow_flight::sql::{
+    ActionCreatePreparedStatementResult, Any, Command, CommandGetDbSchemas, CommandGetTables,
+    DoPutUpdateResult, ProstMessageExt,
+};
 use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo,
-    HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
+    HandshakeRequest, HandshakeResponse, IpcMessage, PollInfo, PutResult, SchemaAsIpc,
+    SchemaResult, Ticket,
 };
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
@@ -21,8 +25,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
-use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status, Streaming};
 
 const TOKEN: &str = "Bearer token-of-the-session";
@@ -120,6 +124,22 @@ impl FakeServer {
     }
 }
 
+/// A prepared statement with one parameter, which is a number.
+fn prepared() -> bytes::Bytes {
+    let options = IpcWriteOptions::default();
+    let message = |schema: &Schema| -> bytes::Bytes {
+        let IpcMessage(bytes) = SchemaAsIpc::new(schema, &options).try_into().unwrap();
+        bytes
+    };
+    let parameter = Schema::new(vec![Field::new("$1", DataType::Int64, true)]);
+    let result = ActionCreatePreparedStatementResult {
+        prepared_statement_handle: "handle".into(),
+        dataset_schema: message(&numbers().schema()),
+        parameter_schema: message(&parameter),
+    };
+    result.as_any().encode_to_vec().into()
+}
+
 /// Tells when the server noticed that nobody reads any more.
 struct DropFlag(Arc<Seen>);
 
@@ -174,6 +194,7 @@ impl FlightService for FakeServer {
         let message = Any::decode(request.into_inner().cmd).unwrap();
         let info = match Command::try_from(message).unwrap() {
             Command::CommandStatementQuery(query) => self.statement(query.query)?,
+            Command::CommandPreparedStatementQuery(_) => self.statement("select".to_owned())?,
             Command::CommandGetDbSchemas(CommandGetDbSchemas { .. }) => {
                 info(&numbers().schema(), Some("schemas"), "")
             }
@@ -230,9 +251,21 @@ impl FlightService for FakeServer {
 
     async fn do_action(&self, request: Request<Action>) -> Answer<Self::DoActionStream> {
         authorize(&request)?;
-        assert_eq!(request.into_inner().r#type, "CloseSession");
-        self.seen.closed.store(true, Ordering::SeqCst);
-        Ok(Response::new(stream::empty().boxed()))
+        let action = request.into_inner();
+        let body = match action.r#type.as_str() {
+            "CloseSession" => {
+                self.seen.closed.store(true, Ordering::SeqCst);
+                return Ok(Response::new(stream::empty().boxed()));
+            }
+            "ClosePreparedStatement" => return Ok(Response::new(stream::empty().boxed())),
+            "CreatePreparedStatement" => prepared(),
+            "GetQueryProgress" => {
+                r#"[{"query_id":"q1","state":"RUNNING","tasks":4,"news":1}]"#.into()
+            }
+            other => return Err(Status::unimplemented(other.to_owned())),
+        };
+        let answer = arrow_flight::Result { body };
+        Ok(Response::new(stream::iter([Ok(answer)]).boxed()))
     }
 
     async fn list_flights(&self, _: Request<Criteria>) -> Answer<Self::ListFlightsStream> {
@@ -282,11 +315,16 @@ impl Drop for Running {
 }
 
 async fn serve() -> Running {
+    serve_with(None).await
+}
+
+async fn serve_with(tls: Option<ServerTlsConfig>) -> Running {
     let server = FakeServer::default();
     let seen = Arc::clone(&server.seen);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
-    let url = format!("flight://{}", listener.local_addr().unwrap());
+    let scheme = if tls.is_some() { "flights" } else { "flight" };
+    let url = format!("{scheme}://{}", listener.local_addr().unwrap());
     let runtime = Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -296,7 +334,11 @@ async fn serve() -> Running {
         let listener = tokio::net::TcpListener::from_std(listener).unwrap();
         let service = FlightServiceServer::new(server);
         let incoming = TcpIncoming::from(listener);
-        Server::builder()
+        let mut builder = Server::builder();
+        if let Some(tls) = tls {
+            builder = builder.tls_config(tls).unwrap();
+        }
+        builder
             .add_service(service)
             .serve_with_incoming(incoming)
             .await
@@ -476,4 +518,85 @@ async fn the_token_and_the_password_are_never_printed() {
         !printed.contains("token-of") && !printed.contains("secret"),
         "{printed}"
     );
+}
+
+#[tokio::test]
+async fn a_prepared_statement_takes_its_values_as_text() {
+    let server = serve().await;
+    let mut client = Client::connect(&server.url, ann()).await.unwrap();
+    let result = client
+        .execute_with("select $1", &[Some("42".to_owned())])
+        .await;
+    assert_eq!(result.unwrap().collect().await.unwrap().len(), 2);
+    let error = client
+        .execute_with("select $1", &[Some("x".to_owned())])
+        .await
+        .unwrap_err();
+    assert_eq!(code_of(&error), ErrorCode::InvalidArgument);
+    assert_eq!(error.exit_code(), 1);
+}
+
+#[tokio::test]
+async fn progress_is_read_whatever_a_newer_server_says_besides() {
+    let server = serve().await;
+    let mut client = Client::connect(&server.url, ann()).await.unwrap();
+    let progress = client.progress().await.unwrap();
+    assert_eq!(progress.len(), 1);
+    assert_eq!(
+        (progress[0].state.as_str(), progress[0].tasks),
+        ("RUNNING", 4)
+    );
+}
+
+/// A certificate for this host, its key, and the authority that signed it, or nothing, loudly, where
+/// `openssl` is missing.
+fn certificate() -> Option<[Vec<u8>; 3]> {
+    let directory = tempfile::tempdir().unwrap();
+    let script = "
+        set -e
+        new='-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes'
+        openssl req -x509 $new -keyout ca.key -out ca.pem -days 2 -subj /CN=tests
+        openssl req $new -keyout key.pem -out request.pem -subj /CN=localhost
+        echo subjectAltName=IP:127.0.0.1 > names
+        openssl x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial \\
+            -out certificate.pem -days 2 -extfile names";
+    let output = std::process::Command::new("sh")
+        .args(["-c", script])
+        .current_dir(directory.path())
+        .output()
+        .unwrap();
+    if !output.status.success() {
+        eprintln!("skipped: openssl cannot make a certificate: {output:?}");
+        return None;
+    }
+    let files = ["certificate.pem", "key.pem", "ca.pem"];
+    Some(files.map(|name| std::fs::read(directory.path().join(name)).unwrap()))
+}
+
+#[tokio::test]
+async fn tls_trusts_the_authority_that_was_named_and_no_other() {
+    let (Some([certificate, key, authority]), Some([_, _, other])) = (certificate(), certificate())
+    else {
+        return;
+    };
+    let identity = Identity::from_pem(certificate, key);
+    let server = serve_with(Some(ServerTlsConfig::new().identity(identity))).await;
+    let trusting = |authority: Option<Vec<u8>>| ClientOptions {
+        ca_certificate_pem: authority,
+        ..ann()
+    };
+    let mut client = Client::connect(&server.url, trusting(Some(authority)))
+        .await
+        .unwrap();
+    assert!(client.execute("select").await.is_ok());
+    for authority in [Some(other), None] {
+        let error = Client::connect(&server.url, trusting(authority))
+            .await
+            .unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("certificate"), "{error}");
+    }
+    let plain = server.url.replace("flights://", "flight://");
+    let error = Client::connect(&plain, ann()).await.unwrap_err();
+    assert_eq!(error.exit_code(), 2, "{error}");
 }

@@ -271,6 +271,10 @@ impl QueryService for Engine {
         self.0.queries.all()
     }
 
+    fn live_queries(&self, session: &SessionId) -> Vec<QueryStatus> {
+        self.0.queries.live_of_session(&session.0)
+    }
+
     fn cancel(&self, query: &QueryId, reason: &str) -> bool {
         self.0.queries.cancel(query, reason)
     }

@@ -30,10 +30,12 @@ pub use write::{TargetColumn, WriteTarget, stored_type};
 
 use crate::planning::routing::Router;
 use crate::planning::table_scan::ScanLog;
+use crate::query::PlanShape;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement as DataFusionStatement;
@@ -214,17 +216,27 @@ impl PlannedQuery {
         self.plan.is::<DistributedExec>()
     }
 
-    /// How many tasks it runs on executors.
-    pub fn task_count(&self) -> u32 {
-        let mut tasks = 0;
+    /// The stages that it runs on executors, and how much they will read.
+    pub fn shape(&self) -> PlanShape {
+        let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let mut shape = PlanShape::default();
+        let statistics = StatisticsContext::new();
         // The walk itself never fails.
         let _ = self.plan.apply(|node| {
             if let Some(boundary) = node.as_network_boundary() {
-                tasks += boundary.input_stage().task_count();
+                let stage = boundary.input_stage();
+                let (num, tasks) = (number(stage.num()), number(stage.task_count()));
+                shape.stages.insert(num, tasks);
+            } else if node.children().is_empty() {
+                let statistics = statistics.compute(node.as_ref(), &StatisticsArgs::default());
+                let rows = statistics
+                    .ok()
+                    .and_then(|all| all.num_rows.get_value().copied());
+                shape.input_rows += rows.unwrap_or(0) as u64;
             }
             Ok(TreeNodeRecursion::Continue)
         });
-        u32::try_from(tasks).unwrap_or(u32::MAX)
+        shape
     }
 
     /// Starts the query. A plan is executed once.

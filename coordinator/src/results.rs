@@ -5,14 +5,14 @@
 //! everything on the executors.
 
 use crate::planning::PlannedQuery;
-use crate::query::QueryHandle;
 use crate::query::admission::Place;
+use crate::query::{Profile, QueryHandle};
 use arrow::array::RecordBatchOptions;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
-use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use futures::{FutureExt, StreamExt};
 use skep_exchange::error::from_datafusion;
 use skep_exchange::monitor::AttemptMonitor;
 use skep_protocol::{ErrorCode, QueryError};
@@ -94,15 +94,29 @@ pub(crate) fn start(run: Run, handle: QueryHandle, bytes_max: u32, compute: &Han
 
 async fn drive(run: Run, handle: QueryHandle, ready: ReadyRows) {
     let outcome = send_rows(&run, &handle, &ready).await;
-    drop(run);
+    let planned = run.planned;
+    drop(run._place);
     match outcome {
-        Ok(()) => handle.finished(),
+        Ok(()) => {
+            handle.keep_profile(profile(planned));
+            handle.finished();
+        }
         Err(error) => {
             let error = handle.failed(error);
             // Where nobody listens any more there is nobody to tell.
             let _ = ready.sender.send(Err(error)).await;
         }
     }
+}
+
+/// What the steps of a plan did that has run: found out beside the query, since the statistics of the
+/// last tasks may be under way still.
+fn profile(planned: PlannedQuery) -> Profile {
+    let text = Handle::current().spawn(async move { planned.explain_analyze_text().await });
+    let text = AbortOnDropHandle::new(text).map(|text| {
+        text.unwrap_or_else(|_| Err(QueryError::internal("gathering the statistics failed")))
+    });
+    text.boxed().shared()
 }
 
 async fn send_rows(run: &Run, handle: &QueryHandle, ready: &ReadyRows) -> Result<(), QueryError> {

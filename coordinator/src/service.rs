@@ -93,6 +93,9 @@ pub trait QueryService: Send + Sync + 'static {
     /// Every query that is known, newest first.
     fn queries(&self) -> Vec<QueryStatus>;
 
+    /// The queries of a session that have not ended, oldest first.
+    fn live_queries(&self, session: &SessionId) -> Vec<QueryStatus>;
+
     /// Ends a query; false where it is unknown or has ended already.
     fn cancel(&self, query: &QueryId, reason: &str) -> bool;
 
@@ -218,6 +221,14 @@ pub struct QueryStatus {
     pub spilled_bytes: u64,
     /// The highest sum of its memory over all nodes, as far as it was reported.
     pub peak_memory_bytes: u64,
+    /// Rows and bytes that its scans have read.
+    pub read_rows: u64,
+    /// See [`QueryStatus::read_rows`].
+    pub read_bytes: u64,
+    /// How many rows its scans will read at most; 0 where that is not known.
+    pub input_rows: u64,
+    /// How many stages on executors it was planned with, and how many have ended.
+    pub stages: (u32, u32),
     /// How many tasks it was planned with, and how many have ended.
     pub tasks: (u32, u32),
     /// Why it failed or was cancelled.

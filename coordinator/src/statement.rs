@@ -268,6 +268,8 @@ pub enum Show {
     Users,
     /// One query.
     Query(String),
+    /// What the steps of a query did.
+    Profile(String),
     /// One setting or all.
     Setting(Option<String>),
 }

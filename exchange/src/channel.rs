@@ -13,6 +13,7 @@ pub use connections::{Connections, SharedKey};
 pub use local::LocalTasks;
 pub use partition::EXCHANGE_BYTES_METRIC;
 
+use crate::channel::task::TaskReport;
 use crate::error::to_datafusion;
 use crate::limits::WireCompression;
 use crate::metrics::decode_task_metrics;
@@ -111,20 +112,26 @@ impl WorkerChannel for ExecutorChannel {
             .await
             .inspect_err(|error| monitor.fail(error.clone()))
             .map_err(to_datafusion)?;
-        Ok(events
-            .map(move |event| match event {
-                Ok(metrics) => {
+        let task = (id.stage, id.task);
+        let messages = events.filter_map(move |event| {
+            let message = match event {
+                Ok(TaskReport::Progress(progress)) => {
+                    monitor.task_progress(task, &progress);
+                    None
+                }
+                Ok(TaskReport::Metrics(metrics)) => {
                     monitor.task_finished(&node, &metrics);
-                    Ok(WorkerToCoordinatorMsg::TaskMetrics(decode_task_metrics(
-                        metrics,
-                    )))
+                    let metrics = decode_task_metrics(metrics);
+                    Some(Ok(WorkerToCoordinatorMsg::TaskMetrics(metrics)))
                 }
                 Err(error) => {
                     monitor.fail(error.clone());
-                    Err(to_datafusion(error))
+                    Some(Err(to_datafusion(error)))
                 }
-            })
-            .boxed())
+            };
+            std::future::ready(message)
+        });
+        Ok(messages.boxed())
     }
 
     async fn execute_task(

@@ -4,8 +4,8 @@
 use crate::channel::EXCHANGE_BYTES_METRIC;
 use parking_lot::Mutex;
 use skep_protocol::QueryError;
-use skep_protocol::proto::TaskMetrics;
-use std::collections::HashMap;
+use skep_protocol::proto::{TaskMetrics, TaskProgress};
+use std::collections::{BTreeMap, HashMap};
 use tokio_util::sync::CancellationToken;
 
 /// Sums over the tasks of an attempt that have ended.
@@ -19,11 +19,27 @@ pub struct AttemptStatistics {
     pub exchange_bytes: u64,
     /// Bytes spilled to disk.
     pub spilled_bytes: u64,
+    /// What the tasks have reported while they ran, by stage and task.
+    progress: BTreeMap<(u32, u32), TaskProgress>,
     /// The query's peak memory on each node, in bytes.
     peak_memory_bytes: HashMap<String, u64>,
 }
 
 impl AttemptStatistics {
+    /// How many tasks of a stage have nothing left to send.
+    pub fn tasks_ended(&self, stage: u32) -> u32 {
+        let tasks = self.progress.range((stage, 0)..=(stage, u32::MAX));
+        tasks.filter(|(_, task)| task.output_ended).count() as u32
+    }
+
+    /// How many rows and bytes the scans have read.
+    pub fn read(&self) -> (u64, u64) {
+        let tasks = self.progress.values();
+        tasks.fold((0, 0), |(rows, bytes), task| {
+            (rows + task.read_rows, bytes + task.read_bytes)
+        })
+    }
+
     /// The sum over the nodes of the query's peak on each: an upper bound of its real peak.
     pub fn peak_memory_bytes(&self) -> u64 {
         self.peak_memory_bytes.values().sum()
@@ -42,6 +58,12 @@ impl AttemptMonitor {
     /// A task was started.
     pub fn task_started(&self) {
         self.statistics.lock().tasks_started += 1;
+    }
+
+    /// A task says how far it is.
+    pub fn task_progress(&self, task: (u32, u32), progress: &TaskProgress) {
+        let mut statistics = self.statistics.lock();
+        statistics.progress.insert(task, *progress);
     }
 
     /// A task on `node` has ended with `metrics`.
@@ -103,6 +125,24 @@ mod tests {
         monitor.fail(QueryError::new(ErrorCode::ExecutorLost, "first"));
         monitor.fail(QueryError::new(ErrorCode::Internal, "second"));
         assert_eq!(monitor.failure().await.message, "first");
+    }
+
+    #[test]
+    fn progress_is_the_last_that_each_task_said() {
+        let monitor = AttemptMonitor::default();
+        let said = |read_rows, output_ended| TaskProgress {
+            read_rows,
+            read_bytes: read_rows * 8,
+            output_ended,
+        };
+        monitor.task_progress((1, 0), &said(5, false));
+        monitor.task_progress((1, 1), &said(7, true));
+        monitor.task_progress((2, 0), &said(1, true));
+        monitor.task_progress((1, 0), &said(10, false));
+        let statistics = monitor.statistics();
+        assert_eq!(statistics.read(), (18, 144));
+        let ended = [0, 1, 2].map(|stage| statistics.tasks_ended(stage));
+        assert_eq!(ended, [0, 1, 1]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod config;
 mod exchange_service;
 mod file_errors;
 mod membership;
+mod progress;
 mod server;
 mod task_service;
 mod worker;

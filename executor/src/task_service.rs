@@ -72,11 +72,14 @@ impl TaskService {
         })??;
 
         let node = self.node.clone();
-        let watch = stream::once(async move {
-            // The request stream ends by itself, by `FinishTask`, or with the connection.
-            wait_for_finish(&mut commands).await;
+        // The request stream ends by itself, by `FinishTask`, or with the connection.
+        let finish = Box::pin(async move { wait_for_finish(&mut commands).await });
+        let reports = Arc::clone(task.listed.state()).reports().take_until(finish);
+        let reports = reports.map(|report| Ok(event(task_event::Message::Progress(report))));
+        let end = stream::once(async move {
             drop(ended);
             let metrics = task.metrics.await;
+            drop(task.listed);
             drop(running);
             match metrics {
                 Ok(Some(metrics)) => {
@@ -92,7 +95,8 @@ impl TaskService {
         });
         let first = event(task_event::Message::Started(TaskStarted {}));
         Ok(stream::once(std::future::ready(Ok(first)))
-            .chain(watch)
+            .chain(reports)
+            .chain(end)
             .boxed())
     }
 }

@@ -2,6 +2,7 @@
 //! the library.
 
 use crate::file_errors::name_files;
+use crate::progress::{self, Listed, TaskBoard, TaskState};
 use async_trait::async_trait;
 use datafusion::error::Result;
 use datafusion::execution::context::SessionState;
@@ -15,6 +16,7 @@ use datafusion_distributed::{
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
+use http::{HeaderMap, HeaderValue};
 use skep_exchange::channel::{Connections, LocalTasks};
 use skep_exchange::error::{from_datafusion, to_datafusion};
 use skep_exchange::functions::FunctionSet;
@@ -27,11 +29,15 @@ use skep_writer::WriteCodec;
 use std::sync::Arc;
 use url::Url;
 
+/// The header that names a task within this executor.
+const TASK_HEADER: &str = "skep-listed-task";
+
 /// Runs tasks.
 #[derive(Clone)]
 pub(crate) struct TaskRunner {
     worker: Worker,
     memory: Arc<NodeMemory>,
+    board: TaskBoard,
 }
 
 /// One partition of a task's output.
@@ -46,6 +52,8 @@ pub(crate) struct RunningTask {
     pub(crate) metrics: BoxFuture<'static, Result<Option<TaskMetrics>, QueryError>>,
     /// The memory of its query on this node.
     pub(crate) pool: Arc<QueryPool>,
+    /// Its place among the tasks that run.
+    pub(crate) listed: Listed,
 }
 
 impl TaskRunner {
@@ -56,7 +64,9 @@ impl TaskRunner {
         connections: Connections,
         functions: FunctionSet,
     ) -> Self {
+        let board = TaskBoard::default();
         let sessions = SessionFactory {
+            board: board.clone(),
             functions,
             runtime: Arc::clone(&runtime),
             memory: Arc::clone(&memory),
@@ -68,7 +78,11 @@ impl TaskRunner {
         })
         .with_runtime_env(runtime)
         .with_version(skep_protocol::version::SKEP_VERSION);
-        Self { worker, memory }
+        Self {
+            worker,
+            memory,
+            board,
+        }
     }
 
     /// Accepts a task. It runs when its partitions are read and ends when `end` resolves.
@@ -81,7 +95,9 @@ impl TaskRunner {
         end: BoxFuture<'static, ()>,
     ) -> Result<RunningTask, QueryError> {
         let key = task_key(start.task)?;
-        let headers = settings_to_headers(start.settings)?;
+        let mut headers = settings_to_headers(start.settings)?;
+        let listed = self.board.list(&key);
+        headers.insert(TASK_HEADER, task_header(&key)?);
         let session = TaskSession::from_headers(&headers)?;
         let pool = self
             .memory
@@ -108,6 +124,7 @@ impl TaskRunner {
         Ok(RunningTask {
             metrics: Box::pin(last_metrics(events)),
             pool,
+            listed,
         })
     }
 
@@ -117,6 +134,7 @@ impl TaskRunner {
     /// Where there is no such task, or its operators fail to start.
     pub(crate) async fn open(&self, ticket: ExchangeTicket) -> Result<OpenPartition, QueryError> {
         let key = task_key(ticket.task)?;
+        let state = self.board.get(&progress::name(&key));
         let partition = ticket.partition as usize;
         let request = ExecuteTaskRequest {
             task_key: library_key(&key),
@@ -130,7 +148,13 @@ impl TaskRunner {
             .await
             .map_err(|error| from_datafusion(&error))?;
         match (streams.pop(), streams.is_empty()) {
-            (Some(batches), true) => Ok(OpenPartition { batches, context }),
+            (Some(batches), true) => {
+                let batches = match state {
+                    Some(state) => state.watch(batches),
+                    None => batches,
+                };
+                Ok(OpenPartition { batches, context })
+            }
             _ => Err(QueryError::internal(
                 "a task gave other partitions than were asked for",
             )),
@@ -164,6 +188,7 @@ async fn last_metrics(
 
 #[derive(Clone)]
 struct SessionFactory {
+    board: TaskBoard,
     runtime: Arc<RuntimeEnv>,
     memory: Arc<NodeMemory>,
     connections: Connections,
@@ -179,6 +204,7 @@ impl SessionFactory {
             headers,
         } = context;
         let session = TaskSession::from_headers(&headers).map_err(to_datafusion)?;
+        let state = listed_task(&headers).and_then(|name| self.board.get(name));
         let limit = session.memory_limit_bytes as usize;
         let pool = self.memory.query_pool(&session.query, limit);
         let runtime = RuntimeEnv {
@@ -192,16 +218,34 @@ impl SessionFactory {
             .with_distributed_channel_resolver(self.connections.clone())
             .with_distributed_user_codec(WriteCodec)
             .with_distributed_passthrough_headers(session.to_headers().map_err(to_datafusion)?)?
-            .with_distributed_worker_plan_rewrite_handler(guard_plan)
+            .with_distributed_worker_plan_rewrite_handler(move |event: WorkerPlanRewriteEvent| {
+                guard_plan(event, state.as_deref())
+            })
             .build();
         self.functions.register(&mut state)?;
         Ok(state)
     }
 }
 
-fn guard_plan(event: WorkerPlanRewriteEvent) -> Result<WorkerPlanRewriteEventResponse> {
-    guard_call(|| name_files(guard_broadcasts(event.plan)?))
-        .map(WorkerPlanRewriteEventResponse::new)
+fn guard_plan(
+    event: WorkerPlanRewriteEvent,
+    state: Option<&TaskState>,
+) -> Result<WorkerPlanRewriteEventResponse> {
+    let plan = guard_call(|| name_files(guard_broadcasts(event.plan)?))?;
+    if let Some(state) = state {
+        state.runs(&plan);
+    }
+    Ok(WorkerPlanRewriteEventResponse::new(plan))
+}
+
+/// A task's name, on its way through the base library to the session that it runs in.
+fn task_header(key: &TaskKey) -> Result<HeaderValue, QueryError> {
+    HeaderValue::from_str(&progress::name(key))
+        .map_err(|error| QueryError::internal(format!("a task's name is no header: {error}")))
+}
+
+fn listed_task(headers: &HeaderMap) -> Option<&str> {
+    headers.get(TASK_HEADER)?.to_str().ok()
 }
 
 fn task_key(id: Option<skep_protocol::proto::TaskId>) -> Result<TaskKey, QueryError> {

@@ -6,6 +6,7 @@ use crate::commands::unpack;
 use crate::door::Door;
 use crate::errors::{DoorError, bad_message};
 use crate::handle::Handle;
+use crate::progress;
 use crate::session_messages::{CloseSessionResult, CloseSessionStatus, SetSessionOptionsRequest};
 use crate::session_options::{get_options, set_options};
 use crate::sessions::Session;
@@ -28,6 +29,7 @@ const CANCEL_FLIGHT_INFO: &str = "CancelFlightInfo";
 const RENEW_FLIGHT_ENDPOINT: &str = "RenewFlightEndpoint";
 const SET_SESSION_OPTIONS: &str = "SetSessionOptions";
 const GET_SESSION_OPTIONS: &str = "GetSessionOptions";
+const GET_QUERY_PROGRESS: &str = "GetQueryProgress";
 const CLOSE_SESSION: &str = "CloseSession";
 
 /// Every action that is answered, for ListActions.
@@ -43,6 +45,10 @@ pub(crate) fn action_types() -> Vec<ActionType> {
         ),
         (SET_SESSION_OPTIONS, "changes the session's options"),
         (GET_SESSION_OPTIONS, "tells the session's options"),
+        (
+            GET_QUERY_PROGRESS,
+            "tells how far the session's queries are",
+        ),
         (CLOSE_SESSION, "closes the session and cancels its queries"),
     ]
     .map(|(name, description)| ActionType {
@@ -109,6 +115,7 @@ impl Door {
             GET_SESSION_OPTIONS => get_options(self.service.as_ref(), &session)
                 .await?
                 .encode_to_vec(),
+            GET_QUERY_PROGRESS => progress::encode(&self.service.live_queries(&session.id)),
             CLOSE_SESSION => {
                 self.sessions.close(&session);
                 let status = CloseSessionStatus::Closed as i32;

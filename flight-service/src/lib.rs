@@ -24,6 +24,7 @@ mod options;
 mod parameters;
 mod polling;
 mod prepared;
+mod progress;
 mod results;
 mod session_messages;
 mod session_options;

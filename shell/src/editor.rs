@@ -1,16 +1,23 @@
 //! The line editor, on a thread of its own, since it blocks: the shell asks it for a line and waits
 //! for the answer like for anything else.
 
-use crate::command;
-use rustyline::completion::Completer;
+mod complete;
+mod highlight;
+mod tables;
+
+use crate::knowledge::{Asker, Knowledge};
+use complete::Completions;
+use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
-use rustyline::highlight::Highlighter;
-use rustyline::hint::Hinter;
+use rustyline::highlight::{CmdKind, Highlighter};
+use rustyline::hint::{Hint, Hinter};
 use rustyline::history::DefaultHistory;
 use rustyline::validate::Validator;
-use rustyline::{Behavior, ColorMode, Config, Context, Editor, Helper};
+use rustyline::{Behavior, ColorMode, CompletionType, Config, Context, Editor, Helper};
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::sync::mpsc;
 
@@ -42,17 +49,33 @@ pub(crate) struct EditorOptions {
     /// Whether standard output is the terminal. Where it is a file, the prompt must not get into it,
     /// and the editor opens the terminal by itself.
     pub out_is_terminal: bool,
+    /// What is completed.
+    pub knowledge: Arc<Knowledge>,
+    /// Who asks for more of it.
+    pub asker: Asker,
 }
 
 enum Request {
-    Read { prompt: String },
-    Remember { entry: String },
+    Read {
+        prompt: String,
+        before: String,
+        initial: String,
+    },
+    Remember {
+        entry: String,
+    },
 }
 
 /// Where lines come from: the editor, or a test.
 pub(crate) trait LineSource: Send {
-    /// Asks for a line.
-    fn read(&mut self, prompt: &str) -> impl Future<Output = Answer> + Send;
+    /// Asks for a line. `before` are the lines of the statement before it, `initial` is what the line
+    /// begins with.
+    fn read(
+        &mut self,
+        prompt: &str,
+        before: &str,
+        initial: &str,
+    ) -> impl Future<Output = Answer> + Send;
 
     /// Adds an entry to the history.
     fn remember(&mut self, entry: &str) -> impl Future<Output = ()> + Send;
@@ -90,15 +113,13 @@ impl EditorThread {
 }
 
 impl LineSource for EditorThread {
-    async fn read(&mut self, prompt: &str) -> Answer {
-        if self
-            .requests
-            .send(Request::Read {
-                prompt: prompt.to_owned(),
-            })
-            .await
-            .is_err()
-        {
+    async fn read(&mut self, prompt: &str, before: &str, initial: &str) -> Answer {
+        let request = Request::Read {
+            prompt: prompt.to_owned(),
+            before: before.to_owned(),
+            initial: initial.to_owned(),
+        };
+        if self.requests.send(request).await.is_err() {
             return Answer::End;
         }
         self.answers.recv().await.unwrap_or(Answer::End)
@@ -145,11 +166,19 @@ fn serve(
     }
     while let Some(request) = requests.blocking_recv() {
         match request {
-            Request::Read { prompt } => {
-                if answers
-                    .blocking_send(answer(editor.readline(&prompt)))
-                    .is_err()
-                {
+            Request::Read {
+                prompt,
+                before,
+                initial,
+            } => {
+                if let Some(helper) = editor.helper_mut() {
+                    helper.before = before;
+                }
+                let line = match initial.is_empty() {
+                    true => editor.readline(&prompt),
+                    false => editor.readline_with_initial(&prompt, (&initial, "")),
+                };
+                if answers.blocking_send(answer(line)).is_err() {
                     return;
                 }
             }
@@ -184,11 +213,17 @@ fn open_editor(options: &EditorOptions) -> rustyline::Result<Editor<ShellHelper,
         .max_history_size(HISTORY_ENTRIES_MAX)?
         .history_ignore_dups(true)?
         .history_ignore_space(true)
+        .completion_type(CompletionType::List)
+        .completion_show_all_if_ambiguous(true)
         .color_mode(color_mode)
         .behavior(behavior)
         .build();
     let mut editor = Editor::with_config(config)?;
-    editor.set_helper(Some(ShellHelper));
+    editor.set_helper(Some(ShellHelper {
+        completer: Completions::new(Arc::clone(&options.knowledge), options.asker.clone()),
+        before: String::new(),
+        colors: options.color,
+    }));
     Ok(editor)
 }
 
@@ -208,42 +243,79 @@ fn remember(
     }
 }
 
-/// Completes the shell's own commands. Names from the server will come in here.
-struct ShellHelper;
+/// What the editor asks while somebody types.
+struct ShellHelper {
+    completer: Completions,
+    /// The lines of the statement before the one that is edited.
+    before: String,
+    colors: bool,
+}
 
 impl Completer for ShellHelper {
-    type Candidate = String;
+    type Candidate = Pair;
 
     fn complete(
         &self,
         line: &str,
         pos: usize,
         _context: &Context<'_>,
-    ) -> rustyline::Result<(usize, Vec<String>)> {
-        Ok((0, complete_command(&line[..pos])))
+    ) -> rustyline::Result<(usize, Vec<Pair>)> {
+        Ok(self.completer.complete(&self.before, line, pos))
     }
 }
 
-fn complete_command(typed: &str) -> Vec<String> {
-    if let Some(typed) = typed.strip_prefix("\\format ") {
-        let names = crate::Format::ALL.iter().map(|format| format.as_str());
-        let found = names.filter(|name| name.starts_with(typed));
-        return found.map(|name| format!("\\format {name}")).collect();
+/// A hint that is only shown.
+struct Remark(String);
+
+impl Hint for Remark {
+    fn display(&self) -> &str {
+        &self.0
     }
-    if !typed.starts_with('\\') {
-        return Vec::new();
+
+    fn completion(&self) -> Option<&str> {
+        None
     }
-    command::names()
-        .filter(|name| name.starts_with(typed))
-        .map(str::to_owned)
-        .collect()
 }
 
 impl Hinter for ShellHelper {
-    type Hint = String;
+    type Hint = Remark;
+
+    fn hint(&self, line: &str, pos: usize, _context: &Context<'_>) -> Option<Remark> {
+        self.completer.look_ahead(&self.before, line);
+        self.completer.signature(line, pos).map(Remark)
+    }
 }
 
-impl Highlighter for ShellHelper {}
+impl Highlighter for ShellHelper {
+    fn highlight<'l>(&self, line: &'l str, pos: usize) -> Cow<'l, str> {
+        match self.colors {
+            true => Cow::Owned(highlight::line(&self.before, line, pos)),
+            false => Cow::Borrowed(line),
+        }
+    }
+
+    fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
+        match self.colors {
+            true => Cow::Owned(format!("\x1b[2m{hint}\x1b[0m")),
+            false => Cow::Borrowed(hint),
+        }
+    }
+
+    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(
+        &'s self,
+        prompt: &'p str,
+        _default: bool,
+    ) -> Cow<'b, str> {
+        match self.colors {
+            true => Cow::Owned(format!("\x1b[1m{prompt}\x1b[0m")),
+            false => Cow::Borrowed(prompt),
+        }
+    }
+
+    fn highlight_char(&self, _line: &str, _pos: usize, _kind: CmdKind) -> bool {
+        self.colors
+    }
+}
 
 impl Validator for ShellHelper {}
 
@@ -259,15 +331,5 @@ mod tests {
         assert!(!may_be_remembered("alter user ann PASSWORD 'x';"));
         assert!(!may_be_remembered("  \n"));
         assert!(!may_be_remembered(&"x".repeat(HISTORY_ENTRY_BYTES_MAX + 1)));
-    }
-
-    #[test]
-    fn commands_and_formats_are_completed() {
-        assert_eq!(complete_command("\\t"), ["\\timing"]);
-        assert_eq!(
-            complete_command("\\format t"),
-            ["\\format table", "\\format tsv"]
-        );
-        assert!(complete_command("sel").is_empty());
     }
 }

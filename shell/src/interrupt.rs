@@ -1,12 +1,17 @@
 //! Ctrl-C as something to wait for. While the editor reads, the terminal delivers it as a key and
 //! nothing arrives here.
 
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+/// Ctrl-C twice within this time leaves the shell.
+const TWICE_WITHIN: Duration = Duration::from_secs(1);
 
 /// The interrupts that arrive. Several that nobody waited for count as one.
 pub(crate) struct Interrupts {
     count: watch::Receiver<u64>,
+    cancelled_at: Option<Instant>,
 }
 
 impl Interrupts {
@@ -26,7 +31,11 @@ impl Interrupts {
     /// Those that are sent by hand.
     pub(crate) fn new() -> (watch::Sender<u64>, Self) {
         let (sender, count) = watch::channel(0);
-        (sender, Self { count })
+        let interrupts = Self {
+            count,
+            cancelled_at: None,
+        };
+        (sender, interrupts)
     }
 
     /// Forgets those that have arrived.
@@ -39,5 +48,21 @@ impl Interrupts {
         if self.count.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+
+    /// One has cancelled something, just now.
+    pub(crate) fn has_cancelled(&mut self) {
+        self.cancelled_at = Some(Instant::now());
+    }
+
+    /// Whether Ctrl-C now, as a key, is the second one after one that cancelled something.
+    pub(crate) fn is_second(&self) -> bool {
+        self.cancelled_at
+            .is_some_and(|at| at.elapsed() <= TWICE_WITHIN)
+    }
+
+    /// Whether a second one has arrived as a signal, after the query and before the prompt.
+    pub(crate) fn second_has_arrived(&self) -> bool {
+        self.is_second() && self.count.has_changed().unwrap_or(false)
     }
 }

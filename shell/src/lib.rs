@@ -2,78 +2,135 @@
 //! programs want them.
 //!
 //! It is a client of Flight SQL and nothing more: it links no planner and sends nothing but what the
-//! user typed. It reads no configuration and no environment; all of that comes in [`ShellOptions`].
+//! user typed and what completion and progress need to know. It reads no configuration and no
+//! environment; all of that comes in [`ShellOptions`].
 //!
 //! | file | what it does |
 //! |---|---|
+//! | `shell.rs` and `shell/` | statements with variables and parameters, and what commands do |
 //! | `interactive.rs`, `editor.rs` | the loop at a terminal; the line editor on a thread of its own |
+//! | `editor/`, `knowledge.rs`, `sql.rs` | completion and colours, and what they know |
 //! | `script.rs` | statements from files, options and pipes |
 //! | `command.rs` | what begins with a backslash |
 //! | `runner.rs` | one statement: send it, show its result, let Ctrl-C cancel it |
+//! | `progress.rs` | the line that shows how far a query is |
+//! | `output.rs` | where results go: standard output, a file, the pager |
 //! | `report.rs` | errors with their place and a caret |
-//! | `format.rs` and `format/` | a result as table, vertical, CSV, TSV or JSON |
-//! | `session.rs`, `interrupt.rs` | the seams to the server and to Ctrl-C, which tests replace |
+//! | `format.rs` and `format/`, `chart.rs` | what results look like |
+//! | `session.rs`, `interrupt.rs`, `terminal.rs` | the seams to the server, to Ctrl-C and to the terminal |
 
+mod chart;
 mod command;
 mod editor;
 mod format;
 mod interactive;
 mod interrupt;
+mod knowledge;
 mod options;
+mod output;
+mod progress;
 mod report;
 mod runner;
 mod script;
 mod session;
+mod settings;
+mod shell;
+mod sql;
+mod terminal;
 #[cfg(test)]
 mod test_support;
+mod variables;
 
 pub use format::{Format, UnknownFormat};
 pub use options::{
-    EXIT_CANCELLED, EXIT_CONNECTION, EXIT_ERROR, EXIT_OK, EXIT_USAGE, ShellOptions, Source,
+    DemoData, EXIT_CANCELLED, EXIT_CONNECTION, EXIT_ERROR, EXIT_OK, EXIT_USAGE, ServerOptions,
+    ShellOptions, Source,
 };
+pub use variables::is_variable_name;
 
+use format::Look;
 use interrupt::Interrupts;
+use output::Output;
 use runner::{Runner, Screen};
-use session::FlightConnector;
+use settings::Settings;
+use shell::{Servers, Shell, server_connector};
 use std::io::IsTerminal;
+use terminal::Terminal;
 
 /// Runs the shell to its end and returns what the process should exit with (see the `EXIT_…`
 /// constants).
 ///
 /// It is interactive where there are no sources and standard input is a terminal; otherwise it runs
-/// the sources, or standard input, and stops at the first error. Results go to standard output: as a
-/// table where that is a terminal and as CSV where it is not, unless a format is chosen. Everything
-/// else goes to standard error.
+/// the sources, or standard input, and stops at the first error unless it is to go on. Results go to
+/// standard output: as a table where that is a terminal and as CSV where it is not, unless a format is
+/// chosen. Everything else goes to standard error.
 ///
 /// Must be called within a multi-threaded Tokio runtime with I/O and time enabled. It listens to
 /// Ctrl-C for as long as it runs, so that the process must not do that itself.
 pub async fn run(options: ShellOptions) -> i32 {
-    let stdout_is_terminal = std::io::stdout().is_terminal();
-    let stderr_is_terminal = std::io::stderr().is_terminal();
-    let screen = Screen {
-        out: Box::new(tokio::io::stdout()),
-        err: Box::new(tokio::io::stderr()),
-        out_is_terminal: stdout_is_terminal,
-        color: stderr_is_terminal && !options.no_color,
-        format: options.format.unwrap_or(if stdout_is_terminal {
-            Format::Table
-        } else {
-            Format::Csv
-        }),
-        timing: options.timing,
-    };
-    let connector = FlightConnector::new(options.url.clone(), options.client.clone());
+    let is_interactive = options.sources.is_empty() && std::io::stdin().is_terminal();
     let (interrupts, _listener) = Interrupts::of_process();
-    let mut runner = Runner::new(Box::new(connector), screen, interrupts);
-    let interactive = options.sources.is_empty() && std::io::stdin().is_terminal();
-    let code = match runner.connect().await {
+    let runner = Runner::new(
+        server_connector(&options.server),
+        screen(&options, is_interactive),
+        settings(&options),
+        interrupts,
+    );
+    let mut shell = Shell::new(runner, &options, Servers::new(&options));
+    let code = match shell.open().await {
         Err(error) => {
-            runner.report(&error, None).await;
+            shell.runner.report(&error, None).await;
             error.exit_code()
         }
-        Ok(()) if interactive => interactive::run(&mut runner, &options).await,
-        Ok(()) => script::run(&mut runner, &options.sources).await,
+        Ok(()) => run_all(&mut shell, &options, is_interactive).await,
     };
-    runner.close().await;
+    shell.runner.close().await;
     code
+}
+
+/// The init files, and then what the shell was started for.
+async fn run_all(shell: &mut Shell, options: &ShellOptions, is_interactive: bool) -> i32 {
+    let init: Vec<_> = options.init.iter().cloned().map(Source::File).collect();
+    if !init.is_empty() {
+        let code = script::run(shell, &init).await;
+        // Somebody who types can mend what is wrong; a script would run with half of it.
+        if code != EXIT_OK && !is_interactive {
+            return code;
+        }
+    }
+    match is_interactive {
+        true => interactive::run(shell, options).await,
+        false => script::run(shell, &options.sources).await,
+    }
+}
+
+fn screen(options: &ShellOptions, is_interactive: bool) -> Screen {
+    let out_is_terminal = std::io::stdout().is_terminal();
+    let err_is_terminal = std::io::stderr().is_terminal();
+    Screen {
+        output: Output::new(Box::new(tokio::io::stdout())),
+        err: Box::new(tokio::io::stderr()),
+        out_is_terminal,
+        err_is_terminal,
+        color: !options.no_color && !options.dumb_terminal,
+        terminal: Terminal::of_process(options.dumb_terminal),
+        pager: options
+            .pager
+            .clone()
+            .filter(|_| is_interactive && out_is_terminal && !options.dumb_terminal),
+        quiet: options.quiet,
+    }
+}
+
+fn settings(options: &ShellOptions) -> Settings {
+    Settings {
+        format: options.format,
+        look: Look {
+            header: !options.no_header,
+            ..Look::default()
+        },
+        timing: options.timing,
+        pager: true,
+        progress: true,
+    }
 }

@@ -2,13 +2,15 @@
 //! caret under the place.
 
 use crate::format::width;
+use crate::variables::Substituted;
 use skep_client::{ClientError, Statement};
 use skep_protocol::Position;
 use std::fmt::Write;
 use unicode_width::UnicodeWidthChar;
 
-/// How much of a long line is shown around the place, in columns of a terminal.
-const EXCERPT_WIDTH: usize = 100;
+/// How much of a long line is shown around the place at most, and at least, in columns of a terminal.
+const EXCERPT_WIDTH_MAX: usize = 100;
+const EXCERPT_WIDTH_MIN: usize = 10;
 
 const RED: &str = "\x1b[1;31m";
 const PLAIN: &str = "\x1b[0m";
@@ -20,10 +22,21 @@ pub(crate) struct Origin<'a> {
     pub file: Option<&'a str>,
     /// The statement, whose positions are those of the script.
     pub statement: &'a Statement,
+    /// What was sent of it, where it has variables.
+    pub sent: Option<&'a Substituted>,
+}
+
+/// How errors are shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Style {
+    /// Whether in colour.
+    pub color: bool,
+    /// How wide the terminal is, or may be taken to be.
+    pub columns: usize,
 }
 
 /// The lines to show for a failed statement, or for an error that has none.
-pub(crate) fn render(error: &ClientError, origin: Option<Origin<'_>>, color: bool) -> String {
+pub(crate) fn render(error: &ClientError, origin: Option<Origin<'_>>, style: Style) -> String {
     let server = error.query_error();
     let mut message = match (error, server) {
         (ClientError::Query(_), Some(server)) => server.message.clone(),
@@ -32,12 +45,12 @@ pub(crate) fn render(error: &ClientError, origin: Option<Origin<'_>>, color: boo
     if let Some(node) = server.and_then(|server| server.node.as_ref()) {
         let _ = write!(message, " (on {node})");
     }
-    let mut report = headline(&message, color);
+    let mut report = headline(&message, style.color);
     if let Some(origin) = origin {
         place(
             origin,
             server.and_then(|server| server.position),
-            color,
+            style,
             &mut report,
         );
     }
@@ -55,8 +68,16 @@ pub(crate) fn headline(message: &str, color: bool) -> String {
 }
 
 /// Appends where the error is, as well as that is known. Writing into a text cannot fail.
-fn place(origin: Origin<'_>, position: Option<Position>, color: bool, report: &mut String) {
-    let Origin { file, statement } = origin;
+fn place(origin: Origin<'_>, position: Option<Position>, style: Style, report: &mut String) {
+    let Origin {
+        file,
+        statement,
+        sent,
+    } = origin;
+    let position = match (position, sent) {
+        (Some(position), Some(sent)) => Some(sent.original_position(&statement.text, position)),
+        (position, _) => position,
+    };
     let within = position.unwrap_or(Position { line: 1, column: 1 });
     let Position { line, column } = statement.position_in_script(within);
     match (file, position) {
@@ -75,20 +96,22 @@ fn place(origin: Origin<'_>, position: Option<Position>, color: bool, report: &m
     let Some(text) = statement.text.lines().nth(index) else {
         return;
     };
-    let (excerpt, offset) = excerpt(text, position.column);
     let number = line.to_string();
     let margin = number.len();
-    let (on, off) = if color { (RED, PLAIN) } else { ("", "") };
+    let room = style.columns.saturating_sub(margin + 6);
+    let room = room.clamp(EXCERPT_WIDTH_MIN, EXCERPT_WIDTH_MAX);
+    let (excerpt, offset) = excerpt(text, position.column, room);
+    let (on, off) = if style.color { (RED, PLAIN) } else { ("", "") };
     let _ = writeln!(report, "  {number} | {excerpt}");
     let _ = writeln!(report, "  {:margin$} | {:offset$}{on}^{off}", "", "");
 }
 
-/// The part of a line around a column (one-based, in characters), and how far to the right of its
-/// start that column is on a terminal.
-fn excerpt(line: &str, column: u64) -> (String, usize) {
+/// The part of a line around a column (one-based, in characters) that fits into a width, and how far to
+/// the right of its start that column is on a terminal.
+fn excerpt(line: &str, column: u64, excerpt_width: usize) -> (String, usize) {
     let index = usize::try_from(column.saturating_sub(1)).unwrap_or(usize::MAX);
     let before: Vec<char> = line.chars().take(index).map(blank).collect();
-    let mut room = EXCERPT_WIDTH * 2 / 3;
+    let mut room = excerpt_width * 2 / 3;
     let mut start = before.len();
     while start > 0 {
         let needed = before[start - 1].width().unwrap_or(0);
@@ -104,7 +127,7 @@ fn excerpt(line: &str, column: u64) -> (String, usize) {
     }
     text.extend(&before[start..]);
     let offset = width(&text);
-    let mut room = EXCERPT_WIDTH.saturating_sub(offset);
+    let mut room = excerpt_width.saturating_sub(offset);
     for character in line.chars().skip(before.len()).map(blank) {
         let needed = character.width().unwrap_or(0);
         if needed > room {
@@ -140,6 +163,11 @@ mod tests {
     use skep_client::split;
     use skep_protocol::{ErrorCode, QueryError};
 
+    fn render(error: &ClientError, origin: Option<Origin<'_>>, color: bool) -> String {
+        let columns = 120;
+        super::render(error, origin, Style { color, columns })
+    }
+
     fn failure(line: u64, column: u64) -> ClientError {
         let error = QueryError::new(ErrorCode::TableNotFound, "table 'foo' not found");
         ClientError::Query(error.at(Some(Position { line, column })))
@@ -152,6 +180,7 @@ mod tests {
         let origin = Origin {
             file: Some("a.sql"),
             statement,
+            sent: None,
         };
         assert_eq!(
             render(&failure(2, 10), Some(origin), false),
@@ -165,6 +194,7 @@ mod tests {
         let origin = Origin {
             file: None,
             statement,
+            sent: None,
         };
         assert_eq!(
             render(&failure(1, 15), Some(origin), false),
@@ -181,6 +211,7 @@ mod tests {
             Some(Origin {
                 file: None,
                 statement,
+                sent: None,
             }),
             false,
         );
@@ -202,6 +233,7 @@ mod tests {
             Some(Origin {
                 file: None,
                 statement,
+                sent: None,
             }),
             false,
         );
@@ -222,6 +254,7 @@ mod tests {
         let origin = Some(Origin {
             file: Some("-"),
             statement,
+            sent: None,
         });
         assert!(render(&failure(1, 7), origin, false).ends_with("    |       ^\n"));
         assert!(render(&failure(9, 1), origin, false).ends_with("  at -:9:1\n"));
@@ -243,6 +276,7 @@ mod tests {
             Some(Origin {
                 file: Some("a.sql"),
                 statement,
+                sent: None,
             }),
             false,
         );
@@ -252,6 +286,7 @@ mod tests {
             Some(Origin {
                 file: None,
                 statement,
+                sent: None,
             }),
             false,
         );

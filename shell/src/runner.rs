@@ -1,14 +1,24 @@
 //! One statement at a time: send it, show its result as it arrives, and let Ctrl-C cancel it at every
 //! point, the wait for a slow terminal included.
 
-use crate::format::{self, Format, FormatError};
+mod context;
+mod ending;
+#[cfg(test)]
+mod tests;
+
+use crate::chart;
+use crate::format::{self, Format, FormatError, ResultWriter, Target};
 use crate::interrupt::Interrupts;
-use crate::options::{EXIT_CANCELLED, EXIT_ERROR, EXIT_OK};
-use crate::report::{self, Origin};
-use crate::session::{Connector, Session};
+use crate::output::{Output, OutputError};
+use crate::progress::{Pace, ProgressLine};
+use crate::report::{self, Origin, Style};
+use crate::session::{Aside, Connector, Session};
+use crate::settings::Settings;
+use crate::sql;
+use crate::terminal::Terminal;
 use arrow::record_batch::RecordBatch;
+use context::SessionContext;
 use skep_client::{ClientError, StatementResult};
-use std::io;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
@@ -26,17 +36,21 @@ const WRITE_BYTES: usize = 64 << 10;
 /// Where everything is written, and how.
 pub(crate) struct Screen {
     /// Results.
-    pub out: Box<dyn AsyncWrite + Send + Unpin>,
+    pub output: Output,
     /// Errors and remarks.
     pub err: Box<dyn AsyncWrite + Send + Unpin>,
-    /// Whether results go to a terminal.
+    /// Whether results go to a terminal, unless they go to a file.
     pub out_is_terminal: bool,
-    /// Whether errors are coloured.
+    /// Whether errors and remarks go to one.
+    pub err_is_terminal: bool,
+    /// Whether colour may be used on terminals.
     pub color: bool,
-    /// How results look.
-    pub format: Format,
-    /// Whether the line below a result says how long it took.
-    pub timing: bool,
+    /// The terminal.
+    pub terminal: Terminal,
+    /// The pager, where there is a user to leaf through it.
+    pub pager: Option<String>,
+    /// Whether remarks about results are unwanted.
+    pub quiet: bool,
 }
 
 /// What came of a statement.
@@ -54,59 +68,130 @@ pub(crate) enum Outcome {
     OutputClosed,
 }
 
-impl Outcome {
-    /// The exit code of a script that this ends; `None` where the script goes on.
-    pub(crate) fn ends_script(self) -> Option<i32> {
-        match self {
-            Self::Done => None,
-            Self::Failed(code) => Some(code),
-            Self::Cancelled | Self::Abandoned => Some(EXIT_CANCELLED),
-            Self::OutputClosed => Some(EXIT_OK),
-        }
-    }
-}
-
 /// Why a result could not be shown to its end.
 enum Trouble {
     Client(ClientError),
     Format(FormatError),
-    Output(io::Error),
+    Output(OutputError),
+    /// A message for the user.
+    Refused(String),
     Interrupted,
+}
+
+/// What is asked of the runner.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request<'a> {
+    /// The statement as it was written, and where.
+    pub origin: Origin<'a>,
+    /// What is sent.
+    pub sql: &'a str,
+    /// The values of its parameters.
+    pub parameters: &'a [Option<String>],
+    /// Of its result only these columns are shown; all, where there are none.
+    pub columns: &'a [&'a str],
+    /// The format of this one result.
+    pub format: Option<Format>,
+}
+
+/// What is remembered of the last result.
+#[derive(Default)]
+pub(crate) struct LastResult {
+    /// The query, for `\profile`.
+    pub query_id: Option<String>,
+    /// Its rows, where they are few and have two columns, for `\chart`.
+    pub batches: Vec<RecordBatch>,
 }
 
 /// Runs statements in a session and shows what comes of them.
 pub(crate) struct Runner {
     connector: Box<dyn Connector>,
     session: Option<Box<dyn Session>>,
-    interrupts: Interrupts,
-    /// Where results go; the loop around may change the format.
+    aside: Option<Box<dyn Aside>>,
+    /// How many sessions there have been.
+    sessions: u64,
+    context: SessionContext,
+    pace: Pace,
+    /// Ctrl-C.
+    pub interrupts: Interrupts,
+    /// Where results go.
     pub screen: Screen,
+    /// How they look.
+    pub settings: Settings,
+    /// What is remembered of the last one.
+    pub last: LastResult,
 }
 
 impl Runner {
     pub(crate) fn new(
         connector: Box<dyn Connector>,
         screen: Screen,
+        settings: Settings,
         interrupts: Interrupts,
     ) -> Self {
         Self {
             connector,
             session: None,
+            aside: None,
+            sessions: 0,
+            context: SessionContext::default(),
+            pace: Pace::start(),
             interrupts,
             screen,
+            settings,
+            last: LastResult::default(),
         }
     }
 
     /// Opens the session, so that a wrong address or password shows before any statement.
     pub(crate) async fn connect(&mut self) -> Result<(), ClientError> {
-        self.session = Some(self.connector.connect().await?);
+        let session = self.connector.connect().await?;
+        self.sessions += 1;
+        self.aside = session.aside();
+        self.session = Some(session);
         Ok(())
+    }
+
+    /// Opens a session with another server and keeps the one that there is where that fails.
+    pub(crate) async fn switch(
+        &mut self,
+        connector: Box<dyn Connector>,
+    ) -> Result<(), ClientError> {
+        let session = connector.connect().await?;
+        if let Some(before) = self.session.take() {
+            let _ = tokio::time::timeout(FAREWELL_TIMEOUT, before.close()).await;
+        }
+        self.sessions += 1;
+        self.aside = session.aside();
+        self.session = Some(session);
+        self.connector = connector;
+        self.context = SessionContext::default();
+        self.last = LastResult::default();
+        Ok(())
+    }
+
+    /// Who talks to whom.
+    pub(crate) fn connector(&self) -> &dyn Connector {
+        self.connector.as_ref()
+    }
+
+    /// The database in which names are looked up.
+    pub(crate) fn database(&self) -> &str {
+        &self.context.database
+    }
+
+    /// A second line to the session, and the session's number.
+    pub(crate) fn aside(&self) -> Option<(u64, Box<dyn Aside>)> {
+        let aside = self.session.as_ref()?.aside()?;
+        Some((self.sessions, aside))
     }
 
     /// Ends the session; what is written last is written before.
     pub(crate) async fn close(&mut self) {
         // Nobody is left to tell when the streams are closed or the server has gone.
-        let _ = self.screen.out.flush().await;
+        if let Err(error) = self.screen.output.redirect(None).await {
+            self.output_failed(error).await;
+        }
+        self.screen.output.flush().await;
         let _ = self.screen.err.flush().await;
         if let Some(session) = self.session.take() {
             let _ = tokio::time::timeout(FAREWELL_TIMEOUT, session.close()).await;
@@ -114,38 +199,69 @@ impl Runner {
     }
 
     /// Runs one statement and shows its result or its error.
-    pub(crate) async fn run(&mut self, origin: Origin<'_>) -> Outcome {
+    pub(crate) async fn run(&mut self, request: Request<'_>) -> Outcome {
         self.interrupts.forget();
         let started = Instant::now();
-        let sql = origin.statement.text.as_str();
+        self.pace = Pace::start();
         let executed = match self.session().await {
-            Ok(()) => self.execute(sql).await,
+            Ok(()) => self.execute(request).await,
             Err(error) => Err(Trouble::Client(error)),
         };
         let mut result = match executed {
             Ok(result) => result,
-            Err(trouble) => return self.ended_by(trouble, None, origin).await,
+            Err(trouble) => {
+                self.clear_progress().await;
+                return self.ended_by(trouble, None, request).await;
+            }
         };
-        let shown = match self.show(&mut result).await {
-            Ok(rows) => self.remark_on(&result, rows, started.elapsed()).await,
-            Err(trouble) => Err(trouble),
+        if result.query_id.is_some() && has_profile(request.sql) {
+            self.last.query_id.clone_from(&result.query_id);
+        }
+        let mut shown = self.show(&mut result, request).await;
+        // Leafing through the pager is the user's time and not the statement's.
+        let elapsed = started.elapsed();
+        self.clear_progress().await;
+        let mut result = Some(result);
+        if shown.is_err() && self.screen.output.is_paging() {
+            // The query ends now, and not when the user has had enough of its rows.
+            result = None;
+        }
+        let ended = self.screen.output.end().await;
+        if shown.is_ok() {
+            shown = shown.and_then(|rows| ended.map_err(Trouble::Output).map(|()| rows));
+        }
+        let shown = match (shown, &result) {
+            (Ok(rows), Some(result)) => self.remark_on(result, rows, elapsed).await,
+            (Ok(_), None) => Ok(()),
+            (Err(trouble), _) => Err(trouble),
         };
         match shown {
-            Ok(()) => Outcome::Done,
-            Err(trouble) => self.ended_by(trouble, Some(result), origin).await,
+            Ok(()) => {
+                self.context.has_run(request.sql);
+                Outcome::Done
+            }
+            Err(trouble) => self.ended_by(trouble, result, request).await,
         }
     }
 
     /// Shows an error.
     pub(crate) async fn report(&mut self, error: &ClientError, origin: Option<Origin<'_>>) {
-        self.say(&report::render(error, origin, self.screen.color))
-            .await;
+        let style = Style {
+            color: self.colored_errors(),
+            columns: self.screen.terminal.columns(),
+        };
+        let text = report::render(error, origin, style);
+        self.say(&text).await;
     }
 
     /// Shows an error that is the shell's own.
     pub(crate) async fn complain(&mut self, message: &str) {
-        self.say(&report::headline(message, self.screen.color))
-            .await;
+        let text = report::headline(message, self.colored_errors());
+        self.say(&text).await;
+    }
+
+    fn colored_errors(&self) -> bool {
+        self.screen.color && self.screen.err_is_terminal
     }
 
     /// Writes a remark to standard error, where it is in nobody's way.
@@ -155,66 +271,173 @@ impl Runner {
         let _ = self.screen.err.flush().await;
     }
 
-    /// Opens another session where the last one was lost.
+    /// Opens another session where the last one was lost, as far as possible as that was.
     async fn session(&mut self) -> Result<(), ClientError> {
-        if self.session.is_none() {
-            self.connect().await?;
-            let address = self.connector.address().to_owned();
-            self.say(&format!(
-                "connected to {address} again: settings of the session are lost\n"
-            ))
-            .await;
+        if self.session.is_some() {
+            return Ok(());
         }
+        self.connect().await?;
+        let address = self.connector.address().to_owned();
+        let mut lost = Vec::new();
+        if let Some(session) = &mut self.session {
+            for statement in self.context.statements() {
+                if session.execute(&statement, &[]).await.is_err() {
+                    lost.push(statement);
+                }
+            }
+        }
+        let remark = match lost.is_empty() {
+            true => format!("connected to {address} again\n"),
+            false => format!(
+                "connected to {address} again, but without {}\n",
+                lost.join("; ")
+            ),
+        };
+        self.say(&remark).await;
         Ok(())
     }
 
-    async fn execute(&mut self, sql: &str) -> Result<StatementResult, Trouble> {
+    async fn execute(&mut self, request: Request<'_>) -> Result<StatementResult, Trouble> {
+        let wants_progress = self.wants_progress();
+        let columns = self.screen.terminal.columns();
         let Some(session) = &mut self.session else {
             return Err(Trouble::Client(ClientError::Protocol(
                 "no session is open".to_owned(),
             )));
         };
-        tokio::select! {
-            executed = session.execute(sql) => executed.map_err(Trouble::Client),
-            () = self.interrupts.next() => Err(Trouble::Interrupted),
-        }
+        let aside = self.aside.as_mut().filter(|_| wants_progress);
+        let mut line = ProgressLine::new(&mut self.screen.err, aside, columns, &mut self.pace);
+        let executing = session.execute(request.sql, request.parameters);
+        watched(executing, &mut self.interrupts, &mut line).await
+    }
+
+    /// Whether a line of progress is in nobody's way.
+    fn wants_progress(&self) -> bool {
+        self.settings.progress
+            && !self.pace.has_output
+            && !self.screen.quiet
+            && self.screen.err_is_terminal
+            && self.screen.out_is_terminal
+            && !self.screen.terminal.is_dumb()
+    }
+
+    /// The format of the next result, and how it depends on where that goes.
+    fn form(&self, request: Request<'_>) -> (Format, Target) {
+        let to_file = self.screen.output.is_file();
+        let is_terminal = self.screen.out_is_terminal && !to_file;
+        let chosen = request.format.or_else(|| {
+            let asked = self.screen.output.file_format();
+            asked.or(self.settings.format)
+        });
+        let usual = match is_terminal {
+            true => Format::Table,
+            false => Format::Csv,
+        };
+        let target = Target {
+            is_terminal,
+            columns: is_terminal.then(|| self.screen.terminal.columns()),
+            color: is_terminal && self.screen.color,
+        };
+        (chosen.unwrap_or(usual), target)
     }
 
     /// Writes the rows and says how many there were.
-    async fn show(&mut self, result: &mut StatementResult) -> Result<u64, Trouble> {
+    async fn show(
+        &mut self,
+        result: &mut StatementResult,
+        request: Request<'_>,
+    ) -> Result<u64, Trouble> {
         if !result.returns_rows() {
             return Ok(0);
         }
-        let schema = result.schema.clone();
-        let mut writer = format::writer(self.screen.format, schema, self.screen.out_is_terminal);
+        let (format, target) = self.form(request);
+        if format.is_binary() && target.is_terminal {
+            return Err(Trouble::Refused(format!(
+                "{format} is no text for a terminal: choose a file with \\o, or \\format table"
+            )));
+        }
+        self.screen.output.begin(format).map_err(Trouble::Refused)?;
+        if let Some(pager) = self.screen.pager.as_ref().filter(|_| self.settings.pager)
+            && target.is_terminal
+        {
+            let lines_max = self.screen.terminal.rows().saturating_sub(3);
+            self.screen.output.page(pager, lines_max);
+        }
+        let shown = projection(result, request.columns);
+        let schema = match &shown {
+            None => result.schema.clone(),
+            Some(shown) => std::sync::Arc::new(
+                result
+                    .schema
+                    .project(shown)
+                    .map_err(|error| Trouble::Client(ClientError::Protocol(error.to_string())))?,
+            ),
+        };
+        let mut writer = format::writer(format, &schema, &self.settings.look, target)
+            .map_err(Trouble::Format)?;
+        self.last.batches.clear();
         let mut out = Vec::new();
         let mut rows = 0;
         while let Some(batch) = self.next_batch(result).await? {
+            let batch = match &shown {
+                None => batch,
+                Some(shown) => batch
+                    .project(shown)
+                    .map_err(|error| Trouble::Client(ClientError::Protocol(error.to_string())))?,
+            };
             rows += batch.num_rows() as u64;
-            for start in (0..batch.num_rows()).step_by(SLICE_ROWS) {
-                let length = SLICE_ROWS.min(batch.num_rows() - start);
-                let slice = batch.slice(start, length);
-                writer.rows(&slice, &mut out).map_err(Trouble::Format)?;
-                if out.len() >= WRITE_BYTES {
-                    self.write(&mut out).await?;
-                }
-                tokio::task::yield_now().await;
-            }
-            // What has arrived is shown, even if the next batch takes long.
-            self.write(&mut out).await?;
+            self.remember(&batch, rows);
+            self.write_batch(&batch, writer.as_mut(), &mut out).await?;
         }
         writer.end(&mut out).map_err(Trouble::Format)?;
         self.write(&mut out).await?;
         Ok(rows)
     }
 
+    /// Keeps the rows for a chart, as long as they are few.
+    fn remember(&mut self, batch: &RecordBatch, rows: u64) {
+        if batch.num_columns() != 2 || rows > chart::ROWS_MAX as u64 {
+            // What there was is enough to say why there is no chart of it.
+            self.last.batches = vec![batch.slice(0, 0)];
+        } else {
+            self.last.batches.push(batch.clone());
+        }
+    }
+
+    async fn write_batch(
+        &mut self,
+        batch: &RecordBatch,
+        writer: &mut dyn ResultWriter,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Trouble> {
+        for start in (0..batch.num_rows()).step_by(SLICE_ROWS) {
+            let length = SLICE_ROWS.min(batch.num_rows() - start);
+            let slice = batch.slice(start, length);
+            writer.rows(&slice, out).map_err(Trouble::Format)?;
+            if out.len() >= WRITE_BYTES {
+                self.write(out).await?;
+            }
+            tokio::task::yield_now().await;
+        }
+        // What has arrived is shown, even if the next batch takes long.
+        self.write(out).await
+    }
+
     async fn next_batch(
         &mut self,
         result: &mut StatementResult,
     ) -> Result<Option<RecordBatch>, Trouble> {
-        tokio::select! {
-            batch = result.next_batch() => batch.map_err(Trouble::Client),
-            () = self.interrupts.next() => Err(Trouble::Interrupted),
+        let wants_progress = self.wants_progress();
+        let columns = self.screen.terminal.columns();
+        let aside = self.aside.as_mut().filter(|_| wants_progress);
+        let mut line = ProgressLine::new(&mut self.screen.err, aside, columns, &mut self.pace);
+        watched(result.next_batch(), &mut self.interrupts, &mut line).await
+    }
+
+    /// Removes the line of progress.
+    async fn clear_progress(&mut self) {
+        if let Some(clearing) = self.pace.clear() {
+            self.say(clearing).await;
         }
     }
 
@@ -223,241 +446,50 @@ impl Runner {
         if text.is_empty() {
             return Ok(());
         }
-        let out = &mut self.screen.out;
-        let written = async {
-            out.write_all(text).await?;
-            out.flush().await
-        };
+        if !self.screen.output.is_file() {
+            self.clear_progress().await;
+            self.pace.has_output = true;
+        }
         let written = tokio::select! {
-            written = written => written.map_err(Trouble::Output),
+            written = self.screen.output.write(text) => written.map_err(Trouble::Output),
             () = self.interrupts.next() => Err(Trouble::Interrupted),
         };
         text.clear();
         written
     }
+}
 
-    /// The line below a result, for people at a terminal.
-    async fn remark_on(
-        &mut self,
-        result: &StatementResult,
-        rows: u64,
-        elapsed: Duration,
-    ) -> Result<(), Trouble> {
-        if !self.screen.out_is_terminal {
-            return Ok(());
+/// Waits for `work`, with a line of progress and an ear for Ctrl-C.
+async fn watched<T>(
+    work: impl Future<Output = Result<T, ClientError>>,
+    interrupts: &mut Interrupts,
+    line: &mut ProgressLine<'_>,
+) -> Result<T, Trouble> {
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return done.map_err(Trouble::Client),
+            () = interrupts.next() => return Err(Trouble::Interrupted),
+            () = line.tick() => {}
         }
-        let timing = self
-            .screen
-            .timing
-            .then(|| format!("{:.3} s", elapsed.as_secs_f64()));
-        let what = match (result.returns_rows(), result.affected_rows) {
-            (true, _) if self.screen.format.is_for_people() => count_of_rows(rows),
-            (true, _) => return Ok(()),
-            (false, Some(rows)) => {
-                format!(
-                    "{} affected",
-                    count_of_rows(u64::try_from(rows).unwrap_or(0))
-                )
-            }
-            (false, None) => "ok".to_owned(),
-        };
-        let remark = match timing {
-            Some(timing) => format!("({what}, {timing})\n\n"),
-            None => format!("({what})\n\n"),
-        };
-        self.write(&mut remark.into_bytes()).await
-    }
-
-    async fn ended_by(
-        &mut self,
-        trouble: Trouble,
-        result: Option<StatementResult>,
-        origin: Origin<'_>,
-    ) -> Outcome {
-        match trouble {
-            Trouble::Interrupted => self.cancel(result).await,
-            Trouble::Client(error) => {
-                self.report(&error, Some(origin)).await;
-                if error.ends_session() {
-                    self.session = None;
-                }
-                Outcome::Failed(error.exit_code())
-            }
-            Trouble::Format(error) => {
-                self.complain(&error.to_string()).await;
-                Outcome::Failed(EXIT_ERROR)
-            }
-            Trouble::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                Outcome::OutputClosed
-            }
-            Trouble::Output(error) => {
-                self.complain(&format!("cannot write the result: {error}"))
-                    .await;
-                Outcome::Failed(EXIT_ERROR)
-            }
-        }
-    }
-
-    /// Cancels what runs. A statement that has returned no result yet was cancelled by dropping its
-    /// call; a result is cancelled by name, so that the server has confirmed it before the prompt is
-    /// back, and by being dropped.
-    async fn cancel(&mut self, result: Option<StatementResult>) -> Outcome {
-        let query_id = result.as_ref().and_then(|result| result.query_id.clone());
-        let (Some(query_id), Some(session)) = (query_id, &mut self.session) else {
-            drop(result);
-            self.say_cancelled("cancelled\n").await;
-            return Outcome::Cancelled;
-        };
-        let confirmed = tokio::select! {
-            confirmed = tokio::time::timeout(FAREWELL_TIMEOUT, session.cancel(&query_id)) => {
-                confirmed
-            }
-            () = self.interrupts.next() => return Outcome::Abandoned,
-        };
-        drop(result);
-        let remark = match confirmed {
-            Ok(Ok(true)) => format!("query {query_id} cancelled\n"),
-            Ok(Ok(false)) => format!("query {query_id} had ended already\n"),
-            Ok(Err(error)) => format!("query {query_id} cancelled without confirmation: {error}\n"),
-            Err(_) => format!("query {query_id} cancelled; the server has not confirmed it\n"),
-        };
-        self.say_cancelled(&remark).await;
-        Outcome::Cancelled
-    }
-
-    /// A terminal has shown the keys as `^C`, which the remark should not follow on the same line.
-    async fn say_cancelled(&mut self, remark: &str) {
-        let line_end = if self.screen.out_is_terminal {
-            "\n"
-        } else {
-            ""
-        };
-        self.say(&format!("{line_end}{remark}")).await;
     }
 }
 
-fn count_of_rows(rows: u64) -> String {
-    if rows == 1 {
-        "1 row".to_owned()
-    } else {
-        format!("{rows} rows")
-    }
+/// Whether the statement is run by a plan, of which `\profile` can tell.
+fn has_profile(statement: &str) -> bool {
+    let first = sql::pieces(statement)
+        .into_iter()
+        .find(|piece| piece.kind != sql::Kind::Comment && statement[piece.range.clone()] != *"(");
+    let word = first.map_or("", |piece| &statement[piece.range]);
+    ["select", "with", "values", "insert", "create", "from"]
+        .iter()
+        .any(|known| word.eq_ignore_ascii_case(known))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::test_support::{Scripted, Shell, failure, numbers, one_row};
-    use skep_client::{Statement, split};
-    use skep_protocol::{ErrorCode, QueryError};
-
-    fn statement(sql: &str) -> Statement {
-        split(sql).remove(0)
-    }
-
-    async fn run(shell: &mut Shell, sql: &str) -> Outcome {
-        let statement = statement(sql);
-        shell
-            .runner
-            .run(Origin {
-                file: None,
-                statement: &statement,
-            })
-            .await
-    }
-
-    #[tokio::test]
-    async fn people_at_a_terminal_see_a_table_and_a_count() {
-        let mut shell = Shell::at_terminal();
-        shell.runner.connect().await.unwrap();
-        shell.answer("select", Scripted::Rows(vec![numbers([7, 10])], None));
-        shell.answer("insert", Scripted::Done(Some(1)));
-        shell.answer("create", Scripted::Done(None));
-        for sql in ["select", "insert", "create"] {
-            assert_eq!(run(&mut shell, sql).await, Outcome::Done);
-        }
-        let expected = "\
-┌────┐
-│  n │
-├────┤
-│  7 │
-│ 10 │
-└────┘
-(2 rows)
-
-(1 row affected)
-
-(ok)
-
-";
-        assert_eq!(shell.out(), expected);
-    }
-
-    #[tokio::test]
-    async fn timing_is_shown_when_it_is_wanted() {
-        let mut shell = Shell::at_terminal();
-        shell.runner.connect().await.unwrap();
-        shell.runner.screen.timing = true;
-        shell.answer("select", one_row());
-        run(&mut shell, "select").await;
-        let out = shell.out();
-        let footer = out.trim_end().lines().last().unwrap();
-        assert!(
-            footer.starts_with("(1 row, 0.") && footer.ends_with(" s)"),
-            "{footer}"
-        );
-    }
-
-    #[tokio::test]
-    async fn ctrl_c_before_the_result_drops_the_call() {
-        let mut shell = Shell::new();
-        shell.runner.connect().await.unwrap();
-        shell.answer("slow", Scripted::Hangs);
-        let interrupt = shell.interrupt_when(|_, statements| statements == 1);
-        let (outcome, ()) = tokio::join!(run(&mut shell, "slow"), interrupt);
-        assert_eq!(outcome, Outcome::Cancelled);
-        assert_eq!(shell.err(), "cancelled\n");
-        shell.answer("select", one_row());
-        assert_eq!(run(&mut shell, "select").await, Outcome::Done);
-        assert_eq!(shell.connections(), 1);
-    }
-
-    #[tokio::test]
-    async fn an_old_ctrl_c_does_not_cancel_the_next_statement() {
-        let mut shell = Shell::new();
-        shell.runner.connect().await.unwrap();
-        shell.interrupt_when(|_, _| true).await;
-        shell.answer("select", one_row());
-        assert_eq!(run(&mut shell, "select").await, Outcome::Done);
-    }
-
-    #[tokio::test]
-    async fn a_lost_session_is_opened_again_for_the_next_statement() {
-        let mut shell = Shell::new();
-        shell.runner.connect().await.unwrap();
-        let expired = QueryError::new(ErrorCode::Unauthenticated, "the session has expired");
-        shell.answer("select 1", Scripted::Fails(ClientError::Login(expired)));
-        shell.answer("select 2", one_row());
-        assert_eq!(run(&mut shell, "select 1").await, Outcome::Failed(2));
-        assert_eq!(run(&mut shell, "select 2").await, Outcome::Done);
-        assert_eq!(shell.connections(), 2);
-        assert!(
-            shell
-                .err()
-                .contains("connected to flight://test:8090 again"),
-            "{}",
-            shell.err()
-        );
-    }
-
-    #[tokio::test]
-    async fn an_error_of_sql_keeps_the_session() {
-        let mut shell = Shell::new();
-        shell.runner.connect().await.unwrap();
-        shell.answer("select 1", Scripted::Fails(failure("no")));
-        shell.answer("select 2", one_row());
-        assert_eq!(run(&mut shell, "select 1").await, Outcome::Failed(1));
-        assert_eq!(run(&mut shell, "select 2").await, Outcome::Done);
-        assert_eq!(shell.connections(), 1);
-    }
+/// Which columns are shown, where not all are.
+fn projection(result: &StatementResult, columns: &[&str]) -> Option<Vec<usize>> {
+    let found = columns.iter().map(|name| result.schema.index_of(name).ok());
+    let found: Vec<usize> = found.flatten().collect();
+    (!found.is_empty()).then_some(found)
 }

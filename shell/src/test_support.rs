@@ -1,9 +1,14 @@
 //! A server that answers from a script, and streams that remember, for the tests of the shell.
 
-use crate::format::Format;
+use crate::format::Look;
 use crate::interrupt::Interrupts;
+use crate::options::ShellOptions;
+use crate::output::Output;
 use crate::runner::{Runner, Screen};
-use crate::session::{Connector, Session};
+use crate::session::{Aside, Connector, Session};
+use crate::settings::Settings;
+use crate::shell::{Servers, Shell};
+use crate::terminal::Terminal;
 use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
 use async_trait::async_trait;
@@ -62,7 +67,14 @@ struct FakeSession(Arc<Mutex<Server>>);
 
 #[async_trait]
 impl Session for FakeSession {
-    async fn execute(&mut self, sql: &str) -> Result<StatementResult, ClientError> {
+    async fn execute(
+        &mut self,
+        sql: &str,
+        parameters: &[Option<String>],
+    ) -> Result<StatementResult, ClientError> {
+        let values = parameters.iter().flatten();
+        let sql = values.fold(sql.to_owned(), |sql, value| format!("{sql} <{value}>"));
+        let sql = sql.as_str();
         let scripted = {
             let mut server = self.0.lock().unwrap();
             server.statements.push(sql.to_owned());
@@ -102,6 +114,10 @@ impl Session for FakeSession {
         Ok(true)
     }
 
+    fn aside(&self) -> Option<Box<dyn Aside>> {
+        None
+    }
+
     async fn close(self: Box<Self>) -> Result<(), ClientError> {
         Ok(())
     }
@@ -118,6 +134,10 @@ impl Connector for FakeConnector {
 
     fn address(&self) -> &str {
         "flight://test:8090"
+    }
+
+    fn user(&self) -> &str {
+        "ann"
     }
 }
 
@@ -152,16 +172,16 @@ impl AsyncWrite for Paper {
     }
 }
 
-/// A runner and everything around it.
-pub(crate) struct Shell {
-    pub runner: Runner,
+/// A shell and everything around it.
+pub(crate) struct Harness {
+    pub shell: Shell,
     server: Arc<Mutex<Server>>,
     out: Paper,
     err: Paper,
     interrupts: watch::Sender<u64>,
 }
 
-impl Shell {
+impl Harness {
     /// One whose results go to a pipe.
     pub(crate) fn new() -> Self {
         Self::of(false, Paper::default())
@@ -187,22 +207,28 @@ impl Shell {
         let server = Arc::new(Mutex::new(Server::default()));
         let err = Paper::default();
         let screen = Screen {
-            out: Box::new(out.clone()),
+            output: Output::new(Box::new(out.clone())),
             err: Box::new(err.clone()),
             out_is_terminal,
+            err_is_terminal: false,
             color: false,
-            format: if out_is_terminal {
-                Format::Table
-            } else {
-                Format::Csv
-            },
+            terminal: Terminal::fixed(24, 80),
+            pager: None,
+            quiet: false,
+        };
+        let settings = Settings {
+            format: None,
+            look: Look::default(),
             timing: false,
+            pager: true,
+            progress: true,
         };
         let (sender, interrupts) = Interrupts::new();
         let connector = FakeConnector(Arc::clone(&server));
-        let runner = Runner::new(Box::new(connector), screen, interrupts);
+        let runner = Runner::new(Box::new(connector), screen, settings, interrupts);
+        let options = ShellOptions::default();
         Self {
-            runner,
+            shell: Shell::new(runner, &options, Servers::new(&options)),
             server,
             out,
             err,

@@ -18,6 +18,18 @@ pub const EXECUTE: &str = "execute";
 pub const FILE: &str = "file";
 /// `FILE` of `skep catalog export` and `import`.
 pub const EXPORTED: &str = "exported";
+/// `-i FILE`.
+pub const INIT: &str = "init";
+/// `--var NAME=VALUE`.
+pub const VAR: &str = "var";
+/// `--param VALUE`.
+pub const PARAM: &str = "param";
+/// `--continue-on-error`.
+pub const CONTINUE: &str = "continue-on-error";
+/// `-q`.
+pub const QUIET: &str = "quiet";
+/// `--no-header`.
+pub const NO_HEADER: &str = "no-header";
 /// `--for COMMAND` of `skep config`.
 pub const FOR: &str = "for";
 /// `--reference` of `skep config`.
@@ -113,9 +125,61 @@ pub fn with_scripts(parser: clap::Command) -> clap::Command {
                 .action(ArgAction::Append)
                 .value_parser(clap::value_parser!(PathBuf))
                 .help(
-                    "Run the statements in a file, or those from standard input for `-`, and leave",
+                    "Run the statements in a file, or those from standard input for `-`, and leave; may be repeated",
                 ),
         )
+        .arg(
+            Arg::new(INIT)
+                .short('i')
+                .long("init")
+                .value_name("FILE")
+                .action(ArgAction::Append)
+                .value_parser(clap::value_parser!(PathBuf))
+                .help("Run the statements in a file before anything else"),
+        )
+        .arg(
+            Arg::new(VAR)
+                .long("var")
+                .visible_alias("hivevar")
+                .value_name("NAME=VALUE")
+                .action(ArgAction::Append)
+                .value_parser(variable)
+                .help("Put VALUE in place of ${NAME}; may be repeated"),
+        )
+        .arg(
+            Arg::new(PARAM)
+                .long("param")
+                .value_name("VALUE")
+                .action(ArgAction::Append)
+                .allow_hyphen_values(true)
+                .help("The value of $1, of $2, and so on, in order; \\N is NULL"),
+        )
+        .args(script_switches())
+}
+
+fn script_switches() -> [Arg; 3] {
+    let switch = |id: &'static str, help: &'static str| {
+        let argument = Arg::new(id).long(id).action(ArgAction::SetTrue);
+        argument.help(help)
+    };
+    [
+        switch(
+            CONTINUE,
+            "Go on after an error; the exit code is still that of the first",
+        ),
+        switch(QUIET, "No greeting, and no remarks about results").short('q'),
+        switch(NO_HEADER, "No line with the names of the columns"),
+    ]
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| "expected NAME=VALUE".to_owned())?;
+    match skep_shell::is_variable_name(name) {
+        true => Ok((name.to_owned(), value.to_owned())),
+        false => Err(format!("'{name}' is no name of a variable")),
+    }
 }
 
 /// The keys' values that stand on the command line.
@@ -144,7 +208,17 @@ pub fn given(command: Command, matches: &ArgMatches) -> Vec<Given> {
 /// A flag that was given to the program itself and means nothing to its subcommands.
 pub fn of_root_only(root: &ArgMatches) -> Option<String> {
     let keys = keys_of(Command::Skep).map(|(key, flag)| (key.id, format!("--{flag}")));
-    let scripts = [(EXECUTE, "-e".to_owned()), (FILE, "-f".to_owned())];
+    let scripts = [
+        (EXECUTE, "-e"),
+        (FILE, "-f"),
+        (INIT, "-i"),
+        (VAR, "--var"),
+        (PARAM, "--param"),
+        (CONTINUE, "--continue-on-error"),
+        (QUIET, "-q"),
+        (NO_HEADER, "--no-header"),
+    ];
+    let scripts = scripts.map(|(id, flag)| (id, flag.to_owned()));
     keys.chain(scripts)
         .find(|(id, _)| root.value_source(id) == Some(ValueSource::CommandLine))
         .map(|(_, flag)| flag)

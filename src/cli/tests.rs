@@ -30,8 +30,8 @@ fn the_parser_is_consistent() {
 #[test]
 fn each_command_is_known() {
     for (words, action) in [
-        (vec![], Action::EmbeddedShell(vec![])),
-        (vec!["shell"], Action::Shell(vec![])),
+        (vec![], Action::EmbeddedShell(ShellArguments::default())),
+        (vec!["shell"], Action::Shell(ShellArguments::default())),
         (vec!["standalone"], Action::Standalone),
         (vec!["coordinator"], Action::Coordinator),
         (vec!["executor"], Action::Executor),
@@ -153,12 +153,15 @@ fn scripts_keep_their_order() {
     let shell = parse_words(&words).unwrap();
     assert_eq!(
         shell.action,
-        Action::Shell(vec![
-            Script::Text("one".into()),
-            Script::File("two.sql".into()),
-            Script::Text("three".into()),
-            Script::File("-".into()),
-        ])
+        Action::Shell(ShellArguments {
+            scripts: vec![
+                Script::Text("one".into()),
+                Script::File("two.sql".into()),
+                Script::Text("three".into()),
+                Script::File("-".into()),
+            ],
+            ..ShellArguments::default()
+        })
     );
     assert_eq!(shell.config.shell.format, ResultFormat::Csv);
     let embedded = parse_words(&["-e", "-1"]).map(|invocation| invocation.action);
@@ -169,7 +172,10 @@ fn scripts_keep_their_order() {
     let embedded = parse_words(&["-e=-1"]).unwrap().action;
     assert_eq!(
         embedded,
-        Action::EmbeddedShell(vec![Script::Text("-1".into())])
+        Action::EmbeddedShell(ShellArguments {
+            scripts: vec![Script::Text("-1".into())],
+            ..ShellArguments::default()
+        })
     );
 }
 
@@ -244,4 +250,45 @@ fn the_configuration_is_printed_as_a_command_sees_it() {
     assert!(cores.ends_with("# --set executor.cores"), "{cores}");
     assert!(text(&["config", "--reference"]).starts_with("# Configuration"));
     assert!(error(&["config", "--for", "nobody"]).contains("standalone"));
+}
+
+#[test]
+fn variables_and_parameters_are_read() {
+    let words = [
+        "--var",
+        "day=2026-01-01",
+        "--hivevar",
+        "t=a=b",
+        "--param",
+        "-1",
+        "--param",
+        "\\N",
+        "-i",
+        "x.sql",
+        "--continue-on-error",
+        "-q",
+        "--no-header",
+    ];
+    let Action::EmbeddedShell(arguments) = parse_words(&words).unwrap().action else {
+        panic!("not a shell");
+    };
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(
+        arguments,
+        ShellArguments {
+            scripts: vec![],
+            init: vec!["x.sql".into()],
+            variables: vec![pair("day", "2026-01-01"), pair("t", "a=b")],
+            parameters: vec![Some("-1".into()), None],
+            continue_on_error: true,
+            quiet: true,
+            no_header: true,
+        }
+    );
+    assert!(parse_words(&["--var", "x"]).is_err());
+    assert!(parse_words(&["--var", "a b=x"]).is_err());
+    assert!(
+        parse_words(&["-q", "shell"]).is_err(),
+        "-q would be ignored"
+    );
 }

@@ -142,6 +142,34 @@ pub fn color(basis: &Basis) -> Result<String, ConfigError> {
     })
 }
 
+/// What the user leafs through long texts with.
+pub fn pager(basis: &Basis) -> Result<String, ConfigError> {
+    let pager = basis.environment.variable("PAGER");
+    // Unless the user has options of their own, `less` shows colours as they are meant.
+    Ok(pager.unwrap_or("LESS=${LESS-R} less -S").to_owned())
+}
+
+/// What the user edits texts with.
+pub fn editor(basis: &Basis) -> Result<String, ConfigError> {
+    let variable = |name| {
+        basis
+            .environment
+            .variable(name)
+            .filter(|text| !text.is_empty())
+    };
+    let editor = variable("VISUAL").or_else(|| variable("EDITOR"));
+    Ok(editor.unwrap_or("vi").to_owned())
+}
+
+/// `$XDG_CONFIG_HOME/skep/init.sql`.
+pub fn init_file(basis: &Basis) -> Result<String, ConfigError> {
+    text(
+        &basis
+            .directory("XDG_CONFIG_HOME", ".config")?
+            .join("skep/init.sql"),
+    )
+}
+
 /// `$XDG_STATE_HOME/skep/history`.
 pub fn history_file(basis: &Basis) -> Result<String, ConfigError> {
     text(

@@ -21,6 +21,9 @@ pub struct Entry {
     pub line: usize,
 }
 
+/// The section of the servers that have a name, which has tables of its own.
+pub const PROFILES: &str = "profile";
+
 /// Reads and parses `path`.
 pub fn read(path: &Path) -> Result<BTreeMap<&'static str, Entry>, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
@@ -59,6 +62,9 @@ fn parse(file: &File) -> Result<BTreeMap<&'static str, Entry>, ConfigError> {
         .map_err(|error| file.malformed(&error.span().unwrap_or(0..0), error.message()))?;
     let mut entries = BTreeMap::new();
     for (name, value) in document.get_ref() {
+        if name.get_ref().as_ref() == PROFILES {
+            continue;
+        }
         let section = SECTIONS
             .iter()
             .find(|section| section.name == name.get_ref().as_ref())

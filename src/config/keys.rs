@@ -8,8 +8,10 @@ use super::kinds::{
     FilePath, FlightUrl, Kind, Location, LogFormat, Maybe, NodeUrl, Queries, Raw, ResultFormat,
     Roots, Scale, Secret, Size, Switch, Text, Time, Verify,
 };
+use super::profiles::Profile;
 use super::resolve::Resolved;
 use super::{Command, ConfigError};
+use std::collections::BTreeMap;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -84,6 +86,8 @@ macro_rules! sections {
         #[derive(Clone, Debug)]
         pub struct Config {
             $($(#[doc = $section_doc])+ pub $section: $Section,)+
+            /// The servers that have a name.
+            pub profiles: BTreeMap<String, Profile>,
         }
 
         impl Config {
@@ -95,6 +99,7 @@ macro_rules! sections {
                             concat!(stringify!($section), ".", stringify!($key))
                         )?,)+
                     },)+
+                    profiles: BTreeMap::new(),
                 })
             }
         }
@@ -256,21 +261,39 @@ sections! {
         keep_alive_timeout: Time<10> = Fixed("3s");
     }
 
-    /// The shell.
+    /// The shell. A section `[profile.NAME]` with any of `connect`, `user`, `password_file` and `ca_file`
+    /// names another server, for `--profile NAME` and `\c NAME`.
     [shell] ShellConfig {
+        /// The profile that `connect`, `user`, `password_file` and `ca_file` come from where nothing else
+        /// gives them.
+        profile: Maybe<Text> = Fixed("none"),
+            --"profile" on [Shell];
         /// The server that `skep shell` connects to.
         connect: FlightUrl = Fixed("flight://127.0.0.1:8090"),
             --"connect" on [Shell];
         /// The name to log in with.
         user: Text = Fixed("anonymous"),
             --"user" on [Shell];
-        /// The password to log in with.
+        /// The password to log in with. Where a server wants one and none is given, it is asked for.
         password: Maybe<Secret> = Fixed("none");
+        /// A file whose first line is the password to log in with.
+        password_file: Maybe<FilePath> = Fixed("none"),
+            --"password-file" on [Shell];
+        /// For `flights://`: a file with the certificates, in PEM, of the authorities to trust in place of the
+        /// system's own.
+        ca_file: Maybe<FilePath> = Fixed("none"),
+            --"ca-file" on [Shell];
         /// How rows are shown.
         format: Choice<ResultFormat> = Fixed("auto"),
             --"format" on [Skep, Shell];
         /// Whether messages and tables have colours.
         color: Choice<Color> = Computed("`auto`; `never` where NO_COLOR is set", defaults::color);
+        /// The command that long results at a terminal go through.
+        pager: Maybe<Text> = Computed("$PAGER, or `less -S`", defaults::pager);
+        /// The command that `\e` opens a file with.
+        editor: Text = Computed("$VISUAL, $EDITOR, or `vi`", defaults::editor);
+        /// A file of statements and commands that runs first at a terminal, where it exists.
+        init_file: FilePath = Computed("$XDG_CONFIG_HOME/skep/init.sql, or ~/.config/skep/init.sql", defaults::init_file);
         /// Where the statements that were typed are kept.
         history_file: FilePath = Computed("$XDG_STATE_HOME/skep/history, or ~/.local/state/skep/history", defaults::history_file);
     }

@@ -144,7 +144,8 @@ fn check(key: &Key, value: &Value) -> Result<(), ConfigError> {
             place: value.origin.to_string(),
             key: key.id,
             message: match &value.raw {
-                Raw::One(text) if !(key.is_secret || key.hides_input) => {
+                // What stands before an @ could be a password, which is nobody's business here.
+                Raw::One(text) if !(key.is_secret || key.hides_input || text.contains('@')) => {
                     format!("{message}, not {text:?}")
                 }
                 _ => message,

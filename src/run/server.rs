@@ -1,5 +1,6 @@
 //! A coordinator with its doors, and executors in the same process where they are wanted.
 
+use super::endpoint::{self, Endpoint};
 use super::{EXIT_OK, settings};
 use crate::config::keys::Config;
 use anyhow::Context;
@@ -31,6 +32,7 @@ const JOIN_PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct RunningServer {
     address: SocketAddr,
     uses_tls: bool,
+    _endpoint: Endpoint,
     stop: CancellationToken,
     work: JoinSet<anyhow::Result<()>>,
     executors: Vec<Executor>,
@@ -50,6 +52,12 @@ impl RunningServer {
         let listen = config.server.listen;
         let tls = certificate(config).await?;
         let uses_tls = tls.is_some();
+        let password = match &authentication {
+            Authentication::Secret(secret) => Some(secret.clone()),
+            Authentication::Never
+            | Authentication::OnceThereAreUsers
+            | Authentication::Required => None,
+        };
         let listener = TcpListener::bind(listen)
             .await
             .with_context(|| format!("cannot listen on {listen}"))?;
@@ -80,9 +88,14 @@ impl RunningServer {
                 .push(format!("{}-{number}", std::process::id()));
             executors.push(Executor::start(settings, threads.compute.clone()).await?);
         }
+        let endpoint = endpoint::Address {
+            url: url_of(address, uses_tls),
+            password,
+        };
         let server = Self {
             address,
             uses_tls,
+            _endpoint: Endpoint::publish(&config.server.data_dir, &endpoint),
             stop,
             work,
             executors,
@@ -106,8 +119,7 @@ impl RunningServer {
 
     /// Where clients connect.
     pub(super) fn url(&self) -> String {
-        let scheme = if self.uses_tls { "flights" } else { "flight" };
-        format!("{scheme}://{}", reachable(self.address))
+        url_of(self.address, self.uses_tls)
     }
 
     /// Waits until it fails; it does not end by itself.
@@ -129,6 +141,11 @@ impl RunningServer {
         self.stop.cancel();
         self.work.shutdown().await;
     }
+}
+
+fn url_of(address: SocketAddr, uses_tls: bool) -> String {
+    let scheme = if uses_tls { "flights" } else { "flight" };
+    format!("{scheme}://{}", reachable(address))
 }
 
 /// The address by which this host reaches a listener, which may listen on all addresses.

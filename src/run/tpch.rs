@@ -60,7 +60,11 @@ pub(super) async fn run(
 ) -> anyhow::Result<u8> {
     let data = location(config, storage_options.clone())?;
     let report = match &config.tpch.connect {
-        Some(url) => skep_tpch::run(options(config, url.clone(), data)).await,
+        Some(url) => {
+            let mut options = options(config, url.clone(), data);
+            options.client = super::shell::client(config)?;
+            skep_tpch::run(options).await
+        }
         None => {
             let secret = server::embedded_secret();
             let authentication = Authentication::Secret(secret.clone());
@@ -88,12 +92,6 @@ fn options(config: &Config, url: String, data: DataLocation) -> RunOptions {
     let mut options = RunOptions::new(tpch.scale, url, data);
     options.queries = tpch.queries.clone();
     options.iterations = u32::try_from(tpch.iterations).unwrap_or(u32::MAX);
-    options.client.user = config.shell.user.clone();
-    options.client.password = config
-        .shell
-        .password
-        .as_ref()
-        .map(|password| password.reveal().to_owned());
     options.parts = parts(config);
     options.verify = match tpch.verify {
         Verify::Answers => skep_tpch::Verify::Answers,

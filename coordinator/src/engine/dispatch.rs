@@ -223,7 +223,7 @@ impl Inner {
         let deadline = self.deadline(context)?;
         let planned = resolved.plan().await?;
         let monitor = Arc::clone(&context.monitor);
-        handle.planned(Arc::clone(&monitor), planned.task_count());
+        handle.planned(Arc::clone(&monitor), planned.shape());
         Ok(Run {
             planned,
             _place: None,

@@ -55,6 +55,8 @@ pub struct CatalogTable {
 /// What a scan reads.
 struct Scanned {
     partitions: PartitionValues,
+    /// How many partitions are read, of how many.
+    partition_counts: (usize, usize),
     files: Arc<TableFiles>,
     selection: Selection,
 }
@@ -117,20 +119,21 @@ impl CatalogTable {
             "selected the files of a scan"
         );
         Ok(Scanned {
+            partition_counts: (kept.true_count(), listed.len()),
             partitions,
             files,
             selection,
         })
     }
 
-    fn kept(&self, selection: &Selection) -> KeptFiles {
+    fn kept(&self, scanned: &Scanned) -> KeptFiles {
         let definition = &self.table.definition;
-        let partitions = self.files.partitions.len();
+        let selection = &scanned.selection;
         KeptFiles {
             table: format!("{}.{}", definition.database, definition.name),
             partitions: (!definition.partition_columns.is_empty())
-                .then_some((selection.partitions_kept, partitions)),
-            files: (selection.files.len(), self.files.files.len()),
+                .then_some(scanned.partition_counts),
+            files: (selection.files.len(), scanned.files.files.len()),
         }
     }
 
@@ -188,7 +191,7 @@ impl TableProvider for CatalogTable {
             scanned.selection.truncate(limit, &scanned.files);
         }
         if let Some(log) = state.config().get_extension::<ScanLog>() {
-            log.note(self.kept(&scanned.selection));
+            log.note(self.kept(&scanned));
         }
         if scanned.selection.files.is_empty() {
             let schema = project_schema(&self.schema.visible, projection)?;

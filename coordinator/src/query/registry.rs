@@ -4,8 +4,9 @@
 use super::life::{Event, QueryLife};
 use crate::service::{QueryState, QueryStatus};
 use chrono::Utc;
+use futures::future::{BoxFuture, Shared};
 use parking_lot::Mutex;
-use skep_exchange::monitor::AttemptMonitor;
+use skep_exchange::monitor::{AttemptMonitor, AttemptStatistics};
 use skep_protocol::ids::QueryIdGenerator;
 use skep_protocol::{ErrorCode, QueryError, QueryId};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -13,6 +14,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime};
 use tokio_util::sync::CancellationToken;
+
+/// Of how many queries the profile is kept.
+const PROFILES_MAX: usize = 32;
+
+/// What a query's steps did, as text, once that is known.
+pub type Profile = Shared<BoxFuture<'static, Result<String, QueryError>>>;
 
 /// How much of a statement's text is remembered, in characters.
 const SQL_REMEMBERED_MAX: usize = 16 * 1024;
@@ -23,6 +30,7 @@ pub struct QueryRegistry {
     ids: QueryIdGenerator,
     history_max: usize,
     queries: Mutex<Queries>,
+    profiles: Mutex<VecDeque<(QueryId, Profile)>>,
 }
 
 #[derive(Debug, Default)]
@@ -48,8 +56,27 @@ struct Progress {
     life: QueryLife,
     error: Option<QueryError>,
     monitor: Option<Arc<AttemptMonitor>>,
-    tasks_planned: u32,
+    shape: PlanShape,
     canceled_because: Option<String>,
+}
+
+/// What a plan consists of, as far as progress is measured by it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlanShape {
+    /// The stages that run on executors, with the tasks of each.
+    pub stages: BTreeMap<u32, u32>,
+    /// How many rows the scans will read at most; 0 where that is not known.
+    pub input_rows: u64,
+}
+
+impl PlanShape {
+    /// How many stages and tasks have ended.
+    fn ended(&self, statistics: &AttemptStatistics) -> (u32, u32) {
+        let ended = |stage: &u32| statistics.tasks_ended(*stage);
+        let stages = self.stages.iter();
+        let done = stages.filter(|(stage, tasks)| ended(stage) >= **tasks);
+        (done.count() as u32, self.stages.keys().map(ended).sum())
+    }
 }
 
 /// A running query's own access to what is remembered of it. When it is dropped before the query
@@ -67,6 +94,7 @@ impl QueryRegistry {
             ids: QueryIdGenerator::new(),
             history_max,
             queries: Mutex::new(Queries::default()),
+            profiles: Mutex::new(VecDeque::new()),
         }
     }
 
@@ -84,7 +112,7 @@ impl QueryRegistry {
                 life: QueryLife::new(Instant::now()),
                 error: None,
                 monitor: None,
-                tasks_planned: 0,
+                shape: PlanShape::default(),
                 canceled_because: None,
             }),
         });
@@ -106,6 +134,21 @@ impl QueryRegistry {
     pub fn all(&self) -> Vec<QueryStatus> {
         let entries: Vec<_> = self.queries.lock().by_id.values().rev().cloned().collect();
         entries.iter().map(|entry| entry.status()).collect()
+    }
+
+    /// The queries of a session that have not ended, oldest first.
+    pub fn live_of_session(&self, session: &str) -> Vec<QueryStatus> {
+        let entries: Vec<_> = self.queries.lock().by_id.values().cloned().collect();
+        let own = entries.iter().filter(|entry| entry.session == session);
+        let statuses = own.map(|entry| entry.status());
+        statuses.filter(|status| !status.state.is_final()).collect()
+    }
+
+    /// What became known of a query's steps when it had ended: for the last few queries.
+    pub fn profile(&self, id: &QueryId) -> Option<Profile> {
+        let profiles = self.profiles.lock();
+        let found = profiles.iter().find(|(known, _)| known == id);
+        found.map(|(_, profile)| profile.clone())
     }
 
     /// Ends a query; false where it is unknown or has ended.
@@ -165,6 +208,11 @@ impl QueryEntry {
             .as_ref()
             .map(|monitor| monitor.statistics());
         let statistics = statistics.unwrap_or_default();
+        let tasks = progress.shape.stages.values().sum();
+        let ended = match progress.life.state() {
+            QueryState::Finished => (progress.shape.stages.len() as u32, 0),
+            _ => progress.shape.ended(&statistics),
+        };
         QueryStatus {
             id: self.id.clone(),
             user: self.user.clone(),
@@ -176,7 +224,11 @@ impl QueryEntry {
             exchange_bytes: statistics.exchange_bytes,
             spilled_bytes: statistics.spilled_bytes,
             peak_memory_bytes: statistics.peak_memory_bytes(),
-            tasks: (progress.tasks_planned, statistics.tasks_finished),
+            read_rows: statistics.read().0,
+            read_bytes: statistics.read().1,
+            input_rows: progress.shape.input_rows,
+            stages: (progress.shape.stages.len() as u32, ended.0),
+            tasks: (tasks, statistics.tasks_finished.max(ended.1)),
             error: progress.error.clone(),
         }
     }
@@ -206,13 +258,22 @@ impl QueryHandle {
         self.apply(Event::Admitted);
     }
 
-    /// The query's plan is ready; an attempt with so many tasks begins, watched by `monitor`.
-    pub fn planned(&self, monitor: Arc<AttemptMonitor>, tasks: u32) {
+    /// The query's plan is ready; an attempt begins, watched by `monitor`.
+    pub fn planned(&self, monitor: Arc<AttemptMonitor>, shape: PlanShape) {
         let mut progress = self.entry.progress.lock();
         progress.monitor = Some(monitor);
-        progress.tasks_planned = tasks;
+        progress.shape = shape;
         drop(progress);
         self.apply(Event::Planned);
+    }
+
+    /// The query has run to its end, and this is what its steps did.
+    pub fn keep_profile(&self, profile: Profile) {
+        let mut profiles = self.registry.profiles.lock();
+        profiles.push_back((self.entry.id.clone(), profile));
+        while profiles.len() > PROFILES_MAX {
+            profiles.pop_front();
+        }
     }
 
     /// So many more rows went to the client.

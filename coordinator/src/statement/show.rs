@@ -42,6 +42,7 @@ pub(crate) fn schema(what: &Show) -> SchemaRef {
             vec![("property", TEXT), ("value", TEXT)]
         }
         Show::CreateTable(_) | Show::CreateDatabase(_) => vec![("statement", TEXT)],
+        Show::Profile(_) => vec![("profile", TEXT)],
         Show::Columns(_) | Show::Column { .. } | Show::QueryColumns(_) => vec![
             ("column", TEXT),
             ("type", TEXT),
@@ -140,6 +141,7 @@ pub(crate) async fn rows(
         Show::Queries => queries::queries(&engine.queries.all()),
         Show::Query(id) => queries::one_query(engine, id)?,
         Show::Users => users(engine, session),
+        Show::Profile(id) => queries::profile(engine, id).await?,
         Show::Setting(name) => {
             let config = engine.planning_context(session, query).session_config()?;
             let entries = Settings::show(config.options(), name.as_deref())?;

@@ -6,13 +6,21 @@ use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use skep_protocol::proto::tasks_client::TasksClient;
 use skep_protocol::proto::{
-    FinishTask, StartTask, TaskCommand, TaskMetrics, task_command, task_event,
+    FinishTask, StartTask, TaskCommand, TaskMetrics, TaskProgress, task_command, task_event,
 };
 use skep_protocol::{ErrorCode, QueryError};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
-/// Starts a task and returns its metrics when they come. Ends the task when `commands` end.
+/// What a task reports.
+pub(super) enum TaskReport {
+    /// How far it is.
+    Progress(TaskProgress),
+    /// What it did, when it has ended.
+    Metrics(TaskMetrics),
+}
+
+/// Starts a task and returns what it reports. Ends the task when `commands` end.
 ///
 /// # Errors
 /// The executor's, or `ExecutorLost` where it cannot be reached.
@@ -21,7 +29,7 @@ pub(super) async fn run(
     start: StartTask,
     commands: BoxStream<'static, CoordinatorToWorkerMsg>,
     node: String,
-) -> Result<BoxStream<'static, Result<TaskMetrics, QueryError>>, QueryError> {
+) -> Result<BoxStream<'static, Result<TaskReport, QueryError>>, QueryError> {
     let command = |command| TaskCommand {
         message: Some(command),
     };
@@ -47,7 +55,12 @@ pub(super) async fn run(
         .map_err(move |status| lost_or_typed(&status, &node))
         .try_filter_map(|event| {
             std::future::ready(match event.message {
-                Some(task_event::Message::Metrics(metrics)) => Ok(Some(metrics)),
+                Some(task_event::Message::Metrics(metrics)) => {
+                    Ok(Some(TaskReport::Metrics(metrics)))
+                }
+                Some(task_event::Message::Progress(progress)) => {
+                    Ok(Some(TaskReport::Progress(progress)))
+                }
                 Some(task_event::Message::Failed(detail)) => Err(QueryError::from_detail(detail)),
                 Some(task_event::Message::Started(_)) | None => Ok(None),
             })

@@ -263,6 +263,10 @@ impl QueryService for FakeEngine {
         vec![]
     }
 
+    fn live_queries(&self, _session: &SessionId) -> Vec<QueryStatus> {
+        vec![]
+    }
+
     fn cancel(&self, query: &QueryId, reason: &str) -> bool {
         self.cancelled
             .lock()

@@ -1,7 +1,7 @@
 //! CSV and TSV: a header, then a line per row.
 
 use super::text;
-use super::{FormatError, ResultWriter};
+use super::{FormatError, Look, ResultWriter, Target};
 use arrow::datatypes::Schema;
 use arrow::record_batch::RecordBatch;
 
@@ -20,15 +20,15 @@ enum Dialect {
 }
 
 impl DelimitedWriter {
-    pub(super) fn csv(schema: &Schema, for_terminal: bool) -> Self {
-        Self::new(Dialect::Csv, schema, for_terminal)
+    pub(super) fn csv(schema: &Schema, look: &Look, target: Target) -> Self {
+        Self::new(Dialect::Csv, schema, look, target)
     }
 
-    pub(super) fn tsv(schema: &Schema, for_terminal: bool) -> Self {
-        Self::new(Dialect::Tsv, schema, for_terminal)
+    pub(super) fn tsv(schema: &Schema, look: &Look, target: Target) -> Self {
+        Self::new(Dialect::Tsv, schema, look, target)
     }
 
-    fn new(dialect: Dialect, schema: &Schema, for_terminal: bool) -> Self {
+    fn new(dialect: Dialect, schema: &Schema, look: &Look, target: Target) -> Self {
         let names = schema
             .fields()
             .iter()
@@ -37,8 +37,8 @@ impl DelimitedWriter {
         Self {
             dialect,
             names,
-            header_written: false,
-            for_terminal,
+            header_written: !look.header,
+            for_terminal: target.is_terminal,
         }
     }
 

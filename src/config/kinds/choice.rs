@@ -74,7 +74,7 @@ options! {
 
     /// How the shell shows rows.
     ResultFormat {
-        /// A table on a terminal, tab-separated values elsewhere.
+        /// A table on a terminal, comma-separated values elsewhere.
         Auto = "auto",
         /// Aligned columns.
         Table = "table",
@@ -84,8 +84,18 @@ options! {
         Csv = "csv",
         /// Tab-separated values.
         Tsv = "tsv",
-        /// One JSON object per row.
+        /// One JSON array of objects.
         Json = "json",
+        /// One JSON object per line.
+        Ndjson = "ndjson",
+        /// A Markdown table.
+        Markdown = "markdown",
+        /// An HTML table.
+        Html = "html",
+        /// An Arrow IPC file.
+        Arrow = "arrow",
+        /// A Parquet file.
+        Parquet = "parquet",
     }
 
     /// Whether the shell uses colour.

@@ -109,11 +109,13 @@ fn host_and_port(text: &str, schemes: &[&str]) -> Result<(String, Option<u16>), 
             schemes[0]
         ));
     }
-    let has_more = !matches!(url.path(), "" | "/")
-        || url.query().is_some()
-        || url.fragment().is_some()
-        || !url.username().is_empty()
-        || url.password().is_some();
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(
+            "a user and a password do not belong in an address: others can see it".to_owned(),
+        );
+    }
+    let has_more =
+        !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some();
     if has_more {
         return Err(format!(
             "{text:?} has more than a scheme, a host and a port"

@@ -9,7 +9,7 @@ pub struct KeptFiles {
     pub table: String,
     /// How many partitions are read, of how many; `None` in a table without partition columns.
     pub partitions: Option<(usize, usize)>,
-    /// How many files are read, of how many.
+    /// How many files are read, of how many that the partitions have.
     pub files: (usize, usize),
 }
 
@@ -29,12 +29,12 @@ impl ScanLog {
 }
 
 impl KeptFiles {
-    /// `Scan of default.t: 1 of 100 partitions, 2 of 1000 files`
+    /// `Scan of default.t: 1 of 100 partitions, 2 of 10 files in them`
     pub fn to_text(&self) -> String {
         let files = format!("{} of {} files", self.files.0, self.files.1);
         match self.partitions {
             Some((kept, all)) => format!(
-                "Scan of {}: {kept} of {all} partitions, {files}",
+                "Scan of {}: {kept} of {all} partitions, {files} in them",
                 self.table
             ),
             None => format!("Scan of {}: {files}", self.table),

@@ -58,6 +58,10 @@ pub(super) fn show(cursor: &mut Cursor) -> Result<Show, QueryError> {
         };
         return Ok(Show::TableProperties { table, key });
     }
+    if cursor.accept(&["profile"]) {
+        let id = cursor.string("the id of a query in quotes")?;
+        return Ok(Show::Profile(id));
+    }
     let of_server = [
         ("executors", Show::Executors),
         ("queries", Show::Queries),

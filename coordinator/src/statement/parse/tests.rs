@@ -43,6 +43,7 @@ fn skeps_own_statements() {
         parsed("SHOW QUERIES;"),
         Statement::Show(Show::Queries)
     ));
+    assert!(matches!(parsed("SHOW PROFILE 'x'"), Statement::Show(Show::Profile(id)) if id == "x"));
     assert!(matches!(parsed("KILL QUERY 'x'"), Statement::KillQuery(id) if id == "x"));
     assert!(matches!(parsed("DESCRIBE QUERY 'x'"), Statement::Show(Show::Query(id)) if id == "x"));
     assert!(matches!(parsed("USE sales"), Statement::Use(name) if name == "sales"));

@@ -54,6 +54,20 @@ pub(super) fn queries(queries: &[QueryStatus]) -> Vec<ArrayRef> {
     ]
 }
 
+/// What the steps of a query did, as one text.
+pub(super) async fn profile(engine: &Inner, id: &str) -> Result<Vec<ArrayRef>, QueryError> {
+    let known: Option<QueryId> = id.parse().ok();
+    let profile = known.and_then(|id| engine.queries.profile(&id));
+    let profile = profile.ok_or_else(|| {
+        let text = format!(
+            "there is no profile of query '{id}': it has not ended well, or others have ended since"
+        );
+        QueryError::new(ErrorCode::QueryNotFound, text)
+    })?;
+    let profile = profile.await?;
+    Ok(vec![text(std::iter::once(Some(profile)))])
+}
+
 pub(super) fn one_query(engine: &Inner, id: &str) -> Result<Vec<ArrayRef>, QueryError> {
     let known: Option<QueryId> = id.parse().ok();
     let status = known
@@ -82,6 +96,10 @@ pub(super) fn one_query(engine: &Inner, id: &str) -> Result<Vec<ArrayRef>, Query
     }
     shown.extend([
         ("rows", status.rows.to_string()),
+        ("read_rows", status.read_rows.to_string()),
+        ("read_bytes", status.read_bytes.to_string()),
+        ("stages", status.stages.0.to_string()),
+        ("stages_done", status.stages.1.to_string()),
         ("tasks", status.tasks.0.to_string()),
         ("tasks_done", status.tasks.1.to_string()),
         ("exchange_bytes", status.exchange_bytes.to_string()),
