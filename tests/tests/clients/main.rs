@@ -126,6 +126,14 @@ async fn pyarrow() {
     }
 }
 
+/// Files that Skep wrote are read by pyarrow, and the other way round.
+#[tokio::test]
+async fn parquet_files_of_both() {
+    if let Some(command) = python("parquet.py") {
+        Served::start().await.check(command).await;
+    }
+}
+
 #[tokio::test]
 async fn the_jdbc_driver() {
     if let Some(jar) = installed("flight-sql-jdbc-driver.jar") {
