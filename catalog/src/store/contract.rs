@@ -511,7 +511,7 @@ async fn a_dropped_table_leaves_its_location(store: Arc<dyn CatalogStore>) {
         let table = create(&*store, "t", two_files()).await;
         commit(&*store, &[Change::DropTable { id: table.id }]).await;
         let state = store.load().await.unwrap();
-        assert_eq!(state.abandoned_locations, [location.clone()]);
+        assert_eq!(state.abandoned_locations, std::slice::from_ref(&location));
     }
     commit(&*store, &[Change::ForgetLocation(location)]).await;
     assert_eq!(store.load().await.unwrap().abandoned_locations, []);
