@@ -131,24 +131,18 @@ pub fn parse(
     let (path, innermost) = innermost(&matches);
     refuse_misplaced(&matches, &path)?;
     match path.as_slice() {
-        [] => {
-            let arguments = shell_arguments(innermost);
-            run(
-                config::Command::Skep,
-                innermost,
-                environment,
-                Action::EmbeddedShell(arguments),
-            )
-        }
-        ["shell"] => {
-            let arguments = shell_arguments(innermost);
-            run(
-                config::Command::Shell,
-                innermost,
-                environment,
-                Action::Shell(arguments),
-            )
-        }
+        [] => run(
+            config::Command::Skep,
+            innermost,
+            environment,
+            Action::EmbeddedShell(shell_arguments(innermost)),
+        ),
+        ["shell"] => run(
+            config::Command::Shell,
+            innermost,
+            environment,
+            Action::Shell(shell_arguments(innermost)),
+        ),
         ["standalone"] => run(
             config::Command::Standalone,
             innermost,

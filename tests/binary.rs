@@ -12,5 +12,5 @@ fn the_program_says_which_it_is() {
     assert!(output.status.success());
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.starts_with("skep "), "{text}");
-    assert!(text.contains("DataFusion"), "{text}");
+    assert!(text.contains("datafusion"), "{text}");
 }

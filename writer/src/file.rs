@@ -32,7 +32,7 @@ pub(crate) struct OpenFile {
 enum Encoding {
     Parquet(Box<AsyncArrowWriter<BufWriter>>),
     Streamed {
-        writer: BufWriter,
+        writer: Box<BufWriter>,
         format: Blocks,
         bytes: u64,
     },
@@ -73,17 +73,17 @@ impl OpenFile {
                 Encoding::Parquet(Box::new(writer))
             }
             FileOptions::Avro => Encoding::Streamed {
-                writer,
+                writer: Box::new(writer),
                 format: Blocks::Avro(AvroEncoder::new(schema)?),
                 bytes: 0,
             },
             FileOptions::Json => Encoding::Streamed {
-                writer,
+                writer: Box::new(writer),
                 format: Blocks::Json,
                 bytes: 0,
             },
             FileOptions::Text(options) => Encoding::Streamed {
-                writer,
+                writer: Box::new(writer),
                 format: Blocks::Text(TextEncoder::new(options.clone(), schema)?),
                 bytes: 0,
             },

@@ -28,7 +28,9 @@ pub struct SnapshotCatalog {
 
 /// Views by database and name, each with the plan of its query.
 #[derive(Clone, Debug, Default)]
-pub struct PlannedViews(Arc<RwLock<HashMap<(String, String), Arc<dyn TableProvider>>>>);
+pub struct PlannedViews(Arc<RwLock<ViewPlans>>);
+
+type ViewPlans = HashMap<(String, String), Arc<dyn TableProvider>>;
 
 impl PlannedViews {
     /// Whether the view has been planned.

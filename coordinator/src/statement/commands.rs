@@ -28,19 +28,6 @@ impl Inner {
         command: Statement,
     ) -> Result<Option<u64>, QueryError> {
         match command {
-            Statement::CreateDatabase(create) => self.create_database(session, create).await?,
-            Statement::AlterDatabase { name, change } => {
-                self.alter_database(&name, change).await?;
-            }
-            Statement::DropDatabase {
-                name,
-                if_exists,
-                cascade,
-            } => {
-                self.catalog
-                    .drop_database(&name, if_exists, cascade)
-                    .await?;
-            }
             Statement::Use(name) => {
                 let name = self.catalog.snapshot().database(&name)?.name.clone();
                 self.sessions.update(&session.id, |session| {
@@ -58,6 +45,9 @@ impl Inner {
                     .drop_table(&database, &name.table, if_exists)
                     .await?;
             }
+            Statement::CreateDatabase(_)
+            | Statement::AlterDatabase { .. }
+            | Statement::DropDatabase { .. } => self.database_command(session, command).await?,
             Statement::Truncate { name, partition } => {
                 self.truncate(session, &name, partition).await?;
             }

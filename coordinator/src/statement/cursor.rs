@@ -348,8 +348,8 @@ fn offset(text: &str, at: Location) -> Option<usize> {
     let line_start = match at.line.checked_sub(1)? {
         0 => 0,
         lines => {
-            let breaks = text.match_indices('\n').map(|(index, _)| index + 1);
-            breaks.skip(lines as usize - 1).next()?
+            let mut breaks = text.match_indices('\n').map(|(index, _)| index + 1);
+            breaks.nth(lines as usize - 1)?
         }
     };
     let column = at.column.checked_sub(1)? as usize;

@@ -1,3 +1,5 @@
+//! What people see between statements.
+
 use super::*;
 use crate::test_support::{Harness, one_row};
 use std::collections::VecDeque;

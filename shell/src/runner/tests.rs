@@ -1,3 +1,5 @@
+//! Statements that run, fail and are stopped.
+
 use super::*;
 use crate::test_support::{Harness, Scripted, failure, numbers, one_row};
 use skep_client::{Statement, split};

@@ -1,3 +1,5 @@
+//! Scripts with variables and mistakes.
+
 use super::*;
 use crate::options::{EXIT_CANCELLED, EXIT_CONNECTION};
 use crate::test_support::{Harness, Scripted, failure, numbers, one_row};

@@ -1,3 +1,5 @@
+//! Commands and their effects.
+
 use super::*;
 use crate::test_support::{Harness, Scripted, failure, numbers, one_row};
 use skep_client::split;

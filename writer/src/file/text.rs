@@ -95,6 +95,12 @@ impl TextEncoder {
         self.add_delimiter(lines, index);
         let options = &self.options;
         if let Some(quote) = options.quote {
+            if value == options.null {
+                let text = format!(
+                    "a value of column '{column}' is what stands for NULL in a CSV file ('{value}')"
+                );
+                return Err(to_datafusion(QueryError::new(ErrorCode::Semantic, text)));
+            }
             lines.push(quote);
             for byte in value.bytes() {
                 if byte == quote || options.escape == Some(byte) {

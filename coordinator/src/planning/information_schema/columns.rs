@@ -7,6 +7,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::error::Result;
 use skep_catalog::Relation;
+use skep_catalog::model::{TableDefinition, ViewDefinition};
 
 /// A column to be shown.
 struct Shown<'a> {
@@ -43,60 +44,61 @@ pub(super) fn columns(schema: &InformationSchema) -> Result<RecordBatch> {
     ]);
     for relation in schema.relations() {
         match relation {
-            Relation::Table(table) => {
-                let definition = &table.definition;
-                let stored = definition.columns.iter().map(|column| Shown {
-                    database: &definition.database,
-                    table: &definition.name,
-                    name: &column.name,
-                    position: 0,
-                    nullable: column.nullable,
-                    data_type: &column.data_type,
-                    sql_type: column.sql_type.as_deref(),
-                    comment: column.comment.as_deref(),
-                    is_partition: false,
-                });
-                let partitioning = definition.partition_columns.iter().map(|column| Shown {
-                    database: &definition.database,
-                    table: &definition.name,
-                    name: &column.name,
-                    position: 0,
-                    nullable: true,
-                    data_type: &column.data_type,
-                    sql_type: column.sql_type.as_deref(),
-                    comment: column.comment.as_deref(),
-                    is_partition: true,
-                });
-                for (position, column) in (1..).zip(stored.chain(partitioning)) {
-                    add(&mut rows, schema, &Shown { position, ..column });
-                }
-            }
-            Relation::View(view) => {
-                let definition = &view.definition;
-                let planned = schema.views.get(&definition.database, &definition.name);
-                let Some(planned) = planned else {
-                    continue;
-                };
-                let fields = planned.schema();
-                for (index, field) in fields.fields().iter().enumerate() {
-                    let comment = definition.columns.get(index);
-                    let column = Shown {
-                        database: &definition.database,
-                        table: &definition.name,
-                        name: field.name(),
-                        position: index as u64 + 1,
-                        nullable: true,
-                        data_type: field.data_type(),
-                        sql_type: None,
-                        comment: comment.and_then(|column| column.comment.as_deref()),
-                        is_partition: false,
-                    };
-                    add(&mut rows, schema, &column);
-                }
-            }
+            Relation::Table(table) => add_table(&mut rows, schema, &table.definition),
+            Relation::View(view) => add_view(&mut rows, schema, &view.definition),
         }
     }
     rows.finish()
+}
+
+fn add_table(rows: &mut Rows, schema: &InformationSchema, definition: &TableDefinition) {
+    let stored = definition.columns.iter().map(|column| Shown {
+        database: &definition.database,
+        table: &definition.name,
+        name: &column.name,
+        position: 0,
+        nullable: column.nullable,
+        data_type: &column.data_type,
+        sql_type: column.sql_type.as_deref(),
+        comment: column.comment.as_deref(),
+        is_partition: false,
+    });
+    let partitioning = definition.partition_columns.iter().map(|column| Shown {
+        database: &definition.database,
+        table: &definition.name,
+        name: &column.name,
+        position: 0,
+        nullable: true,
+        data_type: &column.data_type,
+        sql_type: column.sql_type.as_deref(),
+        comment: column.comment.as_deref(),
+        is_partition: true,
+    });
+    for (position, column) in (1..).zip(stored.chain(partitioning)) {
+        add(rows, schema, &Shown { position, ..column });
+    }
+}
+
+/// A view whose query makes no sense any more has no columns.
+fn add_view(rows: &mut Rows, schema: &InformationSchema, definition: &ViewDefinition) {
+    let Some(planned) = schema.views.get(&definition.database, &definition.name) else {
+        return;
+    };
+    for (index, field) in planned.schema().fields().iter().enumerate() {
+        let comment = definition.columns.get(index);
+        let column = Shown {
+            database: &definition.database,
+            table: &definition.name,
+            name: field.name(),
+            position: index as u64 + 1,
+            nullable: true,
+            data_type: field.data_type(),
+            sql_type: None,
+            comment: comment.and_then(|column| column.comment.as_deref()),
+            is_partition: false,
+        };
+        add(rows, schema, &column);
+    }
 }
 
 fn add(rows: &mut Rows, schema: &InformationSchema, column: &Shown) {

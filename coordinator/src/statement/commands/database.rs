@@ -3,13 +3,36 @@
 use super::parse_location;
 use crate::engine::Inner;
 use crate::session::Session;
-use crate::statement::{CreateDatabase, DatabaseChange};
+use crate::statement::{CreateDatabase, DatabaseChange, Statement};
 use skep_catalog::NewDatabase;
 use skep_catalog::catalog::DatabaseChange as CatalogChange;
 use skep_protocol::QueryError;
 
 impl Inner {
-    pub(super) async fn create_database(
+    /// Runs a statement about a database.
+    pub(super) async fn database_command(
+        &self,
+        session: &Session,
+        statement: Statement,
+    ) -> Result<(), QueryError> {
+        match statement {
+            Statement::CreateDatabase(create) => self.create_database(session, create).await,
+            Statement::AlterDatabase { name, change } => self.alter_database(&name, change).await,
+            Statement::DropDatabase {
+                name,
+                if_exists,
+                cascade,
+            } => {
+                self.catalog
+                    .drop_database(&name, if_exists, cascade)
+                    .await?;
+                Ok(())
+            }
+            _ => Err(QueryError::internal("the statement is about no database")),
+        }
+    }
+
+    async fn create_database(
         &self,
         session: &Session,
         create: CreateDatabase,
@@ -27,11 +50,7 @@ impl Inner {
         Ok(())
     }
 
-    pub(super) async fn alter_database(
-        &self,
-        name: &str,
-        change: DatabaseChange,
-    ) -> Result<(), QueryError> {
+    async fn alter_database(&self, name: &str, change: DatabaseChange) -> Result<(), QueryError> {
         let change = match change {
             DatabaseChange::SetProperties(properties) => CatalogChange::SetProperties(properties),
             DatabaseChange::SetOwner(owner) => CatalogChange::SetOwner(owner),

@@ -46,6 +46,12 @@ pub(crate) fn storage_of(
         ..StorageOptions::default()
     };
     let format = format_of(clauses)?;
+    if format == FileFormat::Text {
+        // The reader is not told on its way to an executor what stands for NULL.
+        return Err(unsupported(
+            "STORED AS TEXTFILE without a SERDE; OpenCSVSerde, JSONFILE, AVRO and PARQUET are: TEXTFILE",
+        ));
+    }
     for (key, value) in &clauses.serde_properties {
         serde_property(&mut storage, key, value)?;
         storage.serde_properties.insert(key.clone(), value.clone());

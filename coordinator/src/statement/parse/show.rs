@@ -33,15 +33,7 @@ pub(super) fn show(cursor: &mut Cursor) -> Result<Show, QueryError> {
         return Ok(Show::ColumnNames { table, like });
     }
     if cursor.accept(&["partitions"]) {
-        let table = cursor.table_name()?;
-        let partition = partition(cursor)?;
-        for word in ["where", "order", "limit"] {
-            if cursor.is_next(&[word]) {
-                let name = format!("SHOW PARTITIONS … {}", word.to_uppercase());
-                return Err(unsupported(&name));
-            }
-        }
-        return Ok(Show::Partitions { table, partition });
+        return partitions(cursor);
     }
     if cursor.accept(&["create"]) {
         return show_create(cursor);
@@ -81,6 +73,18 @@ pub(super) fn show(cursor: &mut Cursor) -> Result<Show, QueryError> {
         Ok(name) => Ok(Show::Setting(Some(name))),
         Err(_) => Ok(Show::Setting(Some(cursor.setting_name()?))),
     }
+}
+
+fn partitions(cursor: &mut Cursor) -> Result<Show, QueryError> {
+    let table = cursor.table_name()?;
+    let partition = partition(cursor)?;
+    for word in ["where", "order", "limit"] {
+        if cursor.is_next(&[word]) {
+            let name = format!("SHOW PARTITIONS … {}", word.to_uppercase());
+            return Err(unsupported(&name));
+        }
+    }
+    Ok(Show::Partitions { table, partition })
 }
 
 fn refused(cursor: &Cursor) -> Option<&'static str> {

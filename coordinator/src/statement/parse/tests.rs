@@ -1,3 +1,5 @@
+//! Statements in their forms, and what is said of those that are none.
+
 use super::*;
 use crate::statement::size::{NESTING_MAX, OPERATORS_MAX, RETRIED_OPEN_MAX};
 use crate::statement::{ExplainFormat, Show, TableName};

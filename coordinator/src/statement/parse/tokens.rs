@@ -104,7 +104,7 @@ fn ends_operand(token: &TokenWithSpan) -> bool {
     match &token.token {
         Token::Word(word) => {
             word.quote_style.is_some() || {
-                let is_name = !matches!(
+                !matches!(
                     word.keyword,
                     Keyword::SELECT
                         | Keyword::WHERE
@@ -121,8 +121,7 @@ fn ends_operand(token: &TokenWithSpan) -> bool {
                         | Keyword::DISTINCT
                         | Keyword::BETWEEN
                         | Keyword::IN
-                );
-                is_name
+                )
             }
         }
         Token::Number(_, _)

@@ -1,3 +1,5 @@
+//! What is offered where.
+
 use super::*;
 use crate::knowledge;
 use skep_client::Column;
