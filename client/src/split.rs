@@ -411,7 +411,7 @@ mod tests {
             assert_eq!(texts(&format!("{statement}; x")), [statement, "x"]);
         }
         assert_eq!(
-            open_after("CREATE PROCEDURE p() BEGIN\n"),
+            open_after("CREATE PROCEDURE p() BEGIN SELECT 1;\n"),
             Some(Open::Block)
         );
         assert_eq!(open_after("BEGIN SELECT 1;\n"), Some(Open::Block));

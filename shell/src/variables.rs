@@ -203,7 +203,7 @@ mod tests {
         );
         assert_eq!(sent("select 1"), "select 1");
         assert_eq!(
-            sent("select \"${t}\", $${t}$$"),
+            sent("select \"${t}\", $$${t}$$"),
             "select \"orders\", $$orders$$"
         );
     }

@@ -160,7 +160,7 @@ async fn exit_codes() {
         (&["-f", &missing], 3, "none.sql"),
         (&["--format", "xml"], 3, "xml"),
         (&["--var", "nothing"], 3, "NAME=VALUE"),
-        (&["shell", "--profile", "none"], 3, "none"),
+        (&["shell", "--profile", "missing"], 3, "missing"),
         (
             &["shell", "--password-file", &password, "-e", "select 1"],
             3,

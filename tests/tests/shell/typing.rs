@@ -119,8 +119,8 @@ fn tab_completes_words_commands_tables_and_columns() {
     shell.press(&format!(" count(*) FROM nat{TAB}"));
     shell.wait_for("nation");
     // Columns are asked for while the statement is typed, and come when they come.
-    shell.press(" WHERE n_na");
-    shell.wait_for("n_na");
+    shell.press(" WHERE n_nam");
+    shell.wait_for("n_nam");
     shell.press_until(TAB, "n_name");
     shell.press(" = 'KENYA';\r");
     let shown = shell.wait_for("(1 row)");
@@ -152,6 +152,8 @@ fn ctrl_c_cancels_on_the_server_and_keeps_the_shell() {
         shell.wait_for("│ later │");
     }
     shell.press(CTRL_C);
+    // What is typed at the same moment goes with the signal.
+    shell.wait_for("demo> ");
     shell.line("\\queries");
     let queries = shell.wait_for("rows, ");
     assert!(

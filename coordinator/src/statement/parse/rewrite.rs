@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::ast::{
     TableAliasColumnDef, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
 };
 use skep_protocol::{ErrorCode, QueryError};
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 /// Rewrites a query.
@@ -44,6 +45,7 @@ impl VisitorMut for Rewriter {
             select.flavor = SelectFlavor::Standard;
             select.projection = vec![SelectItem::Wildcard(Default::default())];
         }
+        name_repeated(&mut select.projection);
         as_flow(join_lateral_views(select))
     }
 
@@ -57,6 +59,24 @@ fn as_flow(result: Result<(), QueryError>) -> ControlFlow<Box<QueryError>> {
     match result {
         Ok(()) => ControlFlow::Continue(()),
         Err(error) => ControlFlow::Break(Box::new(error)),
+    }
+}
+
+/// The planner refuses `SELECT 1, 1`: two columns of the same name. Where nobody has named them, the
+/// second one is called as Hive calls columns without a name, by its position.
+fn name_repeated(items: &mut [SelectItem]) {
+    let mut seen = HashSet::new();
+    for (index, item) in items.iter_mut().enumerate() {
+        let SelectItem::UnnamedExpr(expression) = item else {
+            continue;
+        };
+        if !seen.insert(expression.to_string()) {
+            let alias = Ident::new(format!("_c{index}"));
+            *item = SelectItem::ExprWithAlias {
+                expr: expression.clone(),
+                alias,
+            };
+        }
     }
 }
 

@@ -137,7 +137,9 @@ public class Clients {
             results.next();
             ResultSetMetaData metadata = results.getMetaData();
             for (int column = 2; column <= metadata.getColumnCount(); column++) {
-                Object value = results.getObject(column);
+                // The driver has no objects for times with a zone.
+                boolean zoned = metadata.getColumnType(column) == Types.TIMESTAMP_WITH_TIMEZONE;
+                Object value = zoned ? results.getTimestamp(column) : results.getObject(column);
                 same(null, value);
             }
             same(false, results.next());
@@ -206,7 +208,7 @@ public class Clients {
             same(Types.DATE, found.get("day").get(0));
             same(Types.TIMESTAMP, found.get("micros").get(0));
             try (ResultSet columns = metadata.getColumns(null, null, "numbers", "i_")) {
-                same("[]", column(columns, "COLUMN_NAME"));
+                same("[id]", column(columns, "COLUMN_NAME"));
             }
             try (ResultSet columns = metadata.getColumns(null, null, "numbers", "i%")) {
                 same(new TreeSet<>(List.of("id", "i")), new TreeSet<>(column(columns, "COLUMN_NAME")));

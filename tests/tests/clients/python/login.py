@@ -30,7 +30,7 @@ def check_users_come_and_go():
     raises(dbapi.Error, lambda: rows("ada", "first", "CREATE USER bob PASSWORD 'x'"), "administrators")
     with connect("ada", "first") as connection:
         assert adbc.rows(connection, "SELECT 2") == [(2,)]
-        adbc.rows(connection, "ALTER USER ada PASSWORD 'second'")
+        rows("admin", PASSWORD, "ALTER USER ada PASSWORD 'second'")
         # The token of before is good no more.
         raises(dbapi.Error, lambda: adbc.rows(connection, "SELECT 3"), "log in again")
     raises(dbapi.Error, lambda: rows("ada", "first", "SELECT 1"), "wrong user name or password")
