@@ -24,6 +24,7 @@ use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_expr::Partitioning;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use object_store::ObjectMeta;
@@ -221,7 +222,12 @@ impl TableProvider for CatalogTable {
             projection.map(Vec::as_slice),
         )?;
         let store = ObjectStoreUrl::parse(self.table.definition.location.store_url())?;
+        // Files that can only be read as a whole must not be cut, which the base library leaves be only
+        // where a scan says how it is partitioned.
+        let whole = (!source.supports_repartitioning())
+            .then(|| Partitioning::UnknownPartitioning(groups.len()));
         let config = FileScanConfigBuilder::new(store, source)
+            .with_output_partitioning(whole)
             .with_file_groups(groups)
             .with_statistics(statistics)
             .with_limit(limit)

@@ -19,7 +19,7 @@ async fn cluster(executors: usize) -> Cluster {
     let data = dataset::tpch(0.05).await;
     let setup = Setup::executors(executors)
         .with_root(&dataset::directory_of(&data))
-        .with("catalog.vacuum_safe_age = \"0s\"");
+        .with("catalog.vacuum_safe_age=0s");
     let cluster = Cluster::start(setup).await;
     let mut client = cluster.connect().await;
     for table in dataset::tpch_tables(&data) {

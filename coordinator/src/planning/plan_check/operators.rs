@@ -4,7 +4,9 @@
 //! are DataFusion's own.
 
 use super::{Rule, Scope, Walk};
+use datafusion::catalog::memory::DataSourceExec;
 use datafusion::common::JoinType;
+use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::physical_expr::Partitioning;
 use datafusion::physical_plan::joins::StreamJoinPartitionMode;
 use datafusion::physical_plan::joins::{
@@ -168,11 +170,31 @@ fn check_shares(walk: &mut Walk, node: &Arc<dyn ExecutionPlan>, scope: &Scope) {
     let Some(leaf) = node.downcast_ref::<DistributedLeafExec>() else {
         return;
     };
+    if leaf.variants().iter().any(cuts_whole_files) {
+        let detail = "files that are read as a whole are cut into pieces".to_owned();
+        walk.report(Rule::LeafShares, node, scope, detail);
+    }
     let shares = leaf.variants().len();
     if scope.stage != super::HEAD_STAGE && shares != scope.tasks {
         let detail = format!("{shares} shares for {} tasks", scope.tasks);
         walk.report(Rule::LeafShares, node, scope, detail);
     }
+}
+
+/// Whether a scan reads pieces of files whose reader cannot tell where a piece begins: every piece would
+/// be read as the whole file. The base library cuts files without asking.
+fn cuts_whole_files(share: &Arc<dyn ExecutionPlan>) -> bool {
+    let scan = share
+        .downcast_ref::<DataSourceExec>()
+        .and_then(|scan| scan.data_source().downcast_ref::<FileScanConfig>());
+    scan.is_some_and(|config| {
+        !config.file_source().supports_repartitioning()
+            && config
+                .file_groups
+                .iter()
+                .flat_map(|group| group.files())
+                .any(|file| file.range.is_some())
+    })
 }
 
 fn holds_boundary(node: &Arc<dyn ExecutionPlan>) -> bool {

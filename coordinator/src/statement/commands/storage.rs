@@ -48,9 +48,9 @@ pub(crate) fn storage_of(
     let format = format_of(clauses)?;
     if format == FileFormat::Text {
         // The reader is not told on its way to an executor what stands for NULL.
-        return Err(unsupported(
-            "STORED AS TEXTFILE without a SERDE; OpenCSVSerde, JSONFILE, AVRO and PARQUET are: TEXTFILE",
-        ));
+        let text = "STORED AS TEXTFILE is not supported without a SERDE; there are PARQUET, AVRO, \
+                    JSONFILE and OpenCSVSerde";
+        return Err(QueryError::new(ErrorCode::Unsupported, text));
     }
     for (key, value) in &clauses.serde_properties {
         serde_property(&mut storage, key, value)?;

@@ -140,7 +140,11 @@ public class Clients {
                 // The driver has no objects for times with a zone.
                 boolean zoned = metadata.getColumnType(column) == Types.TIMESTAMP_WITH_TIMEZONE;
                 Object value = zoned ? results.getTimestamp(column) : results.getObject(column);
-                same(null, value);
+                // And it does not see that something nested is NULL: ADBC, on the same bytes, does.
+                if (!(value instanceof java.util.Map || value instanceof java.util.List
+                        || value instanceof java.sql.Array)) {
+                    same(null, value);
+                }
             }
             same(false, results.next());
         }
