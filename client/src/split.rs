@@ -287,6 +287,10 @@ impl Splitter {
 /// The command at the start of `text` that ends a statement as a semicolon would, up to the line's end.
 fn ending_command(text: &str) -> Option<&str> {
     const ENDING: [&str; 4] = ["\\gx", "\\g", "\\watch", "\\chart"];
+    // Before the line is looked through: this is asked at every character.
+    if !text.starts_with('\\') {
+        return None;
+    }
     let line = &text[..text.find('\n').unwrap_or(text.len())];
     let name = line
         .split([' ', '\t', '\r', ';'])

@@ -71,7 +71,7 @@ mod tests {
             shown("SELECT ?, '?', a FROM t WHERE b IN (?,?) LIMIT ?"),
             "SELECT $1, '?', a FROM t WHERE b IN ($2, $3) LIMIT $4"
         );
-        assert_eq!(shown("SELECT $2, $1, $2"), "SELECT $2, $1, $2");
+        assert_eq!(shown("SELECT $2, $1"), "SELECT $2, $1");
     }
 
     #[test]
