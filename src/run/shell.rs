@@ -83,7 +83,14 @@ pub(super) async fn connected(
     arguments: ShellArguments,
     terminal: TerminalKind,
 ) -> anyhow::Result<u8> {
-    let options = options(config, arguments, terminal)?;
+    let options = match options(config, arguments, terminal) {
+        Ok(options) => options,
+        // What cannot be used was named on the command line or in the configuration.
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return Ok(crate::cli::EXIT_USAGE);
+        }
+    };
     Ok(exit_code(skep_shell::run(options).await))
 }
 

@@ -3,6 +3,7 @@
 use skep_tests::process::{Ended, binary, run};
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -196,6 +197,8 @@ async fn ctrl_c_ends_a_script_with_130() {
         .await
         .expect("the first result");
     assert_eq!(&read, b"s\nstarted\n");
+    // The second statement runs by then: a signal between the two finds nothing to cancel.
+    tokio::time::sleep(Duration::from_millis(500)).await;
     let id = child.id().expect("it runs").to_string();
     let told = std::process::Command::new("kill")
         .args(["-INT", &id])
