@@ -11,8 +11,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(super) struct DataDir {
     path: PathBuf,
-    /// Locked for as long as it is open.
-    _lock: File,
+    lock: File,
 }
 
 impl DataDir {
@@ -42,12 +41,22 @@ impl DataDir {
         }
         lock.set_len(0).map_err(unusable)?;
         writeln!(lock, "{}", std::process::id()).map_err(unusable)?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, lock })
     }
 
     /// The file of the catalog's database.
     pub(super) fn database_path(&self) -> PathBuf {
         self.path.join("catalog.sqlite")
+    }
+}
+
+/// A child that this process is just starting has the file open too until it runs its own program: the
+/// lock would outlive a file that is merely closed.
+impl Drop for DataDir {
+    fn drop(&mut self) {
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(path = %self.path.display(), %error, "could not unlock the data directory");
+        }
     }
 }
 
