@@ -244,10 +244,19 @@ impl PlannedQuery {
     /// # Errors
     /// Those of starting the head's operators.
     pub fn execute(&self) -> Result<SendableRecordBatchStream, QueryError> {
+        self.starter()()
+    }
+
+    /// What starts the query, to be called where its operators are to run.
+    pub fn starter(
+        &self,
+    ) -> impl FnOnce() -> Result<SendableRecordBatchStream, QueryError> + Send + use<> {
         let (plan, context) = (Arc::clone(&self.plan), Arc::clone(&self.context));
-        guard_call(|| execute_stream(plan, context))
-            .map(guard_stream)
-            .map_err(|error| from_datafusion(&error))
+        move || {
+            guard_call(|| execute_stream(plan, context))
+                .map(guard_stream)
+                .map_err(|error| from_datafusion(&error))
+        }
     }
 
     /// What its scans read of what there is.

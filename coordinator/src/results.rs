@@ -45,6 +45,9 @@ type Rows = BoxStream<'static, Result<RecordBatch, QueryError>>;
 /// How many batches lie ready for a client at most, besides the bound in bytes.
 const READY_BATCHES_MAX: usize = 256;
 
+/// How many batches may be on their way from the operators to a statement that takes them itself.
+const HANDED_OVER_MAX: usize = 4;
+
 /// Rows that lie ready, with the place that they take.
 struct Ready {
     batch: RecordBatch,
@@ -135,29 +138,83 @@ async fn send_rows(run: &Run, handle: &QueryHandle, ready: &ReadyRows) -> Result
     Ok(())
 }
 
-/// Runs a query for its statistics alone; returns how many rows it had.
-pub(crate) async fn drain(run: &Run, handle: &QueryHandle) -> Result<u64, QueryError> {
-    let mut batches = run.planned.execute()?;
+/// Runs a query on `compute` for its statistics alone; returns how many rows it had.
+pub(crate) async fn drain(
+    run: &Run,
+    handle: &QueryHandle,
+    compute: &Handle,
+) -> Result<u64, QueryError> {
     let mut rows = 0;
-    while let Some(batch) = next_batch(run, handle, &mut batches).await? {
+    run_through(run, handle, compute, |batch| {
         rows += batch.num_rows() as u64;
-    }
+        Ok(())
+    })
+    .await?;
     Ok(rows)
 }
 
-/// Runs a query that writes; returns the files that it has written.
+/// Runs a query that writes on `compute`; returns the files that it has written.
 pub(crate) async fn collect_written(
     run: &Run,
     handle: &QueryHandle,
+    compute: &Handle,
 ) -> Result<Vec<WrittenFile>, QueryError> {
-    let mut batches = run.planned.execute()?;
     let mut files = Vec::new();
-    while let Some(batch) = next_batch(run, handle, &mut batches).await? {
-        let more =
-            decode_reports(&batch).map_err(|error| QueryError::internal(error.to_string()))?;
-        files.extend(more);
-    }
+    run_through(run, handle, compute, |batch| {
+        let more = decode_reports(&batch);
+        files.extend(more.map_err(|error| QueryError::internal(error.to_string()))?);
+        Ok(())
+    })
+    .await?;
     Ok(files)
+}
+
+/// Runs a query on `compute` to its end, and gives all of its batches to `take`, where the caller is. The
+/// caller may be on a thread for planning, which no operator is to have.
+async fn run_through(
+    run: &Run,
+    handle: &QueryHandle,
+    compute: &Handle,
+    mut take: impl FnMut(RecordBatch) -> Result<(), QueryError>,
+) -> Result<(), QueryError> {
+    let (sender, mut receiver) = mpsc::channel(HANDED_OVER_MAX);
+    let start = run.planned.starter();
+    let _running = AbortOnDropHandle::new(compute.spawn(async move {
+        // Where nobody listens any more there is nobody to tell.
+        let _ = match start() {
+            Ok(batches) => hand_over(batches, &sender).await,
+            Err(error) => sender.send(Err(error)).await.map_err(|_| ()),
+        };
+    }));
+    loop {
+        let next = tokio::select! {
+            next = receiver.recv() => next,
+            stopped = stop(run, handle) => return Err(stopped),
+        };
+        match next {
+            Some(Ok(Some(batch))) => take(batch)?,
+            Some(Ok(None)) => return Ok(()),
+            Some(Err(error)) => return Err(error),
+            // The end is said: what stops without it has lost something.
+            None => return Err(QueryError::internal("a query stopped before its end")),
+        }
+    }
+}
+
+/// Sends all batches, and behind the last one that there are no more.
+async fn hand_over(
+    mut batches: SendableRecordBatchStream,
+    sender: &mpsc::Sender<Result<Option<RecordBatch>, QueryError>>,
+) -> Result<(), ()> {
+    while let Some(batch) = batches.next().await {
+        let batch = batch.map(Some).map_err(|error| from_datafusion(&error));
+        let failed = batch.is_err();
+        sender.send(batch).await.map_err(|_| ())?;
+        if failed {
+            return Ok(());
+        }
+    }
+    sender.send(Ok(None)).await.map_err(|_| ())
 }
 
 async fn next_batch(

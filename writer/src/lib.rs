@@ -7,7 +7,6 @@
 
 mod check;
 mod codec;
-mod directory;
 mod exec;
 mod file;
 mod report;
@@ -16,7 +15,6 @@ mod split;
 mod stream;
 
 pub use codec::WriteCodec;
-pub use directory::partition_path;
 pub use exec::TableWriteExec;
 pub use report::{WrittenFile, decode_reports, report_schema};
 pub use spec::{FileOptions, ParquetOptions, SortColumn, TextOptions, WriteColumn, WriteSpec};

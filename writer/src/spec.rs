@@ -91,10 +91,8 @@ pub struct TextOptions {
     pub field_delimiter: u8,
     /// What precedes a delimiter that is part of a value.
     pub escape: Option<u8>,
-    /// What encloses a value that holds a delimiter; it is doubled inside.
-    pub quote: Option<u8>,
-    /// What stands for NULL.
-    pub null: String,
+    /// What encloses every value; it is doubled inside where nothing takes its meaning.
+    pub quote: u8,
     /// Whether the first line names the columns.
     pub header: bool,
 }

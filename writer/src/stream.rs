@@ -5,7 +5,6 @@
 //! streams.
 
 use crate::check::check_values;
-use crate::directory::partition_path;
 use crate::file::OpenFile;
 use crate::report::{WrittenFile, encode_report};
 use crate::spec::WriteSpec;
@@ -19,6 +18,7 @@ use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricB
 use futures::{TryStreamExt, stream};
 use object_store::ObjectStore;
 use object_store::path::Path;
+use skep_protocol::partition_path;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -150,7 +150,8 @@ impl Writing {
             Uuid::new_v4().simple(),
             spec.format.extension()
         );
-        let directory = partition_path(&spec.partition_columns, values);
+        let names = spec.partition_columns.iter().map(String::as_str);
+        let directory = partition_path::directory(names.zip(values.iter().map(Option::as_deref)));
         let parts = [spec.directory.as_str(), directory.as_str(), name.as_str()];
         let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         let path = Path::parse(parts.join("/"))

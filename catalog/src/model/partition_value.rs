@@ -6,8 +6,7 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::DataType;
 use std::sync::Arc;
 
-/// The directory name that stands for NULL.
-pub const NULL_DIRECTORY: &str = "__HIVE_DEFAULT_PARTITION__";
+pub use skep_protocol::partition_path::{NULL_DIRECTORY, directory};
 
 /// Splits `name=value`, a partition's directory, and undoes Hive's escapes. The value is `None` for
 /// NULL; the whole is `None` where the directory is no partition's.
@@ -22,51 +21,6 @@ pub fn parse_directory(directory: &str) -> Option<(String, Option<String>)> {
         value => Some(unescape(value)),
     };
     Some((unescape(name), value))
-}
-
-/// The directory of a partition below its table: `ds=2024-01-31/hr=1`. `values` are in their canonical
-/// form.
-pub fn directory<'a>(columns: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) -> String {
-    let component = |(name, value): (&str, Option<&str>)| {
-        let mut component = String::new();
-        escape(name, &mut component);
-        component.push('=');
-        match value {
-            Some(value) => escape(value, &mut component),
-            None => component.push_str(NULL_DIRECTORY),
-        }
-        component
-    };
-    let components: Vec<String> = columns.into_iter().map(component).collect();
-    components.join("/")
-}
-
-/// Writes what Hive writes: `%XX` for whatever means something in a path, in a pattern or to Hive, and
-/// everything else, blanks and letters of any script, as it is.
-fn escape(text: &str, result: &mut String) {
-    for letter in text.chars() {
-        match letter {
-            '\0'..='\x1f'
-            | '\x7f'
-            | '"'
-            | '#'
-            | '%'
-            | '\''
-            | '*'
-            | '/'
-            | ':'
-            | '='
-            | '?'
-            | '\\'
-            | '{'
-            | '['
-            | ']'
-            | '^' => {
-                result.push_str(&format!("%{:02X}", u32::from(letter)));
-            }
-            _ => result.push(letter),
-        }
-    }
 }
 
 /// The values as directories have them: `1` for `01` in a column of integers. Text that is empty is

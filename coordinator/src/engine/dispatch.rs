@@ -263,7 +263,7 @@ impl Inner {
         };
         let run = self.plan(&context, resolved, handle, place).await?;
         let rows = match statement.analyze {
-            true => Some(results::drain(&run, handle).await?),
+            true => Some(results::drain(&run, handle, &self.threads.compute).await?),
             false => None,
         };
         let shown = explain::rows(&run.planned, statement.format, logical, rows).await?;

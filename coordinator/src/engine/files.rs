@@ -15,7 +15,7 @@ use skep_catalog::catalog::{
 use skep_catalog::discovery::{WrittenFile, describe_files};
 use skep_catalog::model::{Column, ColumnId, TableDefinition, TableKind};
 use skep_protocol::storage_url::StorageUrl;
-use skep_protocol::{ErrorCode, QueryError};
+use skep_protocol::{ErrorCode, QueryError, partition_path};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -46,7 +46,7 @@ impl Inner {
         let target = write_target(&definition, handle, &Vec::new(), Vec::new(), true)?;
         let write = context.write(source, target)?;
         let run = self.plan_run(&context, write, handle).await?;
-        let written = results::collect_written(&run, handle).await?;
+        let written = results::collect_written(&run, handle, &self.threads.compute).await?;
         for file in old {
             remove(&store, &file.location).await?;
         }
@@ -218,18 +218,15 @@ fn target_path(
     handle: &QueryHandle,
     from: &Path,
 ) -> Result<Path, QueryError> {
-    let names: Vec<String> = definition
-        .partition_columns
-        .iter()
-        .map(|column| column.name.clone())
-        .collect();
     let extension = from.extension().unwrap_or("data");
     let name = format!(
         "{WRITTEN_FILE_PREFIX}{}-{}.{extension}",
         handle.id(),
         Uuid::new_v4().simple()
     );
-    let partition = skep_writer::partition_path(&names, values);
+    let names = definition.partition_columns.iter();
+    let names = names.map(|column| column.name.as_str());
+    let partition = partition_path::directory(names.zip(values.iter().map(Option::as_deref)));
     let parts = [definition.location.key(), &partition, &name];
     let parts = parts.map(|part| part.trim_matches('/'));
     let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();

@@ -113,15 +113,12 @@ impl Inner {
         handle.admitted();
         let (context, source) = self.resolve(session, handle, source).await?;
         let columns = query_columns(&source)?;
+        let listed = columns.iter().map(|column| column.name.clone()).collect();
         let database = self.database_of(session, &create.name);
         let new = new_managed_table(session, database, &create, columns)?;
         let Some(definition) = self.catalog.plan_managed_table(&new).await? else {
             return Ok(0);
         };
-        let listed = query_columns(&source)?
-            .into_iter()
-            .map(|column| column.name);
-        let listed = listed.collect();
         let target = write_target(&definition, handle, &Vec::new(), listed, false)?;
         let written = self
             .run_write(&context, source, target, &definition, handle)
@@ -152,7 +149,7 @@ impl Inner {
     ) -> Result<Written, QueryError> {
         let write = context.write(source, target)?;
         let run = self.plan_run(context, write, handle).await?;
-        let reports = results::collect_written(&run, handle).await?;
+        let reports = results::collect_written(&run, handle, &self.threads.compute).await?;
         drop(run);
         let rows = reports.iter().map(|file| file.rows).sum();
         let store = self.object_store(&definition.location)?;

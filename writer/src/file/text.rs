@@ -1,4 +1,4 @@
-//! Lines of delimited values: Hive's `ROW FORMAT DELIMITED` and OpenCSVSerde.
+//! Lines of quoted values: Hive's OpenCSVSerde. NULL is nothing at all, which the empty text would be, too.
 
 use crate::spec::TextOptions;
 use arrow::array::Array;
@@ -64,10 +64,7 @@ impl TextEncoder {
         for row in 0..batch.num_rows() {
             for (index, (column, formatter)) in columns.iter().enumerate() {
                 match column.is_null(row) {
-                    true => {
-                        self.add_delimiter(&mut lines, index);
-                        lines.extend_from_slice(self.options.null.as_bytes());
-                    }
+                    true => self.add_delimiter(&mut lines, index),
                     false => {
                         let value = formatter.value(row).try_to_string()?;
                         self.add_value(&mut lines, index, schema.field(index).name(), &value)?;
@@ -93,36 +90,21 @@ impl TextEncoder {
         value: &str,
     ) -> Result<()> {
         self.add_delimiter(lines, index);
-        let options = &self.options;
-        if let Some(quote) = options.quote {
-            if value == options.null {
-                let text = format!(
-                    "a value of column '{column}' is what stands for NULL in a CSV file ('{value}')"
-                );
-                return Err(to_datafusion(QueryError::new(ErrorCode::Semantic, text)));
-            }
-            lines.push(quote);
-            for byte in value.bytes() {
-                if byte == quote || options.escape == Some(byte) {
-                    lines.push(options.escape.unwrap_or(quote));
-                }
-                lines.push(byte);
-            }
-            lines.push(quote);
-            return Ok(());
-        }
-        let is_ambiguous = value == options.null
-            || value
-                .bytes()
-                .any(|byte| byte == options.field_delimiter || matches!(byte, 0 | b'\n' | b'\r'));
-        if is_ambiguous {
+        if value.is_empty() {
             let text = format!(
-                "a value of column '{column}' holds a delimiter, a line's end or the text for NULL, \
-                 which a text file without quotes cannot tell apart; use another format"
+                "a value of column '{column}' is the empty text, which a CSV file cannot tell from NULL"
             );
             return Err(to_datafusion(QueryError::new(ErrorCode::Semantic, text)));
         }
-        lines.extend_from_slice(value.as_bytes());
+        let TextOptions { quote, escape, .. } = self.options;
+        lines.push(quote);
+        for byte in value.bytes() {
+            if byte == quote || escape == Some(byte) {
+                lines.push(escape.unwrap_or(quote));
+            }
+            lines.push(byte);
+        }
+        lines.push(quote);
         Ok(())
     }
 }
@@ -133,47 +115,37 @@ mod tests {
     use arrow::array::{ArrayRef, Int32Array, StringArray};
     use std::sync::Arc;
 
-    fn delimited() -> TextOptions {
-        TextOptions {
-            field_delimiter: b',',
-            escape: None,
-            quote: None,
-            null: "\\N".to_owned(),
-            header: false,
-        }
-    }
-
-    fn lines(options: TextOptions, texts: Vec<Option<&str>>) -> Result<String> {
+    fn lines(escape: Option<u8>, header: bool, texts: Vec<Option<&str>>) -> Result<String> {
         let numbers: ArrayRef = Arc::new(Int32Array::from_iter_values(0..texts.len() as i32));
         let texts: ArrayRef = Arc::new(StringArray::from(texts));
         let batch = RecordBatch::try_from_iter([("a", numbers), ("b", texts)])?;
+        let options = TextOptions {
+            field_delimiter: b',',
+            escape,
+            quote: b'"',
+            header,
+        };
         let mut encoder = TextEncoder::new(options, &batch.schema())?;
         Ok(String::from_utf8(encoder.encode(&batch)?).unwrap())
     }
 
     #[test]
-    fn delimited_lines() {
-        let found = lines(delimited(), vec![Some("x y"), None, Some("")]).unwrap();
-        assert_eq!(found, "0,x y\n1,\\N\n2,\n");
+    fn null_is_nothing() {
+        let found = lines(None, false, vec![Some("x y"), None]).unwrap();
+        assert_eq!(found, "\"0\",\"x y\"\n\"1\",\n");
     }
 
     #[test]
-    fn what_cannot_be_told_apart_is_refused() {
-        for text in ["a,b", "a\nb", "\\N"] {
-            let error = lines(delimited(), vec![Some(text)]).unwrap_err();
-            assert!(error.to_string().contains("column 'b'"), "{error}");
-        }
+    fn the_empty_text_is_refused() {
+        let error = lines(None, false, vec![Some("")]).unwrap_err();
+        assert!(error.to_string().contains("column 'b'"), "{error}");
     }
 
     #[test]
     fn quoted_lines_hold_anything() {
-        let options = TextOptions {
-            quote: Some(b'"'),
-            escape: Some(b'\\'),
-            header: true,
-            ..delimited()
-        };
-        let found = lines(options, vec![Some("a,\"b\\\n")]).unwrap();
+        let found = lines(Some(b'\\'), true, vec![Some("a,\"b\\\n")]).unwrap();
         assert_eq!(found, "\"a\",\"b\"\n\"0\",\"a,\\\"b\\\\\n\"\n");
+        let found = lines(None, false, vec![Some("a\"b")]).unwrap();
+        assert_eq!(found, "\"0\",\"a\"\"b\"\n");
     }
 }

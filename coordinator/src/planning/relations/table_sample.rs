@@ -81,7 +81,8 @@ fn of_bucket(
     let Some(on) = bucket.on else {
         return plan_err!("TABLESAMPLE (BUCKET x OUT OF y) needs ON a column, or ON rand()");
     };
-    let is_random = on.to_string().to_ascii_lowercase().starts_with("rand");
+    let is_random = matches!(&on, SqlExpr::Function(function)
+        if matches!(function.name.to_string().to_ascii_lowercase().as_str(), "rand" | "random"));
     if is_random {
         return keep(input, random().lt(lit(1.0 / total as f64)));
     }

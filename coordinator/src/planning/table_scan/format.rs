@@ -13,10 +13,6 @@ use skep_exchange::error::to_datafusion;
 use skep_protocol::{ErrorCode, QueryError};
 use std::sync::Arc;
 
-/// Where fields are not quoted, nothing is to be taken for a quote; the reader has to have one, and no
-/// text that Skep writes has this character.
-const NO_QUOTE: u8 = 0;
-
 /// The reader of files of a table's format.
 ///
 /// # Errors
@@ -29,9 +25,9 @@ pub(super) fn reader(definition: &TableDefinition, state: &dyn Session) -> Resul
         }
         FileFormat::Avro => Arc::new(AvroFormat),
         FileFormat::Json => Arc::new(JsonFormat::default()),
-        format @ (FileFormat::Text | FileFormat::Csv) => {
+        format @ FileFormat::Csv => {
             let layout = TextLayout::new(format, &definition.storage);
-            Arc::new(CsvFormat::default().with_options(text_options(&layout)?))
+            Arc::new(CsvFormat::default().with_options(text_options(&layout)))
         }
         other => {
             let text = format!("reading {} files is not supported", other.as_str());
@@ -40,34 +36,17 @@ pub(super) fn reader(definition: &TableDefinition, state: &dyn Session) -> Resul
     })
 }
 
-fn text_options(layout: &TextLayout) -> Result<CsvOptions> {
+fn text_options(layout: &TextLayout) -> CsvOptions {
     let byte = |letter: char| u8::try_from(letter).unwrap_or(b',');
-    if layout.header_lines > 1 {
-        let text = "more than one header line (skip.header.line.count) is not supported";
-        return Err(to_datafusion(QueryError::new(ErrorCode::Unsupported, text)));
-    }
-    let null_text = layout.null_text.as_deref();
-    Ok(CsvOptions {
+    let defaults = CsvOptions::default();
+    CsvOptions {
         has_header: Some(layout.header_lines > 0),
         delimiter: byte(layout.field_delimiter),
-        quote: layout.quote.map_or(NO_QUOTE, byte),
+        quote: layout.quote.map_or(defaults.quote, byte),
         escape: layout.escape.map(byte),
-        newlines_in_values: Some(layout.quote.is_some()),
-        null_regex: null_text.map(|text| format!("^{}$", literal(text))),
+        newlines_in_values: Some(true),
         // Columns that a line lacks at its end are NULL, as in Hive.
         truncated_rows: Some(true),
-        ..CsvOptions::default()
-    })
-}
-
-/// A regular expression that is the text itself.
-fn literal(text: &str) -> String {
-    let mut pattern = String::new();
-    for letter in text.chars() {
-        if letter.is_ascii_punctuation() {
-            pattern.push('\\');
-        }
-        pattern.push(letter);
+        ..defaults
     }
-    pattern
 }

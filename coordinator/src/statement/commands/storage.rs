@@ -25,7 +25,7 @@ const ROW_GROUP_ROWS_PROPERTY: &str = "skep.row_group.rows";
 const BLOOM_FILTER_PROPERTY: &str = "skep.bloom_filter.columns";
 /// By what the rows of a file are sorted: `a, b DESC`.
 pub(crate) const SORT_PROPERTY: &str = "skep.sort.columns";
-const HEADER_PROPERTY: &str = "skip.header.line.count";
+pub(super) const HEADER_PROPERTY: &str = "skip.header.line.count";
 
 /// The format and its details.
 ///
@@ -46,8 +46,8 @@ pub(crate) fn storage_of(
         ..StorageOptions::default()
     };
     let format = format_of(clauses)?;
+    // The reader is not told on its way to an executor what stands for NULL.
     if format == FileFormat::Text {
-        // The reader is not told on its way to an executor what stands for NULL.
         let text = "STORED AS TEXTFILE is not supported without a SERDE; there are PARQUET, AVRO, \
                     JSONFILE and OpenCSVSerde";
         return Err(QueryError::new(ErrorCode::Unsupported, text));
@@ -134,10 +134,15 @@ fn check_text(format: FileFormat, storage: &StorageOptions) -> Result<(), QueryE
     if layout.line_delimiter != '\n' {
         return Err(unsupported("LINES TERMINATED BY anything but '\\n'"));
     }
-    if format == FileFormat::Text && layout.escape.is_some() {
-        return Err(unsupported(
-            "ESCAPED BY; for values that hold delimiters use OpenCSVSerde, which",
-        ));
+    if storage
+        .null_text
+        .as_deref()
+        .is_some_and(|text| !text.is_empty())
+    {
+        return Err(unsupported("NULL as anything but the empty text"));
+    }
+    if layout.header_lines > 1 {
+        return Err(unsupported("more than one header line"));
     }
     if storage.collection_delimiter.is_some() || storage.map_key_delimiter.is_some() {
         return Err(unsupported("COLLECTION ITEMS and MAP KEYS TERMINATED BY"));
@@ -250,14 +255,13 @@ pub(crate) fn file_options(definition: &TableDefinition) -> Result<FileOptions, 
             Ok(FileOptions::Parquet(options))
         }
         FileFormat::Json => Ok(FileOptions::Json),
-        format @ (FileFormat::Text | FileFormat::Csv) => {
+        format @ FileFormat::Csv => {
             let layout = TextLayout::new(format, &definition.storage);
             let byte = |letter: char| u8::try_from(letter).unwrap_or(b'?');
             Ok(FileOptions::Text(TextOptions {
                 field_delimiter: byte(layout.field_delimiter),
                 escape: layout.escape.map(byte),
-                quote: layout.quote.map(byte),
-                null: layout.null_text.unwrap_or_default(),
+                quote: layout.quote.map_or(b'"', byte),
                 header: layout.header_lines > 0,
             }))
         }
@@ -272,8 +276,7 @@ pub(crate) fn check_column_type(
     name: &str,
     data_type: &DataType,
 ) -> Result<(), QueryError> {
-    let is_text = matches!(format, FileFormat::Text | FileFormat::Csv);
-    if is_text && (data_type.is_nested() || data_type.is_binary()) {
+    if format == FileFormat::Csv && (data_type.is_nested() || data_type.is_binary()) {
         let text = format!(
             "column '{name}' is {data_type}, which {} files cannot hold",
             format.as_str()

@@ -1,6 +1,6 @@
 //! Tables and their partitions.
 
-use super::storage::{check_column_type, storage_of};
+use super::storage::{HEADER_PROPERTY, check_column_type, storage_of};
 use super::{parse_location, unsupported};
 use crate::engine::Inner;
 use crate::session::Session;
@@ -49,6 +49,10 @@ impl Inner {
         let Some(like) = &create.like else {
             return Ok(None);
         };
+        if !create.partition_columns.is_empty() {
+            let text = "CREATE TABLE … LIKE has the partition columns of its model; leave PARTITIONED BY out";
+            return Err(QueryError::new(ErrorCode::Semantic, text));
+        }
         let snapshot = self.catalog.snapshot();
         let table = snapshot.table(&self.database_of(session, like), &like.table)?;
         Ok(Some(table.definition.clone()))
@@ -204,9 +208,9 @@ impl Inner {
         partition: PartitionSpec,
     ) -> Result<(), QueryError> {
         let database = self.database_of(session, name);
-        let filters: Vec<CatalogCondition> = partition
+        // A column without a value must not stand for all of its values.
+        let filters: Vec<CatalogCondition> = complete(partition)?
             .into_iter()
-            .filter_map(|(column, value)| Some((column, value?)))
             .map(|(column, value)| CatalogCondition {
                 column,
                 comparison: CatalogComparison::Equal,
@@ -359,6 +363,11 @@ fn catalog_change(
             name: to.table.clone(),
         },
         TableChange::SetProperties(properties) => {
+            if properties.contains_key(HEADER_PROPERTY) {
+                return Err(unsupported(&format!(
+                    "changing '{HEADER_PROPERTY}' of a table that is there"
+                )));
+            }
             storage_of(&Default::default(), properties)?;
             match properties.get("comment").filter(|_| properties.len() == 1) {
                 Some(comment) => CatalogChange::SetComment(Some(comment.clone())),

@@ -1,5 +1,6 @@
 //! Views.
 
+use super::unsupported;
 use crate::engine::Inner;
 use crate::planning::DIALECT_PROPERTY;
 use crate::session::Session;
@@ -17,8 +18,12 @@ impl Inner {
         create: CreateView,
         query_columns: usize,
     ) -> Result<(), QueryError> {
+        if create.temporary {
+            return Err(unsupported("CREATE TEMPORARY VIEW"));
+        }
         let database = self.database_of(session, &create.name);
         if create.must_exist {
+            self.check_dialect(session, &database, &create.name)?;
             let change = CatalogChange::SetQuery {
                 sql: create.query.sql,
                 resolve_in: session.database.clone(),
@@ -58,6 +63,29 @@ impl Inner {
         };
         self.catalog.create_view(new).await?;
         Ok(())
+    }
+
+    /// A view's query is read as it was when the view was created: another one must be meant alike.
+    fn check_dialect(
+        &self,
+        session: &Session,
+        database: &str,
+        name: &TableName,
+    ) -> Result<(), QueryError> {
+        let snapshot = self.catalog.snapshot();
+        let view = snapshot.view(database, &name.table)?;
+        let recorded = view.definition.properties.get(DIALECT_PROPERTY);
+        let recorded = recorded.map_or_else(|| Dialect::default().to_string(), Clone::clone);
+        let meant = session.settings.dialect().to_string();
+        if recorded == meant {
+            return Ok(());
+        }
+        let text = format!(
+            "view '{database}.{}' was written in the dialect {recorded}, and this session has {meant}: \
+             SET {DIALECT_PROPERTY} = {recorded}",
+            name.table
+        );
+        Err(QueryError::new(ErrorCode::Semantic, text))
     }
 
     pub(super) async fn alter_view(

@@ -1,14 +1,10 @@
 //! Clauses that several statements share.
 
+pub(super) use crate::statement::unsupported;
 use crate::statement::{Cursor, PartitionSpec, StorageClauses, TableName};
 use datafusion::sql::sqlparser::tokenizer::Token;
-use skep_protocol::{ErrorCode, QueryError};
+use skep_protocol::QueryError;
 use std::collections::BTreeMap;
-
-/// That a clause is known and not done.
-pub(super) fn unsupported(what: &str) -> QueryError {
-    QueryError::new(ErrorCode::Unsupported, format!("{what} is not supported"))
-}
 
 pub(super) fn if_not_exists(cursor: &mut Cursor) -> bool {
     cursor.accept(&["if", "not", "exists"])

@@ -3,8 +3,8 @@
 use super::clauses::unsupported;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArguments, Ident,
-    Join, JoinConstraint, JoinOperator, LateralView, ObjectName, OrderBy, OrderByKind, Query,
-    Select, SelectFlavor, SelectItem, SetExpr, Statement as SqlStatement, TableAlias,
+    Join, JoinConstraint, JoinOperator, LateralView, ObjectName, OrderBy, OrderByExpr, OrderByKind,
+    Query, Select, SelectFlavor, SelectItem, SetExpr, Statement as SqlStatement, TableAlias,
     TableAliasColumnDef, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
 };
 use skep_protocol::{ErrorCode, QueryError};
@@ -86,7 +86,11 @@ fn order_as_sorted(select: &mut Select, order: &mut Option<OrderBy>) -> Result<(
     let mut sorted = std::mem::take(&mut select.sort_by);
     for key in std::mem::take(&mut select.cluster_by) {
         select.distribute_by.push(key.clone());
-        sorted.push(key.into_order());
+        sorted.push(OrderByExpr {
+            expr: key,
+            options: Default::default(),
+            with_fill: None,
+        });
     }
     if sorted.is_empty() {
         return Ok(());
@@ -100,21 +104,6 @@ fn order_as_sorted(select: &mut Select, order: &mut Option<OrderBy>) -> Result<(
         interpolate: None,
     });
     Ok(())
-}
-
-/// `CLUSTER BY` has bare expressions, `SORT BY` has those with their order.
-trait IntoOrder {
-    fn into_order(self) -> datafusion::sql::sqlparser::ast::OrderByExpr;
-}
-
-impl IntoOrder for Expr {
-    fn into_order(self) -> datafusion::sql::sqlparser::ast::OrderByExpr {
-        datafusion::sql::sqlparser::ast::OrderByExpr {
-            expr: self,
-            options: Default::default(),
-            with_fill: None,
-        }
-    }
 }
 
 /// A lateral view becomes a join with a function, in parentheses: `(t CROSS JOIN LATERAL explode(a) AS

@@ -8,7 +8,7 @@ use crate::statement::{PartitionSpec, TableName};
 use arrow::array::ArrayRef;
 use skep_catalog::Relation;
 use skep_catalog::model::{DataFile, Table, TableDefinition};
-use skep_protocol::{ErrorCode, QueryError};
+use skep_protocol::{ErrorCode, QueryError, partition_path};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -55,9 +55,9 @@ pub(super) struct ShownColumn {
 
 /// The columns of a table, those of its partitions last.
 pub(super) fn columns_of(definition: &TableDefinition) -> Vec<ShownColumn> {
-    let name_of = |data_type, sql_type: &Option<String>| match sql_type {
+    let name_of = |data_type, written: &Option<String>| match written {
         Some(name) => name.clone(),
-        None => sql_type_of(data_type),
+        None => sql_type(data_type),
     };
     let stored = definition.columns.iter().map(|column| ShownColumn {
         name: column.name.clone(),
@@ -77,10 +77,6 @@ pub(super) fn columns_of(definition: &TableDefinition) -> Vec<ShownColumn> {
             comment: column.comment.clone(),
         });
     stored.chain(partitioning).collect()
-}
-
-fn sql_type_of(data_type: &arrow::datatypes::DataType) -> String {
-    sql_type(data_type)
 }
 
 /// The columns of a table or a view.
@@ -204,10 +200,7 @@ pub(super) fn is_wanted(
 
 /// `ds=2024-01-01/hr=1`, as Hive names partitions: values as in their directories.
 pub(super) fn partition_name(definition: &TableDefinition, values: &[Option<String>]) -> String {
-    let names: Vec<String> = definition
-        .partition_columns
-        .iter()
-        .map(|column| column.name.clone())
-        .collect();
-    skep_writer::partition_path(&names, values)
+    let names = definition.partition_columns.iter();
+    let names = names.map(|column| column.name.as_str());
+    partition_path::directory(names.zip(values.iter().map(Option::as_deref)))
 }
