@@ -15,6 +15,7 @@ mod partition_specs;
 mod partitions;
 mod repair;
 mod tables;
+mod temporary;
 #[cfg(test)]
 mod test_catalog;
 mod timeline;

@@ -81,7 +81,8 @@ impl ReaderId {
         Self(name.into())
     }
 
-    fn as_str(&self) -> &str {
+    /// Its name.
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -263,6 +264,9 @@ pub trait CatalogStore: Debug + Send + Sync + 'static {
         oldest: CatalogVersion,
         time: Duration,
     ) -> Result<(), CatalogError>;
+
+    /// The processes that hold a version now, where several share the store.
+    async fn readers(&self) -> Result<Vec<ReaderId>, CatalogError>;
 
     /// Forgets what no version can see that is `oldest` or later, or that another process than `reader`
     /// holds, and returns how many rows that were.

@@ -11,7 +11,7 @@ use skep_protocol::storage_url::StorageUrl;
 use std::collections::BTreeMap;
 
 /// CREATE DATABASE.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct NewDatabase {
     /// In any case.
     pub name: String,

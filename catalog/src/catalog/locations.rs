@@ -59,7 +59,8 @@ fn owner_above(snapshot: &CatalogSnapshot, location: &StorageUrl) -> bool {
     tables.any(|table| table.definition.location.contains(location))
 }
 
-fn below(base: &StorageUrl, name: &str) -> Result<StorageUrl, StorageUrlError> {
+/// The directory of that name in another one.
+pub(super) fn below(base: &StorageUrl, name: &str) -> Result<StorageUrl, StorageUrlError> {
     let key = match base.key().is_empty() {
         true => name.to_owned(),
         false => format!("{}/{name}", base.key()),

@@ -62,6 +62,11 @@ impl Timeline {
         })
     }
 
+    /// Which process this is.
+    pub(super) fn reader(&self) -> &ReaderId {
+        &self.reader
+    }
+
     /// The latest version that is known here.
     pub(super) fn latest(&self) -> Arc<CatalogSnapshot> {
         Arc::clone(&self.snapshots.lock().latest)

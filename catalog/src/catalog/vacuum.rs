@@ -66,6 +66,12 @@ impl Catalog {
         let listed = list(store, location).await?;
         // What is known is read after what is there: a file that is committed in between is known.
         let known = self.store.known_paths(location.key()).await?;
+        let temporary = self.temporary_directories().await?;
+        let is_temporary = |meta: &ObjectMeta| {
+            let path = meta.location.as_ref();
+            let mut keys = temporary.iter().map(StorageUrl::key);
+            keys.any(|key| path.starts_with(key.trim_matches('/')))
+        };
         let now = Utc::now();
         let is_old = |meta: &ObjectMeta| {
             let age = now.signed_duration_since(meta.last_modified);
@@ -75,6 +81,7 @@ impl Catalog {
             let query = meta.location.filename().and_then(query_of_file);
             query.is_some_and(|query| !is_running(&query))
                 && is_old(meta)
+                && !is_temporary(meta)
                 && !known.contains(meta.location.as_ref())
         };
         Ok(listed.into_iter().filter(is_orphan).collect())

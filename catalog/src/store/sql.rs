@@ -150,6 +150,10 @@ pub(super) const MARK_PURGED: &str =
 pub(super) const SELECT_OLDEST_READER: &str = "SELECT MIN(oldest_version) FROM readers WHERE id <> $1 \
      AND expires_at > CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS BIGINT)";
 
+/// Who holds a version now. PostgreSQL only.
+pub(super) const SELECT_READERS: &str = "SELECT id FROM readers \
+     WHERE expires_at > CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS BIGINT)";
+
 /// Whether this transaction is the only one that purges. PostgreSQL only.
 pub(super) const TRY_LOCK_PURGE: &str =
     "SELECT CASE WHEN pg_try_advisory_xact_lock(5389288) THEN CAST(1 AS BIGINT) ELSE 0 END";

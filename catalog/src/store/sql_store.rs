@@ -294,6 +294,17 @@ impl CatalogStore for SqlStore {
         transaction.commit().await.map_err(failed("commit"))
     }
 
+    async fn readers(&self) -> Result<Vec<ReaderId>, CatalogError> {
+        if matches!(self.database, Database::Sqlite(_)) {
+            return Ok(Vec::new());
+        }
+        let mut transaction = self.begin_read().await?;
+        read_all(&mut transaction, sql::SELECT_READERS, |row: &Row| {
+            Ok(ReaderId::new(row.get::<String, _>(0)?))
+        })
+        .await
+    }
+
     async fn purge(&self, reader: &ReaderId, oldest: CatalogVersion) -> Result<u64, CatalogError> {
         let mut transaction = self.begin_write().await?;
         let mut oldest = encoding::encode_count(oldest.0)?;

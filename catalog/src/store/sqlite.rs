@@ -23,6 +23,25 @@ pub async fn open(path: &Path) -> Result<Arc<dyn CatalogStore>, CatalogError> {
     Ok(Arc::new(open_file(path).await?))
 }
 
+/// Opens a catalog of its own in memory, which is gone when it is dropped.
+pub async fn open_in_memory() -> Result<Arc<dyn CatalogStore>, CatalogError> {
+    // Another connection would be to another database, and so would be one that was closed and opened
+    // again.
+    let pool = SqlitePoolOptions::new()
+        .min_connections(1)
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(
+            SqliteConnectOptions::new()
+                .in_memory(true)
+                .foreign_keys(true),
+        )
+        .await
+        .map_err(failed("open"))?;
+    Ok(Arc::new(SqlStore::open(Database::Sqlite(pool)).await?))
+}
+
 async fn open_file(path: &Path) -> Result<SqlStore, CatalogError> {
     let options = SqliteConnectOptions::new()
         .filename(path)
@@ -56,6 +75,11 @@ mod tests {
             open(&path).await.unwrap()
         })
         .await;
+    }
+
+    #[tokio::test]
+    async fn a_catalog_in_memory_meets_the_contract() {
+        run_contract_suite(|| async { open_in_memory().await.unwrap() }).await;
     }
 
     #[tokio::test]
