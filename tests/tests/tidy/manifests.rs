@@ -5,21 +5,31 @@ use serde_json::Value;
 use std::process::Command;
 
 /// What each crate may depend on among ours. The binary and the tests compose and may use all.
-const ALLOWED: [(&str, &[&str]); 10] = [
+const ALLOWED: [(&str, &[&str]); 11] = [
     ("skep-protocol", &[]),
     ("skep-exchange", &["skep-protocol"]),
     ("skep-catalog", &["skep-protocol"]),
     ("skep-client", &["skep-protocol"]),
-    ("skep-writer", &["skep-exchange", "skep-protocol"]),
+    ("skep-hive-text", &["skep-exchange", "skep-protocol"]),
+    (
+        "skep-writer",
+        &["skep-exchange", "skep-hive-text", "skep-protocol"],
+    ),
     (
         "skep-executor",
-        &["skep-exchange", "skep-protocol", "skep-writer"],
+        &[
+            "skep-exchange",
+            "skep-hive-text",
+            "skep-protocol",
+            "skep-writer",
+        ],
     ),
     (
         "skep-coordinator",
         &[
             "skep-catalog",
             "skep-exchange",
+            "skep-hive-text",
             "skep-protocol",
             "skep-writer",
         ],
