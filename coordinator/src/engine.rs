@@ -16,22 +16,27 @@ use crate::service::{
     Caller, CatalogMetadata, IssuedToken, QueryService, QueryStatus, SessionId,
     StatementDescription, SubmitRequest, SubmittedQuery,
 };
-use crate::session::{Session, Sessions};
+use crate::session::{Session, SessionCatalog, Sessions};
 use crate::statement::without_secrets;
 use async_trait::async_trait;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use skep_catalog::catalog::NewDatabase;
 use skep_catalog::{Catalog, CatalogError, CatalogOptions, NewUser};
 use skep_exchange::channel::{Connections, SharedKey};
 use skep_exchange::memory::NodeMemory;
 use skep_exchange::monitor::AttemptMonitor;
 use skep_exchange::storage::Storage;
+use skep_protocol::storage_url::StorageUrl;
 use skep_protocol::ticket::ClusterKey;
 use skep_protocol::{QueryError, QueryId};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
+
+/// How often idle sessions are looked for.
+const IDLE_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A coordinator did not start.
 #[derive(Debug, thiserror::Error)]
@@ -149,6 +154,19 @@ impl Engine {
         &self.0.members
     }
 
+    /// Closes sessions that have been idle for too long, so that what is temporary in them goes. It does
+    /// not end by itself.
+    pub async fn close_idle_sessions(&self) {
+        let mut ticks = tokio::time::interval(IDLE_CHECK_INTERVAL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let live = self.0.queries.live_sessions();
+            let is_busy = |session: &SessionId| live.contains(&session.0);
+            self.0.sessions.close_idle(Instant::now(), is_busy);
+        }
+    }
+
     /// Runs `work` where statements are planned, and no longer than somebody waits for it.
     async fn on_planning<T: Send + 'static>(
         &self,
@@ -191,11 +209,49 @@ async fn set_up_users(
 }
 
 impl Inner {
+    /// The catalog as `session` sees it now.
+    pub(crate) fn session_catalog(&self, session: &Session) -> SessionCatalog {
+        SessionCatalog::new(self.catalog.snapshot(), session.temporary.snapshot())
+    }
+
+    /// The catalog that has the table or view of that name, or would have it.
+    pub(crate) fn catalog_of<'a>(
+        &'a self,
+        session: &'a Session,
+        database: &str,
+        name: &str,
+    ) -> &'a Catalog {
+        let temporary = session.temporary.catalog();
+        let has = |catalog: &&Catalog| catalog.snapshot().relation(database, name).is_ok();
+        temporary.filter(has).unwrap_or(&self.catalog)
+    }
+
+    /// The catalog of what is temporary in `session`, with a database of that name.
+    pub(crate) async fn temporary_catalog<'a>(
+        &self,
+        session: &'a Session,
+        database: &str,
+    ) -> Result<&'a Catalog, QueryError> {
+        let name = self.catalog.snapshot().database(database)?.name.clone();
+        let store = |location: &StorageUrl| self.object_store(location);
+        let catalog = session
+            .temporary
+            .open(&self.catalog, store, &self.threads.planning)
+            .await?;
+        let new = NewDatabase {
+            name,
+            if_not_exists: true,
+            ..NewDatabase::default()
+        };
+        catalog.create_database(new).await?;
+        Ok(catalog)
+    }
+
     /// What a statement of `session` is planned with, now.
     pub(crate) fn planning_context(&self, session: &Session, query: &QueryId) -> PlanningContext {
         PlanningContext {
             planner: self.planner.clone(),
-            catalog: self.catalog.snapshot(),
+            catalog: self.session_catalog(session),
             cluster: self.members.snapshot(),
             session: session.clone(),
             query: query.clone(),

@@ -2,12 +2,14 @@
 //! base library.
 
 mod checked_arithmetic;
+mod chosen_rows;
 mod context;
 mod cooperate;
 mod distribute;
 mod distribute_by;
 pub mod explain;
 mod information_schema;
+mod nested_types;
 mod parameters;
 mod place_head;
 mod plan_check;
@@ -20,6 +22,7 @@ mod table_scan;
 mod views;
 mod write;
 
+pub use chosen_rows::chosen_rows;
 pub use context::{CATALOG_NAME, Planner, PlanningContext};
 pub use distribute::distribute_checked;
 pub use place_head::place_head;
@@ -90,6 +93,19 @@ impl PlanningContext {
             logical,
             router: self.router(),
         })
+    }
+}
+
+impl PlanningContext {
+    /// The first name in `statement` that stands for something temporary.
+    ///
+    /// # Errors
+    /// Those of the base library.
+    pub fn temporary_name(
+        &self,
+        statement: &DataFusionStatement,
+    ) -> Result<Option<String>, QueryError> {
+        resolve::temporary_name(&self.session_state()?, statement, self)
     }
 }
 

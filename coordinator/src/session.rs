@@ -1,10 +1,14 @@
 //! Sessions: on whose behalf statements run, in which database and with which settings.
 
+mod catalog;
 mod options;
 mod settings;
+mod temporary;
 
+pub use catalog::{SessionCatalog, SessionCatalogVersion, name_of};
 pub use options::{FlightOptions, SkepOptions};
 pub use settings::{SettingEntry, Settings};
+pub use temporary::Temporary;
 
 use crate::config::QueryLimits;
 use crate::service::SessionId;
@@ -28,6 +32,8 @@ pub struct Session {
     pub database: String,
     /// What its user has set.
     pub settings: Settings,
+    /// Its temporary tables and views.
+    pub temporary: Temporary,
 }
 
 #[derive(Debug)]
@@ -75,6 +81,7 @@ impl Sessions {
             user: user.to_owned(),
             database: DEFAULT_DATABASE.to_owned(),
             settings: Settings::default(),
+            temporary: Temporary::default(),
         };
         open.insert(
             id.clone(),
@@ -118,6 +125,17 @@ impl Sessions {
         let mut open = self.open.lock();
         let known = open.get_mut(id).ok_or_else(expired)?;
         change(&mut known.session)
+    }
+
+    /// Closes the sessions that nobody has used for too long. One that `is_busy` is in use.
+    pub fn close_idle(&self, now: Instant, is_busy: impl Fn(&SessionId) -> bool) {
+        let timeout = self.limits.session_idle_timeout;
+        self.open.lock().retain(|id, known| {
+            if is_busy(id) {
+                known.used_at = now;
+            }
+            now.saturating_duration_since(known.used_at) < timeout
+        });
     }
 
     /// Closes every session of a user; says which there were.
@@ -183,6 +201,18 @@ mod tests {
             ErrorCode::Unauthenticated
         );
         assert!(!sessions.close(&id));
+    }
+
+    #[test]
+    fn a_session_whose_query_runs_is_not_idle() {
+        let sessions = sessions();
+        let now = Instant::now();
+        let busy = sessions.open("a", now).unwrap();
+        let idle = sessions.open("b", now).unwrap();
+        let later = now + Duration::from_secs(61);
+        sessions.close_idle(later, |id| *id == busy);
+        assert!(!sessions.close(&idle));
+        assert!(sessions.get(&busy, later + Duration::from_secs(59)).is_ok());
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod write;
 
 pub(crate) use commands::{
     SORT_PROPERTY, complete, file_bytes_target, file_options, new_managed_table, parse_location,
-    storage_of, unsupported,
+    storage_of, text_format, unsupported,
 };
 pub use cursor::Cursor;
 pub use definition::{
@@ -24,6 +24,7 @@ pub use definition::{
     DatabaseChange, PartitionCondition, PartitionSpec, Repair, SqlType, StorageClauses,
     TableChange, ViewChange,
 };
+pub(crate) use parse::named_type;
 pub use parse::{Dialect, ParseOptions, parse};
 pub(crate) use show::sql_type;
 pub(crate) use users::without_secrets;
@@ -148,7 +149,7 @@ impl Statement {
 }
 
 /// A query inside of another statement.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceQuery {
     /// The query.
     pub statement: Box<DataFusionStatement>,
@@ -246,6 +247,8 @@ pub enum Show {
         table: TableName,
         /// PARTITION: only those with these values.
         partition: PartitionSpec,
+        /// WHERE, ORDER BY and LIMIT.
+        chosen: Option<SourceQuery>,
     },
     /// `SHOW CREATE TABLE` and `VIEW`.
     CreateTable(TableName),

@@ -23,6 +23,7 @@ use skep_exchange::functions::FunctionSet;
 use skep_exchange::memory::{NodeMemory, QueryPool};
 use skep_exchange::panic_guard::{guard_broadcasts, guard_call};
 use skep_exchange::session::{TaskSession, settings_to_headers};
+use skep_hive_text::TextScanCodec;
 use skep_protocol::proto::{ExchangeTicket, StartTask, head};
 use skep_protocol::{ErrorCode, QueryError, TaskKey};
 use skep_writer::WriteCodec;
@@ -217,6 +218,7 @@ impl SessionFactory {
             .with_runtime_env(Arc::new(runtime))
             .with_distributed_channel_resolver(self.connections.clone())
             .with_distributed_user_codec(WriteCodec)
+            .with_distributed_user_codec(TextScanCodec)
             .with_distributed_passthrough_headers(session.to_headers().map_err(to_datafusion)?)?
             .with_distributed_worker_plan_rewrite_handler(move |event: WorkerPlanRewriteEvent| {
                 guard_plan(event, state.as_deref())

@@ -17,7 +17,7 @@ use arrow_flight::sql::{
 use std::sync::Arc;
 
 /// What tables can be.
-const TABLE_TYPES: [&str; 3] = ["SYSTEM TABLE", "TABLE", "VIEW"];
+const TABLE_TYPES: [&str; 4] = ["LOCAL TEMPORARY", "SYSTEM TABLE", "TABLE", "VIEW"];
 
 /// What some tools call a plain table.
 const BASE_TABLE: &str = "BASE TABLE";

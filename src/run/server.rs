@@ -76,6 +76,11 @@ impl RunningServer {
             tls,
             stop.clone(),
         ));
+        let idle = engine.clone();
+        work.spawn(async move {
+            idle.close_idle_sessions().await;
+            Ok(())
+        });
         info!(%address, "coordinator started");
 
         let mut executors = Vec::new();

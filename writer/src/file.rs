@@ -1,8 +1,8 @@
 //! One file that is being written.
 
 mod avro;
+mod csv;
 mod parquet;
-mod text;
 
 use crate::spec::{FileOptions, WriteSpec};
 use ::parquet::arrow::AsyncArrowWriter;
@@ -11,13 +11,14 @@ use arrow::json::LineDelimitedWriter;
 use arrow::record_batch::RecordBatch;
 use avro::AvroEncoder;
 use bytes::Bytes;
+use csv::CsvEncoder;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::MemoryReservation;
 use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
+use skep_hive_text::TextEncoder;
 use std::sync::Arc;
-use text::TextEncoder;
 use tokio::io::AsyncWriteExt;
 
 /// A file that is being written. What is dropped before it is finished leaves nothing behind, or at
@@ -41,6 +42,7 @@ enum Encoding {
 enum Blocks {
     Avro(AvroEncoder),
     Json,
+    Csv(CsvEncoder),
     Text(TextEncoder),
 }
 
@@ -80,6 +82,11 @@ impl OpenFile {
             FileOptions::Json => Encoding::Streamed {
                 writer: Box::new(writer),
                 format: Blocks::Json,
+                bytes: 0,
+            },
+            FileOptions::Csv(options) => Encoding::Streamed {
+                writer: Box::new(writer),
+                format: Blocks::Csv(CsvEncoder::new(options.clone(), schema)?),
                 bytes: 0,
             },
             FileOptions::Text(options) => Encoding::Streamed {
@@ -166,6 +173,7 @@ impl Blocks {
                 writer.finish()?;
                 Ok(writer.into_inner())
             }
+            Self::Csv(encoder) => encoder.encode(batch),
             Self::Text(encoder) => encoder.encode(batch),
         }
     }

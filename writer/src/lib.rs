@@ -17,4 +17,4 @@ mod stream;
 pub use codec::WriteCodec;
 pub use exec::TableWriteExec;
 pub use report::{WrittenFile, decode_reports, report_schema};
-pub use spec::{FileOptions, ParquetOptions, SortColumn, TextOptions, WriteColumn, WriteSpec};
+pub use spec::{CsvOptions, FileOptions, ParquetOptions, SortColumn, WriteColumn, WriteSpec};

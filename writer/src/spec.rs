@@ -1,6 +1,7 @@
 //! What a task has to know to write its share of a table.
 
 use serde::{Deserialize, Serialize};
+use skep_hive_text::TextFormat;
 
 /// A write, as it is sent to the executors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,8 +58,10 @@ pub enum FileOptions {
     Json,
     /// Apache Avro object container files.
     Avro,
-    /// One line per row.
-    Text(TextOptions),
+    /// One line of quoted values per row.
+    Csv(CsvOptions),
+    /// One line of delimited values per row.
+    Text(TextFormat),
 }
 
 impl FileOptions {
@@ -68,6 +71,7 @@ impl FileOptions {
             Self::Parquet(_) => "parquet",
             Self::Json => "json",
             Self::Avro => "avro",
+            Self::Csv(_) => "csv",
             Self::Text(_) => "txt",
         }
     }
@@ -84,9 +88,9 @@ pub struct ParquetOptions {
     pub bloom_filter_columns: Vec<String>,
 }
 
-/// How text files are written.
+/// How CSV files are written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TextOptions {
+pub struct CsvOptions {
     /// What separates the columns.
     pub field_delimiter: u8,
     /// What precedes a delimiter that is part of a value.

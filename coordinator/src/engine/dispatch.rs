@@ -9,7 +9,7 @@ use crate::service::{
     QueryOutcome, StatementDescription, StatementKind, SubmitRequest, SubmittedQuery,
 };
 use crate::session::{Session, SkepOptions};
-use crate::statement::{Explain, ParseOptions, Statement, explain, parse, show};
+use crate::statement::{CreateView, Explain, ParseOptions, Statement, explain, parse, show};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::scalar::ScalarValue;
@@ -139,6 +139,7 @@ impl Inner {
             Statement::CreateView(create) => {
                 handle.admitted();
                 let context = self.planning_context(session, handle.id());
+                self.check_view_stays(session, &context, &create)?;
                 let resolved = context.resolve(&create.query.statement).await?;
                 self.create_view(session, *create, resolved.column_count())
                     .await?;
@@ -153,6 +154,28 @@ impl Inner {
                 handle.admitted();
                 self.command(session, command).await
             }
+        }
+    }
+
+    /// What is there for everybody must not need what one session has.
+    fn check_view_stays(
+        &self,
+        session: &Session,
+        context: &PlanningContext,
+        create: &CreateView,
+    ) -> Result<(), QueryError> {
+        let database = self.database_of(session, &create.name);
+        let view = &create.name.table;
+        let is_temporary =
+            create.temporary || create.must_exist && context.catalog.is_temporary(&database, view);
+        match context.temporary_name(&create.query.statement)? {
+            Some(name) if !is_temporary => {
+                let text = format!(
+                    "view '{view}' cannot use '{name}', which is temporary; CREATE TEMPORARY VIEW can"
+                );
+                Err(QueryError::new(ErrorCode::Semantic, text))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -85,8 +85,8 @@ impl Inner {
         let from = parse_location(&load.location)?;
         self.config.allowed_roots.check(&from)?;
         let database = self.database_of(session, &load.table);
-        let snapshot = self.catalog.snapshot();
-        let table = Arc::clone(snapshot.table(&database, &load.table.table)?);
+        let catalog = self.catalog_of(session, &database, &load.table.table);
+        let table = Arc::clone(catalog.snapshot().table(&database, &load.table.table)?);
         let definition = &table.definition;
         let values = partition_values(definition, &load)?;
         let source = self.object_store(&from)?;
@@ -131,7 +131,7 @@ impl Inner {
         let commit = WriteCommit {
             tables: vec![write],
         };
-        self.catalog.commit_write(&commit).await?;
+        catalog.commit_write(&commit).await?;
         if !load.local {
             for file in files {
                 remove(&source, &file.location).await?;

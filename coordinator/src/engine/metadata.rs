@@ -5,9 +5,10 @@ use super::Inner;
 use crate::planning::CATALOG_NAME;
 use crate::planning::table_schema;
 use crate::service::{CatalogMetadata, DatabaseMetadata, TableMetadata};
-use crate::session::Session;
+use crate::session::{Session, Temporary, name_of};
 use arrow::datatypes::{Schema, SchemaRef};
 use parking_lot::Mutex;
+use skep_catalog::Relation;
 use skep_catalog::model::{CatalogVersion, View};
 use skep_protocol::QueryError;
 use std::sync::Arc;
@@ -21,8 +22,47 @@ impl Inner {
         &self,
         session: &Session,
     ) -> Result<Arc<CatalogMetadata>, QueryError> {
+        let catalog = self.session_catalog(session);
+        let permanent = self.permanent_metadata(session).await?;
+        if catalog.version().temporary.is_none() {
+            return Ok(permanent);
+        }
+        let mut metadata = CatalogMetadata::clone(&permanent);
+        for database in &mut metadata.databases {
+            for (relation, is_temporary) in catalog.relations(&database.name)? {
+                if !is_temporary {
+                    continue;
+                }
+                let (table_type, schema) = match relation {
+                    Relation::Table(table) => ("LOCAL TEMPORARY", table_schema(table)),
+                    Relation::View(view) => ("VIEW", self.view_schema(session, view).await),
+                };
+                let name = name_of(relation);
+                database.tables.retain(|table| table.name != name);
+                database.tables.push(TableMetadata {
+                    name: name.to_owned(),
+                    table_type: table_type.to_owned(),
+                    schema,
+                });
+            }
+            let tables = &mut database.tables;
+            tables.sort_by(|left, right| left.name.cmp(&right.name));
+        }
+        Ok(Arc::new(metadata))
+    }
+
+    /// What everybody sees.
+    async fn permanent_metadata(
+        &self,
+        session: &Session,
+    ) -> Result<Arc<CatalogMetadata>, QueryError> {
         let snapshot = self.catalog.snapshot();
         let version = snapshot.version();
+        // A temporary table must not hide what everybody sees.
+        let session = &Session {
+            temporary: Temporary::default(),
+            ..session.clone()
+        };
         if let Some((known, metadata)) = self.metadata.0.lock().as_ref()
             && *known == version
         {

@@ -14,6 +14,7 @@ use crate::statement::{
     new_managed_table,
 };
 use datafusion::sql::parser::Statement as DataFusionStatement;
+use skep_catalog::Catalog;
 use skep_catalog::catalog::{
     ColumnSpec, NewFile, TableWrite, WRITTEN_FILE_PREFIX, WriteCommit, WriteMode,
     WriteTarget as CommitTarget,
@@ -44,6 +45,7 @@ impl Inner {
         handle.admitted();
         let mut commit = WriteCommit { tables: Vec::new() };
         let mut rows = 0;
+        let catalog = self.catalog_of_all(session, &inserts)?;
         for insert in inserts {
             let written = self.insert_one(session, handle, &insert).await?;
             let Some((write, count)) = written else {
@@ -52,8 +54,28 @@ impl Inner {
             add_write(&mut commit.tables, write)?;
             rows += count;
         }
-        self.catalog.commit_write(&commit).await?;
+        catalog.commit_write(&commit).await?;
         Ok(rows)
+    }
+
+    /// The one catalog that all the tables are in.
+    fn catalog_of_all<'a>(
+        &'a self,
+        session: &'a Session,
+        inserts: &[Insert],
+    ) -> Result<&'a Catalog, QueryError> {
+        let mut catalogs = inserts.iter().map(|insert| {
+            let database = self.database_of(session, &insert.table);
+            self.catalog_of(session, &database, &insert.table.table)
+        });
+        let first = catalogs.next().unwrap_or(&self.catalog);
+        match catalogs.all(|other| std::ptr::eq(first, other)) {
+            true => Ok(first),
+            false => {
+                let text = "one statement cannot write into temporary tables and others";
+                Err(QueryError::new(ErrorCode::Semantic, text))
+            }
+        }
     }
 
     /// Writes the rows of one INSERT; `None` where there is nothing to do.
@@ -102,13 +124,11 @@ impl Inner {
         create: CreateTable,
         source: &DataFusionStatement,
     ) -> Result<u64, QueryError> {
-        if create.external || create.temporary {
-            let what = match create.external {
-                true => "CREATE EXTERNAL TABLE … AS",
-                false => "CREATE TEMPORARY TABLE … AS",
-            };
+        if create.external {
+            let what = "CREATE EXTERNAL TABLE … AS";
             return Err(crate::statement::unsupported(what));
         }
+        let catalog = self.catalog_for_new(session, &create).await?;
         let _place = self.admission.admit().await?;
         handle.admitted();
         let (context, source) = self.resolve(session, handle, source).await?;
@@ -116,7 +136,7 @@ impl Inner {
         let listed = columns.iter().map(|column| column.name.clone()).collect();
         let database = self.database_of(session, &create.name);
         let new = new_managed_table(session, database, &create, columns)?;
-        let Some(definition) = self.catalog.plan_managed_table(&new).await? else {
+        let Some(definition) = catalog.plan_managed_table(&new).await? else {
             return Ok(0);
         };
         let target = write_target(&definition, handle, &Vec::new(), listed, false)?;
@@ -134,7 +154,7 @@ impl Inner {
                 reads_target: false,
             }],
         };
-        self.catalog.commit_write(&commit).await?;
+        catalog.commit_write(&commit).await?;
         Ok(written.rows)
     }
 
@@ -298,7 +318,11 @@ async fn has_partition(
     let WriteMode::OverwritePartitions { partitions, .. } = mode else {
         return Ok(false);
     };
-    let known = context.catalog.table_partitions(table).await?;
+    let definition = &table.definition;
+    let snapshot = context
+        .catalog
+        .owner(&definition.database, &definition.name);
+    let known = snapshot.table_partitions(table).await?;
     let mut known = known.iter();
     Ok(known.any(|partition| partitions.contains(&partition.values)))
 }

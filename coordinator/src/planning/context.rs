@@ -3,26 +3,28 @@
 
 use super::checked_arithmetic::CheckedArithmetic;
 use super::distribute_by::DistributeByHash;
+use super::nested_types::NestedTypes;
 use super::relations::HiveRelations;
 use super::routing::Router;
 use super::scalar_subquery::SingleRowSubqueries;
 use super::snapshot_catalog::{PlannedViews, SnapshotCatalog};
 use super::table_scan::ScanLog;
 use crate::cluster::ClusterSnapshot;
-use crate::session::{Session, SkepOptions};
+use crate::session::{Session, SessionCatalog, SkepOptions};
 use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
 use datafusion::common::DataFusionError;
+use datafusion::config::ConfigOptions;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
 use datafusion_distributed::{DistributedExt, WorkerResolver};
-use skep_catalog::CatalogSnapshot;
 use skep_exchange::channel::Connections;
 use skep_exchange::error::{from_datafusion, to_datafusion};
 use skep_exchange::functions::FunctionSet;
 use skep_exchange::memory::NodeMemory;
 use skep_exchange::monitor::AttemptMonitor;
 use skep_exchange::session::TaskSession;
+use skep_hive_text::TextScanCodec;
 use skep_protocol::{ErrorCode, QueryError, QueryId};
 use skep_writer::WriteCodec;
 use std::sync::Arc;
@@ -72,7 +74,7 @@ pub struct PlanningContext {
     /// What all statements share.
     pub planner: Planner,
     /// The catalog as it was when planning began.
-    pub catalog: Arc<CatalogSnapshot>,
+    pub catalog: SessionCatalog,
     /// The executors as they were when planning began.
     pub cluster: Arc<ClusterSnapshot>,
     /// Whose statement it is.
@@ -144,6 +146,20 @@ impl PlanningContext {
         self.session_state_with(&PlannedViews::default())
     }
 
+    /// Where names are looked up.
+    pub(super) fn catalogs(
+        &self,
+        options: &ConfigOptions,
+        planned_views: &PlannedViews,
+    ) -> Arc<dyn CatalogProviderList> {
+        let catalogs = MemoryCatalogProviderList::new();
+        let catalog = SnapshotCatalog::new(self.catalog.clone())
+            .with_views(options.execution.parquet.schema_force_view_types)
+            .with_planned_views(planned_views.clone());
+        catalogs.register_catalog(CATALOG_NAME.to_owned(), Arc::new(catalog));
+        Arc::new(catalogs)
+    }
+
     /// What a statement that uses `planned_views` is planned with.
     pub(super) fn session_state_with(
         &self,
@@ -159,12 +175,7 @@ impl PlanningContext {
             memory_pool: self.planner.memory.query_pool(&self.query, memory_limit),
             ..self.planner.runtime.as_ref().clone()
         };
-        let catalogs = MemoryCatalogProviderList::new();
-        let views = config.options().execution.parquet.schema_force_view_types;
-        let catalog = SnapshotCatalog::new(Arc::clone(&self.catalog))
-            .with_views(views)
-            .with_planned_views(planned_views.clone());
-        catalogs.register_catalog(CATALOG_NAME.to_owned(), Arc::new(catalog));
+        let catalogs = self.catalogs(config.options(), planned_views);
         let config = config
             .with_extension(Arc::new(task))
             .with_extension(Arc::clone(&self.monitor))
@@ -177,10 +188,12 @@ impl PlanningContext {
                 .with_analyzer_rule(Arc::new(SingleRowSubqueries))
                 .with_analyzer_rule(Arc::new(CheckedArithmetic))
                 .with_analyzer_rule(Arc::new(DistributeByHash))
+                .with_type_planner(Arc::new(NestedTypes))
                 .with_relation_planners(vec![Arc::new(HiveRelations)])
-                .with_catalog_list(Arc::new(catalogs))
+                .with_catalog_list(catalogs)
                 .with_distributed_channel_resolver(self.planner.connections.clone())
                 .with_distributed_user_codec(WriteCodec)
+                .with_distributed_user_codec(TextScanCodec)
                 .with_distributed_worker_resolver(FixedExecutors(self.cluster.active_addresses()))
                 .with_distributed_passthrough_headers(headers)?
                 .with_distributed_max_tasks_per_stage(options.stage_tasks_max)?

@@ -7,13 +7,14 @@ mod columns;
 mod rows;
 
 use super::PlannedViews;
+use crate::session::SessionCatalog;
 use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::catalog::information_schema::InformationSchemaProvider;
 use datafusion::catalog::{CatalogProviderList, MemTable, SchemaProvider, TableProvider};
 use datafusion::error::Result;
 use rows::Rows;
-use skep_catalog::{CatalogSnapshot, Relation};
+use skep_catalog::Relation;
 use skep_exchange::error::to_datafusion;
 use std::sync::Arc;
 
@@ -36,18 +37,14 @@ const STOCK_TABLES: &[&str] = &["df_settings", "parameters", "routines"];
 #[derive(Debug)]
 pub struct InformationSchema {
     catalog_name: &'static str,
-    snapshot: Arc<CatalogSnapshot>,
+    snapshot: SessionCatalog,
     views: PlannedViews,
     stock: InformationSchemaProvider,
 }
 
 impl InformationSchema {
     /// What `snapshot` has. Of views, the columns are known of those in `views`.
-    pub fn new(
-        catalog_name: &'static str,
-        snapshot: Arc<CatalogSnapshot>,
-        views: PlannedViews,
-    ) -> Self {
+    pub fn new(catalog_name: &'static str, snapshot: SessionCatalog, views: PlannedViews) -> Self {
         let nothing = datafusion::catalog::MemoryCatalogProviderList::new();
         let nothing: Arc<dyn CatalogProviderList> = Arc::new(nothing);
         Self {
@@ -58,12 +55,17 @@ impl InformationSchema {
         }
     }
 
-    fn relations(&self) -> impl Iterator<Item = &Relation> {
+    /// Tables and views, each with whether it is temporary.
+    fn all_relations(&self) -> impl Iterator<Item = (&Relation, bool)> {
         let databases = self.snapshot.databases();
         // Every database of the snapshot has its relations.
         databases
             .filter_map(|database| self.snapshot.relations(&database.name).ok())
             .flatten()
+    }
+
+    fn relations(&self) -> impl Iterator<Item = &Relation> {
+        self.all_relations().map(|(relation, _)| relation)
     }
 
     async fn batch(&self, name: &str) -> Result<RecordBatch> {
@@ -145,14 +147,17 @@ impl InformationSchema {
             "location",
             "created_at",
         ]);
-        for relation in self.relations() {
+        for (relation, is_temporary) in self.all_relations() {
             rows.text(self.catalog_name);
             match relation {
                 Relation::Table(table) => {
                     let definition = &table.definition;
                     rows.text(&definition.database)
                         .text(&definition.name)
-                        .text("BASE TABLE")
+                        .text(match is_temporary {
+                            true => "LOCAL TEMPORARY",
+                            false => "BASE TABLE",
+                        })
                         .maybe(definition.comment.as_deref())
                         .text(&definition.owner)
                         .text(definition.format.as_str())
@@ -196,7 +201,9 @@ impl InformationSchema {
             let Relation::Table(table) = relation else {
                 continue;
             };
-            let files = self.snapshot.table_files(table).await;
+            let definition = &table.definition;
+            let owner = self.snapshot.owner(&definition.database, &definition.name);
+            let files = owner.table_files(table).await;
             let files = files.map_err(|error| to_datafusion(error.into()))?;
             rows.text(self.catalog_name)
                 .text(&table.definition.database)

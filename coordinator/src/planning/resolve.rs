@@ -44,6 +44,26 @@ pub(super) fn check_tables(
     Ok(())
 }
 
+/// The first name in `statement` that stands for something temporary.
+///
+/// # Errors
+/// Those of the base library.
+pub(super) fn temporary_name(
+    state: &SessionState,
+    statement: &DataFusionStatement,
+    context: &PlanningContext,
+) -> Result<Option<String>, QueryError> {
+    let references = state
+        .resolve_table_references(statement)
+        .map_err(|error| from_datafusion(&error))?;
+    let is_temporary = |reference: &&TableReference| {
+        let database = reference.schema().unwrap_or(&context.session.database);
+        context.catalog.is_temporary(database, reference.table())
+    };
+    let found = references.iter().find(is_temporary);
+    Ok(found.map(|reference| reference.table().to_owned()))
+}
+
 fn is_table_function(state: &SessionState, reference: &TableReference) -> bool {
     reference.schema().is_none() && state.table_functions().contains_key(reference.table())
 }

@@ -6,13 +6,14 @@ use super::context::CATALOG_NAME;
 use super::information_schema::InformationSchema;
 use super::resolve::INFORMATION_SCHEMA;
 use super::table_scan::CatalogTable;
+use crate::session::{SessionCatalog, name_of};
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::common::DataFusionError;
 use datafusion::logical_expr::TableType;
 use parking_lot::RwLock;
 use skep_catalog::model::Table;
-use skep_catalog::{CatalogError, CatalogSnapshot, Relation};
+use skep_catalog::{CatalogError, Relation};
 use skep_exchange::error::to_datafusion;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,41 +21,55 @@ use std::sync::Arc;
 /// The catalog that a statement sees, from its planning to its end.
 #[derive(Clone, Debug)]
 pub struct SnapshotCatalog {
-    snapshot: Arc<CatalogSnapshot>,
+    snapshot: SessionCatalog,
     uses_views: bool,
     /// The views that the statement uses, planned.
     views: PlannedViews,
 }
 
-/// Views by database and name, each with the plan of its query.
+/// Views, each with the plan of its query.
 #[derive(Clone, Debug, Default)]
-pub struct PlannedViews(Arc<RwLock<ViewPlans>>);
+pub struct PlannedViews(Arc<RwLock<HashMap<ViewKey, Arc<dyn TableProvider>>>>);
 
-type ViewPlans = HashMap<(String, String), Arc<dyn TableProvider>>;
+/// Which view it is. A temporary one may have the name of another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct ViewKey {
+    pub(super) database: String,
+    pub(super) name: String,
+    pub(super) is_temporary: bool,
+}
+
+impl ViewKey {
+    /// The view that a name stands for in `catalog`.
+    pub(super) fn new(catalog: &SessionCatalog, database: &str, name: &str) -> Self {
+        Self {
+            database: database.to_owned(),
+            name: name.to_owned(),
+            is_temporary: catalog.is_temporary(database, name),
+        }
+    }
+}
 
 impl PlannedViews {
     /// Whether the view has been planned.
-    pub(super) fn has(&self, database: &str, name: &str) -> bool {
-        let key = (database.to_owned(), name.to_owned());
-        self.0.read().contains_key(&key)
+    pub(super) fn has(&self, view: &ViewKey) -> bool {
+        self.0.read().contains_key(view)
     }
 
     /// Adds a view.
-    pub(super) fn add(&self, database: &str, name: &str, view: Arc<dyn TableProvider>) {
-        let key = (database.to_owned(), name.to_owned());
-        self.0.write().insert(key, view);
+    pub(super) fn add(&self, view: ViewKey, plan: Arc<dyn TableProvider>) {
+        self.0.write().insert(view, plan);
     }
 
     /// A view.
-    pub(super) fn get(&self, database: &str, name: &str) -> Option<Arc<dyn TableProvider>> {
-        let key = (database.to_owned(), name.to_owned());
-        self.0.read().get(&key).cloned()
+    pub(super) fn get(&self, view: &ViewKey) -> Option<Arc<dyn TableProvider>> {
+        self.0.read().get(view).cloned()
     }
 }
 
 impl SnapshotCatalog {
     /// The catalog of `snapshot`. Text and bytes are read as views, as DataFusion does by default.
-    pub fn new(snapshot: Arc<CatalogSnapshot>) -> Self {
+    pub fn new(snapshot: SessionCatalog) -> Self {
         Self {
             snapshot,
             uses_views: true,
@@ -86,7 +101,7 @@ impl CatalogProvider for SnapshotCatalog {
         if name == INFORMATION_SCHEMA {
             return Some(Arc::new(InformationSchema::new(
                 CATALOG_NAME,
-                Arc::clone(&self.snapshot),
+                self.snapshot.clone(),
                 self.views.clone(),
             )));
         }
@@ -125,19 +140,25 @@ impl SchemaProvider for SnapshotDatabase {
 
     fn table_names(&self) -> Vec<String> {
         match self.catalog.snapshot.relations(&self.name) {
-            Ok(relations) => relations.map(name_of).collect(),
+            Ok(relations) => {
+                let names = relations.into_iter();
+                names
+                    .map(|(relation, _)| name_of(relation).to_owned())
+                    .collect()
+            }
             Err(_) => Vec::new(),
         }
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        if let Some(view) = self.catalog.views.get(&self.name, name) {
+        let key = ViewKey::new(&self.catalog.snapshot, &self.name, name);
+        if let Some(view) = self.catalog.views.get(&key) {
             return Ok(Some(view));
         }
         let Some(table) = self.find(name)? else {
             return Ok(None);
         };
-        let snapshot = Arc::clone(&self.catalog.snapshot);
+        let snapshot = Arc::clone(self.catalog.snapshot.owner(&self.name, name));
         let table = CatalogTable::new(snapshot, Arc::clone(table), self.catalog.uses_views);
         Ok(Some(Arc::new(table)))
     }
@@ -151,14 +172,7 @@ impl SchemaProvider for SnapshotDatabase {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.catalog.views.has(&self.name, name)
-            || self.catalog.snapshot.table(&self.name, name).is_ok()
-    }
-}
-
-fn name_of(relation: &Relation) -> String {
-    match relation {
-        Relation::Table(table) => table.definition.name.clone(),
-        Relation::View(view) => view.definition.name.clone(),
+        let key = ViewKey::new(&self.catalog.snapshot, &self.name, name);
+        self.catalog.views.has(&key) || self.catalog.snapshot.table(&self.name, name).is_ok()
     }
 }

@@ -27,6 +27,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::Partitioning;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use format::Reader;
 use object_store::ObjectMeta;
 use object_store::path::Path;
 use schema::ScanSchema;
@@ -216,11 +217,11 @@ impl TableProvider for CatalogTable {
             statistics = statistics.to_inexact();
         }
 
-        let format = format::reader(&self.table.definition, state)?;
-        let source = self.schema.project(
-            format.file_source(self.schema.scanned()),
-            projection.map(Vec::as_slice),
-        )?;
+        let reader = Reader::of(&self.table.definition, state)?;
+        let paths = groups.iter().flat_map(FileGroup::iter);
+        let paths = paths.map(|file| file.object_meta.location.as_ref());
+        let source = reader.source(self.schema.scanned(), paths);
+        let source = self.schema.project(source, projection.map(Vec::as_slice))?;
         let store = ObjectStoreUrl::parse(self.table.definition.location.store_url())?;
         // Files that can only be read as a whole must not be cut, which the base library leaves be only
         // where a scan says how it is partitioned.
@@ -232,7 +233,7 @@ impl TableProvider for CatalogTable {
             .with_statistics(statistics)
             .with_limit(limit)
             .build();
-        format.create_physical_plan(state, config).await
+        reader.plan(state, config).await
     }
 
     fn supports_filters_pushdown(

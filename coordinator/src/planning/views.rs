@@ -4,7 +4,7 @@
 use super::PlanningContext;
 use super::context::CATALOG_NAME;
 use super::resolve::{self, INFORMATION_SCHEMA};
-use super::snapshot_catalog::PlannedViews;
+use super::snapshot_catalog::{PlannedViews, ViewKey};
 use crate::statement::{Dialect, ParseOptions, Statement, parse};
 use datafusion::common::TableReference;
 use datafusion::datasource::ViewTable;
@@ -50,7 +50,8 @@ pub(super) fn plan_views<'a>(
                 continue;
             };
             let name = (&view.definition.database, &view.definition.name);
-            if planned.has(name.0, name.1) {
+            let key = ViewKey::new(&context.catalog, name.0, name.1);
+            if planned.has(&key) {
                 continue;
             }
             let of_view = |error: QueryError| {
@@ -66,11 +67,11 @@ pub(super) fn plan_views<'a>(
                 let text = format!("views use views more than {DEPTH_MAX} deep, or in a circle");
                 return Err(of_view(QueryError::new(ErrorCode::Semantic, text)));
             }
-            let plan = plan_view(context, state, &view, planned, depth)
+            let plan = plan_view(context, state, (&view, key.is_temporary), planned, depth)
                 .await
                 .map_err(of_view)?;
             let table = ViewTable::new(plan, Some(view.definition.sql.clone()));
-            planned.add(name.0, name.1, Arc::new(table));
+            planned.add(key, Arc::new(table));
         }
         Ok(())
     }
@@ -104,14 +105,18 @@ pub(super) async fn plan_views_of(
 /// Plans all views of the catalog. Those whose queries make no sense any more are left out.
 async fn plan_all(context: &PlanningContext, state: &SessionState, planned: &PlannedViews) {
     for database in context.catalog.databases() {
-        let views = context.catalog.views(&database.name);
-        for view in views.into_iter().flatten() {
-            let (database, name) = (&view.definition.database, &view.definition.name);
-            if planned.has(database, name) {
+        let relations = context.catalog.relations(&database.name);
+        for (relation, is_temporary) in relations.into_iter().flatten() {
+            let Relation::View(view) = relation else {
+                continue;
+            };
+            let name = &view.definition.name;
+            let key = ViewKey::new(&context.catalog, &database.name, name);
+            if planned.has(&key) {
                 continue;
             }
-            match plan_view(context, state, view, planned, DEPTH_MAX).await {
-                Ok(plan) => planned.add(database, name, Arc::new(ViewTable::new(plan, None))),
+            match plan_view(context, state, (view, is_temporary), planned, DEPTH_MAX).await {
+                Ok(plan) => planned.add(key, Arc::new(ViewTable::new(plan, None))),
                 Err(error) => tracing::debug!(%error, %name, "left a broken view out"),
             }
         }
@@ -133,13 +138,25 @@ fn find(
     }
 }
 
+/// Plans a view, with whether it is temporary. Others see nothing that is temporary.
 async fn plan_view(
     context: &PlanningContext,
     state: &SessionState,
-    view: &View,
+    (view, is_temporary): (&View, bool),
     planned: &PlannedViews,
     depth: usize,
 ) -> Result<LogicalPlan, QueryError> {
+    let permanent;
+    let context = match is_temporary {
+        true => context,
+        false => {
+            permanent = PlanningContext {
+                catalog: context.catalog.without_temporary(),
+                ..context.clone()
+            };
+            &permanent
+        }
+    };
     let definition = &view.definition;
     let dialect = definition.properties.get(DIALECT_PROPERTY);
     let options = ParseOptions {
@@ -152,12 +169,13 @@ async fn plan_view(
         ));
     };
     let resolve_in = &definition.resolve_in;
-    plan_views(context, state, &query, resolve_in, planned, depth - 1).await?;
     let config = state.config().clone();
     let config = config.with_default_catalog_and_schema(CATALOG_NAME, resolve_in);
     let state = SessionStateBuilder::new_from_existing(state.clone())
+        .with_catalog_list(context.catalogs(config.options(), planned))
         .with_config(config)
         .build();
+    plan_views(context, &state, &query, resolve_in, planned, depth - 1).await?;
     resolve::check_tables(&state, &query, context, resolve_in)?;
     let plan = state
         .statement_to_plan(*query)

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use skep_exchange::monitor::{AttemptMonitor, AttemptStatistics};
 use skep_protocol::ids::QueryIdGenerator;
 use skep_protocol::{ErrorCode, QueryError, QueryId};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime};
@@ -142,6 +142,15 @@ impl QueryRegistry {
         let own = entries.iter().filter(|entry| entry.session == session);
         let statuses = own.map(|entry| entry.status());
         statuses.filter(|status| !status.state.is_final()).collect()
+    }
+
+    /// The sessions whose queries have not ended.
+    pub fn live_sessions(&self) -> HashSet<String> {
+        let entries: Vec<_> = self.queries.lock().by_id.values().cloned().collect();
+        let live = entries
+            .iter()
+            .filter(|entry| !entry.status().state.is_final());
+        live.map(|entry| entry.session.clone()).collect()
     }
 
     /// What became known of a query's steps when it had ended: for the last few queries.

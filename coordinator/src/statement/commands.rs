@@ -6,7 +6,7 @@ mod table;
 mod upkeep;
 mod view;
 
-pub(crate) use storage::{SORT_PROPERTY, file_bytes_target, file_options, storage_of};
+pub(crate) use storage::{SORT_PROPERTY, file_bytes_target, file_options, storage_of, text_format};
 pub(crate) use table::{complete, new_managed_table};
 
 use super::{Statement, TableName};
@@ -40,10 +40,7 @@ impl Inner {
                 self.alter_table(session, &name, change).await?;
             }
             Statement::DropTable { name, if_exists } => {
-                let database = self.database_of(session, &name);
-                self.catalog
-                    .drop_table(&database, &name.table, if_exists)
-                    .await?;
+                self.drop_table(session, &name, if_exists).await?;
             }
             Statement::CreateDatabase(_)
             | Statement::AlterDatabase { .. }
@@ -56,7 +53,7 @@ impl Inner {
             }
             Statement::DropView { name, if_exists } => {
                 let database = self.database_of(session, &name);
-                self.catalog
+                self.catalog_of(session, &database, &name.table)
                     .drop_view(&database, &name.table, if_exists)
                     .await?;
             }

@@ -6,6 +6,7 @@ mod database;
 mod dialect;
 mod explain;
 mod insert;
+mod nested_types;
 mod query;
 mod refused;
 mod rewrite;
@@ -16,6 +17,7 @@ mod types;
 mod view;
 
 pub use dialect::Dialect;
+pub(crate) use nested_types::named_type;
 
 use super::cursor::{Cursor, position};
 use super::{Repair, Statement, size};

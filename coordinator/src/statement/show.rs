@@ -4,6 +4,7 @@ mod catalog;
 mod details;
 mod functions;
 mod like;
+mod partitions;
 mod queries;
 mod types;
 
@@ -108,7 +109,7 @@ pub(crate) async fn rows(
         Show::Tables { database, like } | Show::Views { database, like } => {
             let database = database.as_ref().unwrap_or(&session.database);
             let views_only = matches!(what, Show::Views { .. });
-            catalog::relations(engine, database, like.as_deref(), views_only)?
+            catalog::relations(engine, session, database, like.as_deref(), views_only)?
         }
         Show::Functions(like) => functions::names(engine, session, query, like.as_deref())?,
         Show::Function(name) => functions::one(engine, session, query, name)?,
@@ -134,9 +135,11 @@ pub(crate) async fn rows(
             let description = engine.describe(session, sql).await?;
             catalog::describe(&details::query_columns(&description.schema))
         }
-        Show::Partitions { table, partition } => {
-            catalog::partitions(engine, session, table, partition).await?
-        }
+        Show::Partitions {
+            table,
+            partition,
+            chosen,
+        } => partitions::partitions(engine, session, table, partition, chosen.as_ref()).await?,
         Show::Executors => queries::executors(&engine.members.snapshot().executors),
         Show::Queries => queries::queries(&engine.queries.all()),
         Show::Query(id) => queries::one_query(engine, id)?,
@@ -195,7 +198,7 @@ async fn definitions(
     session: &Session,
     what: &Show,
 ) -> Result<Vec<ArrayRef>, QueryError> {
-    let snapshot = engine.catalog.snapshot();
+    let snapshot = engine.session_catalog(session);
     Ok(match what {
         Show::Details { table, partition } => {
             let rows = details::details(engine, session, table, partition).await?;
@@ -209,7 +212,9 @@ async fn definitions(
         Show::CreateTable(table) => {
             let database = engine.database_of(session, table);
             let relation = snapshot.relation(&database, &table.table)?;
-            vec![text([Some(details::create_relation(relation))].into_iter())]
+            let is_temporary = snapshot.is_temporary(&database, &table.table);
+            let sql = details::create_relation(relation, is_temporary);
+            vec![text([Some(sql)].into_iter())]
         }
         Show::CreateDatabase(name) => {
             let sql = details::create_database(snapshot.database(name)?);

@@ -9,4 +9,5 @@ mod explain;
 mod faults;
 mod life;
 mod membership;
+mod temporary;
 mod writes;

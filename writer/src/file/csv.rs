@@ -1,6 +1,6 @@
 //! Lines of quoted values: Hive's OpenCSVSerde. NULL is nothing at all, which the empty text would be, too.
 
-use crate::spec::TextOptions;
+use crate::spec::CsvOptions;
 use arrow::array::Array;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
@@ -13,17 +13,17 @@ use skep_protocol::{ErrorCode, QueryError};
 const TIMESTAMP_FORMAT: &str = "%Y-%m-%d %H:%M:%S%.f";
 
 /// Writes rows as lines.
-pub(super) struct TextEncoder {
-    options: TextOptions,
+pub(super) struct CsvEncoder {
+    options: CsvOptions,
     header: Option<Vec<String>>,
 }
 
-impl TextEncoder {
+impl CsvEncoder {
     /// An encoder of rows with `schema`.
     ///
     /// # Errors
     /// `Unsupported` where a column is nested or of bytes.
-    pub(super) fn new(options: TextOptions, schema: &SchemaRef) -> Result<Self> {
+    pub(super) fn new(options: CsvOptions, schema: &SchemaRef) -> Result<Self> {
         for field in schema.fields() {
             if field.data_type().is_nested() || field.data_type().is_binary() {
                 let text = format!(
@@ -96,7 +96,7 @@ impl TextEncoder {
             );
             return Err(to_datafusion(QueryError::new(ErrorCode::Semantic, text)));
         }
-        let TextOptions { quote, escape, .. } = self.options;
+        let CsvOptions { quote, escape, .. } = self.options;
         lines.push(quote);
         for byte in value.bytes() {
             if byte == quote || escape == Some(byte) {
@@ -119,13 +119,13 @@ mod tests {
         let numbers: ArrayRef = Arc::new(Int32Array::from_iter_values(0..texts.len() as i32));
         let texts: ArrayRef = Arc::new(StringArray::from(texts));
         let batch = RecordBatch::try_from_iter([("a", numbers), ("b", texts)])?;
-        let options = TextOptions {
+        let options = CsvOptions {
             field_delimiter: b',',
             escape,
             quote: b'"',
             header,
         };
-        let mut encoder = TextEncoder::new(options, &batch.schema())?;
+        let mut encoder = CsvEncoder::new(options, &batch.schema())?;
         Ok(String::from_utf8(encoder.encode(&batch)?).unwrap())
     }
 

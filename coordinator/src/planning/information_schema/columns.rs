@@ -1,5 +1,6 @@
 //! `information_schema.columns`.
 
+use super::super::snapshot_catalog::ViewKey;
 use super::InformationSchema;
 use super::rows::Rows;
 use crate::statement::sql_type;
@@ -81,7 +82,8 @@ fn add_table(rows: &mut Rows, schema: &InformationSchema, definition: &TableDefi
 
 /// A view whose query makes no sense any more has no columns.
 fn add_view(rows: &mut Rows, schema: &InformationSchema, definition: &ViewDefinition) {
-    let Some(planned) = schema.views.get(&definition.database, &definition.name) else {
+    let key = ViewKey::new(&schema.snapshot, &definition.database, &definition.name);
+    let Some(planned) = schema.views.get(&key) else {
         return;
     };
     for (index, field) in planned.schema().fields().iter().enumerate() {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::planning::snapshot_catalog::SnapshotCatalog;
+use crate::session::SessionCatalog;
 use datafusion::arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::util::pretty::pretty_format_batches;
@@ -87,7 +88,7 @@ impl Warehouse {
             .with_default_catalog_and_schema("skep", "default")
             .with_create_default_catalog_and_schema(false);
         let context = SessionContext::new_with_config(config);
-        let catalog = SnapshotCatalog::new(self.catalog.snapshot());
+        let catalog = SnapshotCatalog::new(SessionCatalog::new(self.catalog.snapshot(), None));
         context.register_catalog("skep", Arc::new(catalog));
         context
     }
@@ -395,7 +396,8 @@ async fn an_empty_table_and_missing_names_are_what_they_are() {
 #[tokio::test]
 async fn text_is_read_without_views_where_that_is_set() {
     let warehouse = events().await;
-    let catalog = SnapshotCatalog::new(warehouse.catalog.snapshot()).with_views(false);
+    let catalog = SnapshotCatalog::new(SessionCatalog::new(warehouse.catalog.snapshot(), None))
+        .with_views(false);
     let context = warehouse.session(2);
     context.register_catalog("skep", Arc::new(catalog));
     let sql = "SELECT DISTINCT label, kind FROM events WHERE label = 'label10' AND kind = 'plain'";

@@ -4,8 +4,9 @@ use super::unsupported;
 use crate::statement::StorageClauses;
 use datafusion::arrow::datatypes::DataType;
 use skep_catalog::model::{FileFormat, StorageOptions, TableDefinition, TextLayout};
+use skep_hive_text::{LEVELS_MAX, TextFormat, levels_of};
 use skep_protocol::{ErrorCode, QueryError};
-use skep_writer::{FileOptions, ParquetOptions, TextOptions};
+use skep_writer::{CsvOptions, FileOptions, ParquetOptions};
 use std::collections::BTreeMap;
 
 /// How many rows a row group has where a table does not say it. Large enough for a scan to read in one
@@ -46,12 +47,6 @@ pub(crate) fn storage_of(
         ..StorageOptions::default()
     };
     let format = format_of(clauses)?;
-    // The reader is not told on its way to an executor what stands for NULL.
-    if format == FileFormat::Text {
-        let text = "STORED AS TEXTFILE is not supported without a SERDE; there are PARQUET, AVRO, \
-                    JSONFILE and OpenCSVSerde";
-        return Err(QueryError::new(ErrorCode::Unsupported, text));
-    }
     for (key, value) in &clauses.serde_properties {
         serde_property(&mut storage, key, value)?;
         storage.serde_properties.insert(key.clone(), value.clone());
@@ -83,6 +78,8 @@ fn format_of(clauses: &StorageClauses) -> Result<FileFormat, QueryError> {
     let is_delimited = clauses.field_delimiter.is_some()
         || clauses.escape.is_some()
         || clauses.line_delimiter.is_some()
+        || clauses.collection_delimiter.is_some()
+        || clauses.map_key_delimiter.is_some()
         || clauses.null_text.is_some();
     match (by_name.transpose()?, by_class) {
         // OpenCSVSerde and JsonSerDe come with STORED AS TEXTFILE.
@@ -119,6 +116,8 @@ fn serde_property(storage: &mut StorageOptions, key: &str, value: &str) -> Resul
         }
         "quotechar" | "quote" => storage.quote = Some(one()?),
         "escapechar" | "escape.delim" | "escape" => storage.escape = Some(one()?),
+        "collection.delim" | "colelction.delim" => storage.collection_delimiter = Some(one()?),
+        "mapkey.delim" => storage.map_key_delimiter = Some(one()?),
         "line.delim" => storage.line_delimiter = Some(one()?),
         "serialization.null.format" | "nullvalue" => storage.null_text = Some(value.to_owned()),
         "serialization.format" => {}
@@ -134,6 +133,50 @@ fn check_text(format: FileFormat, storage: &StorageOptions) -> Result<(), QueryE
     if layout.line_delimiter != '\n' {
         return Err(unsupported("LINES TERMINATED BY anything but '\\n'"));
     }
+    for (name, letter) in [
+        ("FIELDS TERMINATED BY", Some(layout.field_delimiter)),
+        (
+            "COLLECTION ITEMS TERMINATED BY",
+            Some(layout.collection_delimiter),
+        ),
+        ("MAP KEYS TERMINATED BY", Some(layout.map_key_delimiter)),
+        ("the quote", layout.quote),
+        ("ESCAPED BY", layout.escape),
+    ] {
+        if letter.is_some_and(|letter| !letter.is_ascii()) {
+            return Err(unsupported(&format!(
+                "{name} with a character beyond ASCII"
+            )));
+        }
+    }
+    match format {
+        FileFormat::Text => check_delimiters(&text_format(storage)),
+        _ => check_csv(storage, &layout),
+    }
+}
+
+/// Delimiters that cannot be told apart would make other values of those that are written.
+fn check_delimiters(format: &TextFormat) -> Result<(), QueryError> {
+    let special = format.delimiters.iter().chain(&format.escape);
+    let special: Vec<u8> = special.copied().chain([b'\n', b'\r']).collect();
+    for (place, byte) in special.iter().enumerate() {
+        if special[..place].contains(byte) {
+            let text = format!(
+                "'{}' cannot separate or escape two things at once",
+                char::from(*byte).escape_default()
+            );
+            return Err(QueryError::new(ErrorCode::Semantic, text));
+        }
+    }
+    let delimits = |byte: &u8| matches!(byte, b'\n' | b'\r') || format.delimiters.contains(byte);
+    if format.null_text.as_bytes().iter().any(delimits) {
+        let text = format!("'{}' for NULL has a delimiter in it", format.null_text);
+        return Err(QueryError::new(ErrorCode::Semantic, text));
+    }
+    Ok(())
+}
+
+fn check_csv(storage: &StorageOptions, layout: &TextLayout) -> Result<(), QueryError> {
     if storage
         .null_text
         .as_deref()
@@ -147,18 +190,48 @@ fn check_text(format: FileFormat, storage: &StorageOptions) -> Result<(), QueryE
     if storage.collection_delimiter.is_some() || storage.map_key_delimiter.is_some() {
         return Err(unsupported("COLLECTION ITEMS and MAP KEYS TERMINATED BY"));
     }
-    for (name, letter) in [
-        ("FIELDS TERMINATED BY", Some(layout.field_delimiter)),
-        ("the quote", layout.quote),
-        ("the escape", layout.escape),
-    ] {
-        if letter.is_some_and(|letter| !letter.is_ascii()) {
-            return Err(unsupported(&format!(
-                "{name} with a character beyond ASCII"
-            )));
-        }
-    }
     Ok(())
+}
+
+/// Hive's delimited text as a table's options describe it; their characters have been checked.
+pub(crate) fn text_format(storage: &StorageOptions) -> TextFormat {
+    let layout = TextLayout::new(FileFormat::Text, storage);
+    let byte = |letter: char| u8::try_from(letter).unwrap_or(b'?');
+    let chosen = [
+        storage.field_delimiter,
+        storage.collection_delimiter,
+        storage.map_key_delimiter,
+    ];
+    let escape = layout.escape.map(byte);
+    let mut taken: Vec<u8> = chosen
+        .iter()
+        .flatten()
+        .copied()
+        .map(byte)
+        .chain(escape)
+        .collect();
+    let defaults = TextFormat::default();
+    let mut delimiters = defaults.delimiters;
+    for (level, delimiter) in delimiters.iter_mut().enumerate() {
+        if let Some(letter) = chosen.get(level).copied().flatten() {
+            *delimiter = byte(letter);
+            continue;
+        }
+        // Hive would take the same delimiter for two levels.
+        if taken.contains(delimiter) {
+            let mut others = (11..32).filter(|byte| !matches!(byte, b'\r' | 27));
+            *delimiter = others
+                .find(|byte| !taken.contains(byte))
+                .unwrap_or(*delimiter);
+        }
+        taken.push(*delimiter);
+    }
+    TextFormat {
+        delimiters,
+        escape,
+        null_text: layout.null_text.unwrap_or(defaults.null_text),
+        header_lines: layout.header_lines,
+    }
 }
 
 fn check_properties(properties: &BTreeMap<String, String>) -> Result<(), QueryError> {
@@ -258,7 +331,7 @@ pub(crate) fn file_options(definition: &TableDefinition) -> Result<FileOptions, 
         format @ FileFormat::Csv => {
             let layout = TextLayout::new(format, &definition.storage);
             let byte = |letter: char| u8::try_from(letter).unwrap_or(b'?');
-            Ok(FileOptions::Text(TextOptions {
+            Ok(FileOptions::Csv(CsvOptions {
                 field_delimiter: byte(layout.field_delimiter),
                 escape: layout.escape.map(byte),
                 quote: layout.quote.map_or(b'"', byte),
@@ -266,11 +339,12 @@ pub(crate) fn file_options(definition: &TableDefinition) -> Result<FileOptions, 
             }))
         }
         FileFormat::Avro => Ok(FileOptions::Avro),
+        FileFormat::Text => Ok(FileOptions::Text(text_format(&definition.storage))),
         other => Err(unsupported(&format!("writing {} files", other.as_str()))),
     }
 }
 
-/// Columns of text formats are flat.
+/// Columns of CSV files are flat, and those of text files not too deep.
 pub(crate) fn check_column_type(
     format: FileFormat,
     name: &str,
@@ -281,6 +355,10 @@ pub(crate) fn check_column_type(
             "column '{name}' is {data_type}, which {} files cannot hold",
             format.as_str()
         );
+        return Err(QueryError::new(ErrorCode::Unsupported, text));
+    }
+    if format == FileFormat::Text && levels_of(data_type) >= LEVELS_MAX {
+        let text = format!("column '{name}' is nested too deep for text files");
         return Err(QueryError::new(ErrorCode::Unsupported, text));
     }
     Ok(())

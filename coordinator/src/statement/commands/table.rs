@@ -13,10 +13,11 @@ use skep_catalog::catalog::{
     PartitionColumnSpec, PartitionCondition as CatalogCondition, PartitionSpec as CatalogPartition,
     TableChange as CatalogChange,
 };
-use skep_catalog::model::{Column, TableDefinition};
-use skep_catalog::{NewExternalTable, NewManagedTable};
+use skep_catalog::model::{Column, FileFormat, TableDefinition};
+use skep_catalog::{Catalog, NewExternalTable, NewManagedTable};
 use skep_protocol::{ErrorCode, QueryError};
 use std::sync::Arc;
+use std::time::Duration;
 
 impl Inner {
     /// Creates a table that has no query.
@@ -25,18 +26,52 @@ impl Inner {
         session: &Session,
         create: CreateTable,
     ) -> Result<(), QueryError> {
-        if create.temporary {
-            return Err(unsupported("CREATE TEMPORARY TABLE"));
-        }
         if create.external {
+            check_temporary(&create)?;
             let new = self.new_external_table(session, create)?;
             let store = self.object_store(&new.location)?;
             self.catalog.create_external_table(new, &store).await?;
             return Ok(());
         }
         let columns = column_specs(&create.columns)?;
+        let catalog = self.catalog_for_new(session, &create).await?;
         let new = self.managed_table(session, create, columns)?;
-        self.catalog.create_managed_table(new).await?;
+        catalog.create_managed_table(new).await?;
+        Ok(())
+    }
+
+    /// The catalog that a new table goes into.
+    pub(crate) async fn catalog_for_new<'a>(
+        &'a self,
+        session: &'a Session,
+        create: &CreateTable,
+    ) -> Result<&'a Catalog, QueryError> {
+        check_temporary(create)?;
+        if !create.temporary {
+            return Ok(&self.catalog);
+        }
+        let database = self.database_of(session, &create.name);
+        self.temporary_catalog(session, &database).await
+    }
+
+    /// Drops a table. The files of a temporary one go at once.
+    pub(super) async fn drop_table(
+        &self,
+        session: &Session,
+        name: &TableName,
+        if_exists: bool,
+    ) -> Result<(), QueryError> {
+        let database = self.database_of(session, name);
+        let catalog = self.catalog_of(session, &database, &name.table);
+        catalog
+            .drop_table(&database, &name.table, if_exists)
+            .await?;
+        if !std::ptr::eq(catalog, &self.catalog) {
+            for location in catalog.snapshot().abandoned_locations() {
+                self.vacuum_location(catalog, location, Duration::ZERO, false)
+                    .await?;
+            }
+        }
         Ok(())
     }
 
@@ -53,8 +88,8 @@ impl Inner {
             let text = "CREATE TABLE … LIKE has the partition columns of its model; leave PARTITIONED BY out";
             return Err(QueryError::new(ErrorCode::Semantic, text));
         }
-        let snapshot = self.catalog.snapshot();
-        let table = snapshot.table(&self.database_of(session, like), &like.table)?;
+        let catalog = self.session_catalog(session);
+        let table = catalog.table(&self.database_of(session, like), &like.table)?;
         Ok(Some(table.definition.clone()))
     }
 
@@ -125,16 +160,24 @@ impl Inner {
         change: TableChange,
     ) -> Result<(), QueryError> {
         let database = self.database_of(session, name);
-        let table = Arc::clone(self.catalog.snapshot().table(&database, &name.table)?);
+        let catalog = self.catalog_of(session, &database, &name.table);
+        let table = Arc::clone(catalog.snapshot().table(&database, &name.table)?);
+        if let TableChange::Rename(to) = &change
+            && to.database.as_ref().is_some_and(|to| *to != database)
+            && !std::ptr::eq(catalog, &self.catalog)
+        {
+            return Err(unsupported(
+                "moving a temporary table into another database",
+            ));
+        }
         match catalog_change(&change, &table.definition)? {
             Some(change) => {
-                self.catalog
-                    .alter_table(&database, &name.table, change)
-                    .await?;
+                catalog.alter_table(&database, &name.table, change).await?;
                 Ok(())
             }
             None => {
-                self.alter_partitions(&database, &table.definition, change)
+                let definition = &table.definition;
+                self.alter_partitions(catalog, &database, definition, change)
                     .await
             }
         }
@@ -142,11 +185,12 @@ impl Inner {
 
     async fn alter_partitions(
         &self,
+        catalog: &Catalog,
         database: &str,
         definition: &TableDefinition,
         change: TableChange,
     ) -> Result<(), QueryError> {
-        let (catalog, name) = (&self.catalog, &definition.name);
+        let name = &definition.name;
         let store = self.object_store(&definition.location)?;
         match change {
             TableChange::SetLocation {
@@ -219,10 +263,21 @@ impl Inner {
             .collect();
         let filters = vec![filters];
         let specs = (!filters[0].is_empty()).then_some(filters.as_slice());
-        self.catalog
+        self.catalog_of(session, &database, &name.table)
             .truncate_table(&database, &name.table, specs)
             .await?;
         Ok(())
+    }
+}
+
+/// What a temporary table cannot have.
+fn check_temporary(create: &CreateTable) -> Result<(), QueryError> {
+    match create.temporary {
+        true if create.external => Err(unsupported("CREATE EXTERNAL TEMPORARY TABLE")),
+        true if create.location.is_some() => {
+            Err(unsupported("CREATE TEMPORARY TABLE with a LOCATION"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -357,6 +412,7 @@ fn catalog_change(
     change: &TableChange,
     definition: &TableDefinition,
 ) -> Result<Option<CatalogChange>, QueryError> {
+    check_places(change, definition)?;
     Ok(Some(match change {
         TableChange::Rename(to) => CatalogChange::Rename {
             database: to.database.clone(),
@@ -400,6 +456,24 @@ fn catalog_change(
         | TableChange::DropPartitions { .. }
         | TableChange::RenamePartition { .. } => return Ok(None),
     }))
+}
+
+/// Lines know their columns by their places: where these moved, rows that are there would have other
+/// values in them.
+fn check_places(change: &TableChange, definition: &TableDefinition) -> Result<(), QueryError> {
+    let moves = matches!(
+        change,
+        TableChange::ReplaceColumns(_)
+            | TableChange::DropColumns { .. }
+            | TableChange::ChangeColumn { place: Some(_), .. }
+    );
+    match definition.format {
+        format @ (FileFormat::Csv | FileFormat::Text) if moves => Err(unsupported(&format!(
+            "dropping, replacing or moving columns of {} files, which know them by their places,",
+            format.as_str()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn changed_column(

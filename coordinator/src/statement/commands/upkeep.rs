@@ -6,10 +6,12 @@ use crate::statement::{Repair, TableName};
 use futures::TryStreamExt;
 use futures::stream::{self, StreamExt};
 use object_store::{ObjectMeta, ObjectStoreExt};
+use skep_catalog::Catalog;
 use skep_catalog::catalog::RepairMode;
 use skep_protocol::storage_url::StorageUrl;
 use skep_protocol::{ErrorCode, QueryError};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How many files are removed at the same time.
 const REMOVALS_MAX: usize = 16;
@@ -23,14 +25,15 @@ impl Inner {
         repair: Option<Repair>,
     ) -> Result<(), QueryError> {
         let database = self.database_of(session, name);
-        let table = Arc::clone(self.catalog.snapshot().table(&database, &name.table)?);
+        let catalog = self.catalog_of(session, &database, &name.table);
+        let table = Arc::clone(catalog.snapshot().table(&database, &name.table)?);
         let store = self.object_store(&table.definition.location)?;
         let mode = match repair {
             Some(Repair::Add) => RepairMode::Add,
             Some(Repair::Drop) => RepairMode::Drop,
             Some(Repair::Sync) | None => RepairMode::Sync,
         };
-        self.catalog
+        catalog
             .repair_table(&database, &name.table, mode, &store)
             .await?;
         Ok(())
@@ -44,18 +47,23 @@ impl Inner {
         name: Option<&TableName>,
         dry_run: bool,
     ) -> Result<Vec<(String, u64)>, QueryError> {
-        let locations = match name {
+        let (catalog, locations) = match name {
             Some(name) => {
                 let database = self.database_of(session, name);
-                let snapshot = self.catalog.snapshot();
+                let catalog = self.catalog_of(session, &database, &name.table);
+                let snapshot = catalog.snapshot();
                 let table = snapshot.table(&database, &name.table)?;
-                vec![table.definition.location.clone()]
+                (catalog, vec![table.definition.location.clone()])
             }
-            None => self.catalog.vacuum_locations(),
+            None => (&self.catalog, self.catalog.vacuum_locations()),
         };
+        let age = self.config.vacuum_safe_age;
         let mut removed = Vec::new();
         for location in locations {
-            for file in self.vacuum_location(&location, dry_run).await? {
+            for file in self
+                .vacuum_location(catalog, &location, age, dry_run)
+                .await?
+            {
                 let path = location.with_key(file.location.as_ref());
                 let path = path.map_or_else(|_| file.location.to_string(), |url| url.to_string());
                 removed.push((path, file.size));
@@ -64,9 +72,13 @@ impl Inner {
         Ok(removed)
     }
 
-    async fn vacuum_location(
+    /// Removes the files at one location that no version of `catalog` needs and that are older than
+    /// `age`, or only lists them.
+    pub(super) async fn vacuum_location(
         &self,
+        catalog: &Catalog,
         location: &StorageUrl,
+        age: Duration,
         dry_run: bool,
     ) -> Result<Vec<ObjectMeta>, QueryError> {
         let store = self.object_store(location)?;
@@ -74,11 +86,7 @@ impl Inner {
             let status = self.queries.status(query);
             status.is_some_and(|status| !status.state.is_final())
         };
-        let age = self.config.vacuum_safe_age;
-        let orphans = self
-            .catalog
-            .orphans(location, &store, age, is_running)
-            .await?;
+        let orphans = catalog.orphans(location, &store, age, is_running).await?;
         if dry_run {
             return Ok(orphans);
         }
@@ -99,15 +107,14 @@ impl Inner {
             .buffer_unordered(REMOVALS_MAX)
             .try_collect::<Vec<()>>()
             .await?;
-        let snapshot = self.catalog.snapshot();
+        let snapshot = catalog.snapshot();
         if snapshot.abandoned_locations().contains(location) {
-            let is_empty = self
-                .catalog
-                .orphans(location, &store, std::time::Duration::ZERO, |_| false)
+            let is_empty = catalog
+                .orphans(location, &store, Duration::ZERO, |_| false)
                 .await?
                 .is_empty();
             if is_empty {
-                self.catalog.forget_location(location).await?;
+                catalog.forget_location(location).await?;
             }
         }
         Ok(orphans)

@@ -1,6 +1,5 @@
 //! Views.
 
-use super::unsupported;
 use crate::engine::Inner;
 use crate::planning::DIALECT_PROPERTY;
 use crate::session::Session;
@@ -18,9 +17,6 @@ impl Inner {
         create: CreateView,
         query_columns: usize,
     ) -> Result<(), QueryError> {
-        if create.temporary {
-            return Err(unsupported("CREATE TEMPORARY VIEW"));
-        }
         let database = self.database_of(session, &create.name);
         if create.must_exist {
             self.check_dialect(session, &database, &create.name)?;
@@ -28,7 +24,7 @@ impl Inner {
                 sql: create.query.sql,
                 resolve_in: session.database.clone(),
             };
-            self.catalog
+            self.catalog_of(session, &database, &create.name.table)
                 .alter_view(&database, &create.name.table, change)
                 .await?;
             return Ok(());
@@ -61,7 +57,11 @@ impl Inner {
             comment: create.comment,
             owner: session.user.clone(),
         };
-        self.catalog.create_view(new).await?;
+        let catalog = match create.temporary {
+            true => self.temporary_catalog(session, &new.database).await?,
+            false => &self.catalog,
+        };
+        catalog.create_view(new).await?;
         Ok(())
     }
 
@@ -72,7 +72,7 @@ impl Inner {
         database: &str,
         name: &TableName,
     ) -> Result<(), QueryError> {
-        let snapshot = self.catalog.snapshot();
+        let snapshot = self.session_catalog(session);
         let view = snapshot.view(database, &name.table)?;
         let recorded = view.definition.properties.get(DIALECT_PROPERTY);
         let recorded = recorded.map_or_else(|| Dialect::default().to_string(), Clone::clone);
@@ -106,7 +106,7 @@ impl Inner {
             },
         };
         let database = self.database_of(session, name);
-        self.catalog
+        self.catalog_of(session, &database, &name.table)
             .alter_view(&database, &name.table, change)
             .await?;
         Ok(())

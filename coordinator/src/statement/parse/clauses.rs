@@ -92,7 +92,8 @@ pub(super) fn storage(
         return Err(unsupported("STORED BY"));
     } else if cursor.accept(&["stored", "as"]) {
         if cursor.accept(&["inputformat"]) {
-            return Err(unsupported("STORED AS INPUTFORMAT"));
+            storage.format = Some(input_output_format(cursor)?.to_owned());
+            return Ok(true);
         }
         if cursor.accept(&["directories"]) {
             return Err(unsupported("STORED AS DIRECTORIES"));
@@ -106,6 +107,25 @@ pub(super) fn storage(
         return Ok(false);
     }
     Ok(true)
+}
+
+/// The format of `INPUTFORMAT 'class' OUTPUTFORMAT 'class'`, which is how Hive itself shows a table.
+fn input_output_format(cursor: &mut Cursor) -> Result<&'static str, QueryError> {
+    let input = cursor.string("a class in quotes")?;
+    cursor.expect(&["outputformat"])?;
+    let output = cursor.string("a class in quotes")?;
+    let name = |class: &str| class.rsplit('.').next().unwrap_or_default().to_owned();
+    match (name(&input).as_str(), name(&output).as_str()) {
+        ("MapredParquetInputFormat", "MapredParquetOutputFormat") => Ok("PARQUET"),
+        ("AvroContainerInputFormat", "AvroContainerOutputFormat") => Ok("AVRO"),
+        (
+            "TextInputFormat",
+            "HiveIgnoreKeyTextOutputFormat" | "IgnoreKeyTextOutputFormat" | "TextOutputFormat",
+        ) => Ok("TEXTFILE"),
+        _ => Err(unsupported(&format!(
+            "INPUTFORMAT '{input}' OUTPUTFORMAT '{output}'"
+        ))),
+    }
 }
 
 fn row_format(cursor: &mut Cursor, storage: &mut StorageClauses) -> Result<(), QueryError> {

@@ -104,37 +104,51 @@ fn starts_insert(cursor: &Cursor) -> bool {
     cursor.is_next(&["insert", "into"]) || cursor.is_next(&["insert", "overwrite"])
 }
 
-/// Reads `FROM source INSERT … SELECT … [INSERT … SELECT …]`, where that is what comes next: every
-/// INSERT becomes one of its own, whose query has the common FROM.
+/// Reads `[WITH …] FROM source INSERT … SELECT … [INSERT … SELECT …]` and `WITH … INSERT … SELECT …`,
+/// where that is what comes next: every INSERT becomes one of its own, whose query has the common
+/// beginning.
 pub(super) fn multi_insert(cursor: &mut Cursor) -> Result<Option<Statement>, QueryError> {
-    if !cursor.is_next(&["from"]) {
-        return Ok(None);
-    }
     let mut ahead = cursor.clone();
-    let from = until_insert(&mut ahead);
-    if !starts_insert(&ahead) {
+    let starts_from = |cursor: &Cursor| cursor.is_next(&["from"]);
+    let with = match ahead.is_next(&["with"]) {
+        true => until(&mut ahead, |cursor| {
+            starts_from(cursor) || starts_insert(cursor)
+        }),
+        false => Vec::new(),
+    };
+    let from = match starts_from(&ahead) {
+        true => until(&mut ahead, starts_insert),
+        false => Vec::new(),
+    };
+    let has_beginning = !with.is_empty() || !from.is_empty();
+    if !has_beginning || !starts_insert(&ahead) {
         return Ok(None);
     }
     let mut inserts = Vec::new();
     while ahead.accept(&["insert"]) {
         let Target::Table(table) = target(&mut ahead)? else {
             return Err(unsupported(
-                "INSERT OVERWRITE DIRECTORY behind a common FROM",
+                "INSERT OVERWRITE DIRECTORY behind a common WITH or FROM",
             ));
         };
-        if !ahead.is_next(&["select"]) {
+        if !from.is_empty() && !ahead.is_next(&["select"]) {
             return Err(ahead.unexpected("SELECT"));
         }
-        let select = until_insert(&mut ahead);
-        inserts.push(table.with(source_query_of(with_from(&from, select))?));
+        let query = until(&mut ahead, starts_insert);
+        let query = match from.is_empty() {
+            true => query,
+            false => with_from(&from, query),
+        };
+        let source = source_query_of([with.clone(), query].concat())?;
+        inserts.push(table.with(source));
     }
     ahead.end()?;
     *cursor = ahead;
     Ok(Some(Statement::Insert(inserts)))
 }
 
-/// The tokens up to the next INSERT outside of parentheses.
-fn until_insert(cursor: &mut Cursor) -> Vec<TokenWithSpan> {
+/// The tokens up to the place outside of parentheses where `ends` holds.
+fn until(cursor: &mut Cursor, ends: impl Fn(&Cursor) -> bool) -> Vec<TokenWithSpan> {
     let start = cursor.clone();
     let mut depth = 0_usize;
     while let Some(token) = cursor.peek() {
@@ -143,7 +157,7 @@ fn until_insert(cursor: &mut Cursor) -> Vec<TokenWithSpan> {
             Token::RParen => depth = depth.saturating_sub(1),
             _ => {}
         }
-        if depth == 0 && starts_insert(cursor) {
+        if depth == 0 && ends(cursor) {
             break;
         }
         cursor.skip();

@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::ParserError;
-use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use skep_protocol::{ErrorCode, Position, QueryError};
 use std::ops::ControlFlow;
 
@@ -29,6 +29,23 @@ pub(super) fn source_query(cursor: &mut Cursor) -> Result<SourceQuery, QueryErro
     let query = source_query_of(cursor.rest())?;
     cursor.skip_rest();
     Ok(SourceQuery { sql, ..query })
+}
+
+/// Reads the rest as what stands behind `beginning` in a query.
+///
+/// # Errors
+/// As [`source_query`].
+pub(super) fn source_query_behind(
+    beginning: &str,
+    cursor: &mut Cursor,
+) -> Result<SourceQuery, QueryError> {
+    let beginning = Tokenizer::new(&GenericDialect {}, beginning).tokenize_with_location();
+    let mut tokens = beginning.map_err(|error| QueryError::internal(error.to_string()))?;
+    tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
+    tokens.extend(cursor.rest());
+    let query = source_query_of(tokens)?;
+    cursor.skip_rest();
+    Ok(query)
 }
 
 /// Reads tokens as a query that is part of another statement.

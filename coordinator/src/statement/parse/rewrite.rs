@@ -2,10 +2,11 @@
 
 use super::clauses::unsupported;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArguments, Ident,
-    Join, JoinConstraint, JoinOperator, LateralView, ObjectName, OrderBy, OrderByExpr, OrderByKind,
-    Query, Select, SelectFlavor, SelectItem, SetExpr, Statement as SqlStatement, TableAlias,
-    TableAliasColumnDef, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
+    BinaryOperator, CastKind, CharacterLength, DataType, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Join, JoinConstraint,
+    JoinOperator, LateralView, ObjectName, OrderBy, OrderByExpr, OrderByKind, Query, Select,
+    SelectFlavor, SelectItem, SetExpr, Statement as SqlStatement, TableAlias, TableAliasColumnDef,
+    TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
 };
 use skep_protocol::{ErrorCode, QueryError};
 use std::collections::HashSet;
@@ -203,6 +204,41 @@ fn rename_function(function: &mut Function) {
     }
 }
 
+/// The length of `VARCHAR(n)` and `CHAR(n)`.
+fn text_length(data_type: &DataType) -> Option<u64> {
+    match data_type {
+        DataType::Varchar(Some(length))
+        | DataType::CharVarying(Some(length))
+        | DataType::CharacterVarying(Some(length))
+        | DataType::Char(Some(length))
+        | DataType::Character(Some(length)) => match length {
+            CharacterLength::IntegerLength { length, .. } => Some(*length),
+            CharacterLength::Max => None,
+        },
+        _ => None,
+    }
+}
+
+/// The first `length` characters of a text.
+fn cut(text: Expr, length: u64) -> Expr {
+    let argument = |expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr));
+    let length = Expr::value(Value::Number(length.to_string(), false));
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new("left")]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: vec![argument(text), argument(length)],
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
 fn rewrite_expression(expression: &mut Expr) {
     if let Expr::Function(function) = expression {
         rename_function(function);
@@ -238,6 +274,32 @@ fn rewrite_expression(expression: &mut Expr) {
             data_type: DataType::BigInt(None),
             format: None,
             array: false,
+        },
+        // The planner takes a length for nothing; a cast cuts what is longer.
+        Expr::Cast {
+            kind: kind @ (CastKind::Cast | CastKind::DoubleColon | CastKind::TryCast),
+            expr,
+            data_type,
+            format,
+            array: false,
+        } => match text_length(&data_type) {
+            Some(length) => cut(
+                Expr::Cast {
+                    kind,
+                    expr,
+                    data_type: DataType::Varchar(None),
+                    format,
+                    array: false,
+                },
+                length,
+            ),
+            None => Expr::Cast {
+                kind,
+                expr,
+                data_type,
+                format,
+                array: false,
+            },
         },
         other => other,
     };

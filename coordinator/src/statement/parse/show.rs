@@ -2,6 +2,7 @@
 
 use super::clauses::{in_database, partition, property_key, table_in, unsupported};
 use super::database::accept_word;
+use super::query::source_query_behind;
 use crate::statement::{Cursor, Show, TableName};
 use datafusion::sql::sqlparser::tokenizer::Token;
 use skep_protocol::QueryError;
@@ -78,14 +79,23 @@ pub(super) fn show(cursor: &mut Cursor) -> Result<Show, QueryError> {
 fn partitions(cursor: &mut Cursor) -> Result<Show, QueryError> {
     let table = cursor.table_name()?;
     let partition = partition(cursor)?;
-    for word in ["where", "order", "limit"] {
-        if cursor.is_next(&[word]) {
-            let name = format!("SHOW PARTITIONS … {}", word.to_uppercase());
-            return Err(unsupported(&name));
-        }
-    }
-    Ok(Show::Partitions { table, partition })
+    let is_chosen = ["where", "order", "limit"]
+        .iter()
+        .any(|word| cursor.is_next(&[word]));
+    let chosen = match is_chosen {
+        true => Some(source_query_behind(PARTITIONS_QUERY, cursor)?),
+        false => None,
+    };
+    Ok(Show::Partitions {
+        table,
+        partition,
+        chosen,
+    })
 }
+
+/// What `SHOW PARTITIONS` is where it has a `WHERE`, an `ORDER BY` or a `LIMIT`: the places of the
+/// partitions that are shown, from a table that has their values in columns.
+const PARTITIONS_QUERY: &str = "SELECT __place FROM partitions";
 
 fn refused(cursor: &Cursor) -> Option<&'static str> {
     [

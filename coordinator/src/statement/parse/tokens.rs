@@ -1,6 +1,7 @@
 //! What DataFusion's parser does not know of Hive's queries, put into words that it knows.
 
 use super::clauses::unsupported;
+use super::nested_types::name_types;
 use crate::statement::cursor::position;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Word};
@@ -54,7 +55,8 @@ const FOLLOWS_TABLE: &[&str] = &[
 ///
 /// # Errors
 /// `Unsupported` with its place.
-pub(super) fn rewrite(mut tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, QueryError> {
+pub(super) fn rewrite(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, QueryError> {
+    let mut tokens = name_types(tokens)?;
     for index in 0..tokens.len() {
         if let Some((_, name)) = REFUSED
             .iter()

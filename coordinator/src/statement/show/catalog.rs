@@ -1,7 +1,7 @@
 //! What the catalog has: names, columns, partitions.
 
 use super::types::sql_type;
-use super::{count, is_like, text};
+use super::{is_like, text};
 use crate::engine::Inner;
 use crate::session::Session;
 use crate::statement::{PartitionSpec, TableName};
@@ -9,7 +9,6 @@ use arrow::array::ArrayRef;
 use skep_catalog::Relation;
 use skep_catalog::model::{DataFile, Table, TableDefinition};
 use skep_protocol::{ErrorCode, QueryError, partition_path};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(super) fn databases(engine: &Inner, like: Option<&str>) -> Vec<ArrayRef> {
@@ -21,18 +20,21 @@ pub(super) fn databases(engine: &Inner, like: Option<&str>) -> Vec<ArrayRef> {
 /// The tables and views of a database; only the views where `views_only` is set.
 pub(super) fn relations(
     engine: &Inner,
+    session: &Session,
     database: &str,
     like: Option<&str>,
     views_only: bool,
 ) -> Result<Vec<ArrayRef>, QueryError> {
-    let snapshot = engine.catalog.snapshot();
+    let snapshot = engine.session_catalog(session);
     let mut shown = Vec::new();
-    for relation in snapshot.relations(database)? {
+    for (relation, is_temporary) in snapshot.relations(database)? {
         let (name, kind) = match relation {
+            Relation::Table(table) if is_temporary => (&table.definition.name, "TEMPORARY"),
             Relation::Table(table) => (&table.definition.name, table.definition.kind.as_str()),
+            Relation::View(view) if is_temporary => (&view.definition.name, "TEMPORARY VIEW"),
             Relation::View(view) => (&view.definition.name, "VIEW"),
         };
-        if is_like(name, like) && (!views_only || kind == "VIEW") {
+        if is_like(name, like) && (!views_only || matches!(relation, Relation::View(_))) {
             shown.push((name.clone(), kind));
         }
     }
@@ -85,7 +87,7 @@ pub(super) async fn columns(
     session: &Session,
     name: &TableName,
 ) -> Result<Vec<ShownColumn>, QueryError> {
-    let snapshot = engine.catalog.snapshot();
+    let snapshot = engine.session_catalog(session);
     let database = engine.database_of(session, name);
     match snapshot.relation(&database, &name.table)? {
         Relation::Table(table) => Ok(columns_of(&table.definition)),
@@ -124,46 +126,6 @@ pub(super) fn describe(columns: &[ShownColumn]) -> Vec<ArrayRef> {
 pub(super) fn no_column(table: &TableName, column: &str) -> QueryError {
     let text = format!("table '{}' has no column '{column}'", table.table);
     QueryError::new(ErrorCode::ColumnNotFound, text)
-}
-
-pub(super) async fn partitions(
-    engine: &Inner,
-    session: &Session,
-    name: &TableName,
-    wanted: &PartitionSpec,
-) -> Result<Vec<ArrayRef>, QueryError> {
-    let snapshot = engine.catalog.snapshot();
-    let table = snapshot.table(&engine.database_of(session, name), &name.table)?;
-    let definition = &table.definition;
-    if definition.partition_columns.is_empty() {
-        let text = format!("table '{}' has no partition columns", definition.name);
-        return Err(QueryError::new(ErrorCode::Semantic, text));
-    }
-    check_names(table, wanted)?;
-    let files = snapshot.table_files(table).await?;
-    let mut sums: HashMap<u32, (u64, u64, u64)> = HashMap::new();
-    for file in &files.files {
-        if let Some(number) = file.partition {
-            let sum = sums.entry(number).or_default();
-            sum.0 += 1;
-            sum.1 += rows_of(file);
-            sum.2 += file.size_bytes;
-        }
-    }
-    let shown: Vec<_> = files
-        .partitions
-        .iter()
-        .filter(|partition| is_wanted(definition, &partition.values, wanted))
-        .collect();
-    let sum = |number: u32| sums.get(&number).copied().unwrap_or_default();
-    let all = || shown.iter();
-    Ok(vec![
-        text(all().map(|partition| Some(partition_name(definition, &partition.values)))),
-        count(all().map(|partition| sum(partition.number).0)),
-        count(all().map(|partition| sum(partition.number).1)),
-        count(all().map(|partition| sum(partition.number).2)),
-        text(all().map(|partition| Some(partition.location.to_string()))),
-    ])
 }
 
 pub(super) fn rows_of(file: &DataFile) -> u64 {

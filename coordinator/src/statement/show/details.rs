@@ -31,8 +31,10 @@ pub(super) async fn details(
     name: &TableName,
     partition: &PartitionSpec,
 ) -> Result<Vec<DetailRow>, QueryError> {
-    let snapshot = engine.catalog.snapshot();
+    let catalog = engine.session_catalog(session);
     let database = engine.database_of(session, name);
+    let snapshot = catalog.owner(&database, &name.table);
+    let is_temporary = catalog.is_temporary(&database, &name.table);
     let columns = super::catalog::columns(engine, session, name).await?;
     let mut rows: Vec<DetailRow> = columns
         .iter()
@@ -60,7 +62,7 @@ pub(super) async fn details(
             }
             let files = snapshot.table_files(table).await?;
             match partition.is_empty() {
-                true => table_rows(&mut rows, table, &files),
+                true => table_rows(&mut rows, table, is_temporary, &files),
                 false => partition_rows(&mut rows, table, &files, partition)?,
             }
         }
@@ -76,6 +78,7 @@ fn column_row(column: &ShownColumn) -> DetailRow {
 fn table_rows(
     rows: &mut Vec<DetailRow>,
     table: &Arc<Table>,
+    is_temporary: bool,
     files: &skep_catalog::model::TableFiles,
 ) {
     let definition = &table.definition;
@@ -85,7 +88,11 @@ fn table_rows(
     rows.push(row("Owner:", &definition.owner));
     rows.push(row("CreateTime:", definition.created_at.to_rfc3339()));
     rows.push(row("Location:", definition.location.to_string()));
-    rows.push(row("Table Type:", definition.kind.as_str()));
+    let kind = match is_temporary {
+        true => "TEMPORARY",
+        false => definition.kind.as_str(),
+    };
+    rows.push(row("Table Type:", kind));
     if let Some(comment) = &definition.comment {
         rows.push(row("Comment:", comment));
     }
@@ -137,6 +144,8 @@ fn storage_parts(storage: &StorageOptions) -> Vec<(String, String)> {
     let letter = |letter: Option<char>| letter.map(|letter| letter.escape_default().to_string());
     add("SerDe", storage.serde.clone());
     add("Field Delimiter", letter(storage.field_delimiter));
+    add("Collection Delimiter", letter(storage.collection_delimiter));
+    add("Map Key Delimiter", letter(storage.map_key_delimiter));
     add("Quote", letter(storage.quote));
     add("Escape", letter(storage.escape));
     add("Null", storage.null_text.clone());
@@ -257,17 +266,18 @@ pub(super) fn create_database(database: &Database) -> String {
 }
 
 /// The statement that makes a table or a view like this one.
-pub(super) fn create_relation(relation: &Relation) -> String {
+pub(super) fn create_relation(relation: &Relation, is_temporary: bool) -> String {
     match relation {
-        Relation::Table(table) => create_table(&table.definition),
-        Relation::View(view) => create_view(view),
+        Relation::Table(table) => create_table(&table.definition, is_temporary),
+        Relation::View(view) => create_view(view, is_temporary),
     }
 }
 
-fn create_view(view: &Arc<View>) -> String {
+fn create_view(view: &Arc<View>, is_temporary: bool) -> String {
     let definition = &view.definition;
+    let temporary = if is_temporary { "TEMPORARY " } else { "" };
     let mut sql = format!(
-        "CREATE VIEW {}.{}",
+        "CREATE {temporary}VIEW {}.{}",
         name_text(&definition.database),
         name_text(&definition.name)
     );
@@ -296,13 +306,14 @@ fn create_view(view: &Arc<View>) -> String {
     sql
 }
 
-fn create_table(definition: &TableDefinition) -> String {
-    let external = match definition.kind {
+fn create_table(definition: &TableDefinition, is_temporary: bool) -> String {
+    let kind = match definition.kind {
+        _ if is_temporary => "TEMPORARY ",
         skep_catalog::model::TableKind::External => "EXTERNAL ",
         _ => "",
     };
     let mut sql = format!(
-        "CREATE {external}TABLE {}.{} (",
+        "CREATE {kind}TABLE {}.{} (",
         name_text(&definition.database),
         name_text(&definition.name)
     );
@@ -323,11 +334,10 @@ fn create_table(definition: &TableDefinition) -> String {
     }
     add_buckets(&mut sql, definition);
     add_storage(&mut sql, definition);
-    let _ = write!(
-        sql,
-        "\nLOCATION {}",
-        quoted(&definition.location.to_string())
-    );
+    if !is_temporary {
+        let location = definition.location.to_string();
+        let _ = write!(sql, "\nLOCATION {}", quoted(&location));
+    }
     if !definition.properties.is_empty() {
         let _ = write!(
             sql,
@@ -378,18 +388,8 @@ fn add_storage(sql: &mut String, definition: &TableDefinition) {
             let list = property_list(&storage.serde_properties);
             let _ = write!(sql, "\nWITH SERDEPROPERTIES {list}");
         }
-    } else if storage.field_delimiter.is_some() || storage.null_text.is_some() {
-        sql.push_str("\nROW FORMAT DELIMITED");
-        if let Some(letter) = storage.field_delimiter {
-            let letter = match letter.is_control() {
-                true => format!("\\u{:04x}", u32::from(letter)),
-                false => letter.to_string(),
-            };
-            let _ = write!(sql, "\n  FIELDS TERMINATED BY {}", quoted(&letter));
-        }
-        if let Some(null) = &storage.null_text {
-            let _ = write!(sql, "\n  NULL DEFINED AS {}", quoted(null));
-        }
+    } else {
+        add_delimiters(sql, storage);
     }
     let name = match definition.format.as_str() {
         "TEXT" => "TEXTFILE",
@@ -398,6 +398,42 @@ fn add_storage(sql: &mut String, definition: &TableDefinition) {
         other => other,
     };
     let _ = write!(sql, "\nSTORED AS {name}");
+}
+
+fn add_delimiters(sql: &mut String, storage: &StorageOptions) {
+    let clauses = [
+        ("FIELDS TERMINATED BY", storage.field_delimiter),
+        ("ESCAPED BY", storage.escape),
+        (
+            "COLLECTION ITEMS TERMINATED BY",
+            storage.collection_delimiter,
+        ),
+        ("MAP KEYS TERMINATED BY", storage.map_key_delimiter),
+        ("LINES TERMINATED BY", storage.line_delimiter),
+    ];
+    let mut said = String::new();
+    for (clause, letter) in clauses {
+        if let Some(letter) = letter {
+            let _ = write!(said, "\n  {clause} {}", quoted(&character(letter)));
+        }
+    }
+    if let Some(null) = &storage.null_text {
+        let _ = write!(said, "\n  NULL DEFINED AS {}", quoted(null));
+    }
+    if !said.is_empty() {
+        let _ = write!(sql, "\nROW FORMAT DELIMITED{said}");
+    }
+}
+
+/// A character as a statement's clause takes it.
+fn character(letter: char) -> String {
+    match letter {
+        '\n' => "\\n".to_owned(),
+        '\t' => "\\t".to_owned(),
+        '\\' => "\\\\".to_owned(),
+        control if control.is_control() => format!("\\{:03o}", u32::from(control)),
+        other => other.to_string(),
+    }
 }
 
 /// The columns of a query.
