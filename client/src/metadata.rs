@@ -16,7 +16,7 @@ pub struct Table {
     pub database: String,
     /// Its name within the database.
     pub name: String,
-    /// `TABLE`, `VIEW` or `SYSTEM TABLE`.
+    /// `TABLE`, `VIEW`, `LOCAL TEMPORARY` or `SYSTEM TABLE`.
     pub table_type: String,
 }
 

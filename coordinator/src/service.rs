@@ -258,7 +258,7 @@ pub struct DatabaseMetadata {
 pub struct TableMetadata {
     /// Its name.
     pub name: String,
-    /// `TABLE`, `VIEW` or `SYSTEM TABLE`.
+    /// `TABLE`, `VIEW`, `LOCAL TEMPORARY` or `SYSTEM TABLE`.
     pub table_type: String,
     /// Its columns, partition columns last, as results have them.
     pub schema: SchemaRef,

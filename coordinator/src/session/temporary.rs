@@ -88,7 +88,8 @@ impl Drop for Files {
                         // No table has ever had a row.
                         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                         Err(error) => warn(&location, &error),
-                        Ok(()) => {}
+                        // That of the process goes with its last session, and is kept by another one.
+                        Ok(()) => drop(path.parent().map(std::fs::remove_dir)),
                     }
                 });
             }

@@ -49,7 +49,10 @@ async fn catalogs_databases_and_table_types() {
     );
     let info = client.get_table_types().await.unwrap();
     let batch = answer(&mut client, info).await.unwrap();
-    assert_eq!(texts(&batch, 0), ["SYSTEM TABLE", "TABLE", "VIEW"]);
+    assert_eq!(
+        texts(&batch, 0),
+        ["LOCAL TEMPORARY", "SYSTEM TABLE", "TABLE", "VIEW"]
+    );
 }
 
 #[tokio::test]

@@ -1,3 +1,5 @@
+//! The tests of the module above.
+
 use super::*;
 use crate::TextEncoder;
 use arrow::array::{Array, ArrayRef, AsArray, Int32Array, StringArray};
