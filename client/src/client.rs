@@ -15,7 +15,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use prost::Message;
 use serde::Deserialize;
 use skep_protocol::ErrorCode;
@@ -166,7 +166,7 @@ impl Client {
             flight_descriptor: Some(FlightDescriptor::new_cmd(command.as_any().encode_to_vec())),
             ..Default::default()
         };
-        let answer = self.put(vec![message]).await?;
+        let answer = self.put(stream::iter([message])).await?;
         let result = DoPutUpdateResult::decode(answer)
             .map_err(|error| ClientError::Protocol(error.to_string()))?;
         Ok(result.record_count)
@@ -221,8 +221,11 @@ impl Client {
     }
 
     /// Sends messages and returns what the first answer says.
-    pub(crate) async fn put(&mut self, messages: Vec<FlightData>) -> Result<Bytes, ClientError> {
-        let request = self.request(stream::iter(messages));
+    pub(crate) async fn put(
+        &mut self,
+        messages: impl Stream<Item = FlightData> + Send + 'static,
+    ) -> Result<Bytes, ClientError> {
+        let request = self.request(messages);
         let answer = self.flight.do_put(request).await;
         let mut answers = self.answered(answer)?;
         let message = answers.message().await;

@@ -39,6 +39,9 @@ pub enum ClientError {
     /// The statement failed.
     #[error("{0}")]
     Query(#[source] QueryError),
+    /// The rows that were to be sent do not have the schema that was announced.
+    #[error("{0}")]
+    Unsendable(String),
     /// The server said something that this client does not understand.
     #[error("unexpected answer of the server: {0}")]
     Protocol(String),
@@ -51,7 +54,7 @@ impl ClientError {
         match self {
             Self::Address { .. } => 3,
             Self::Connect { .. } | Self::Login(_) | Self::Lost { .. } => 2,
-            Self::Query(_) | Self::Protocol(_) => 1,
+            Self::Query(_) | Self::Protocol(_) | Self::Unsendable(_) => 1,
         }
     }
 
@@ -61,6 +64,7 @@ impl ClientError {
             Self::Address { .. } => ErrorKind::User,
             Self::Connect { .. } | Self::Lost { .. } => ErrorKind::External,
             Self::Login(error) | Self::Query(error) => error.kind(),
+            Self::Unsendable(_) => ErrorKind::User,
             Self::Protocol(_) => ErrorKind::Internal,
         }
     }

@@ -10,6 +10,7 @@
 mod address;
 mod client;
 mod error;
+mod ingest;
 mod metadata;
 mod prepared;
 mod progress;
@@ -21,6 +22,7 @@ mod tests;
 pub use address::DEFAULT_PORT;
 pub use client::{Client, ClientOptions};
 pub use error::ClientError;
+pub use ingest::IngestMode;
 pub use metadata::{Column, Table};
 pub use progress::QueryProgress;
 pub use result::StatementResult;

@@ -123,7 +123,7 @@ impl Client {
             .try_collect()
             .await
             .map_err(|error| ClientError::Protocol(error.to_string()))?;
-        self.put(messages).await
+        self.put(stream::iter(messages)).await
     }
 }
 

@@ -6,3 +6,4 @@ mod service;
 
 pub use members::{ClusterSnapshot, ExecutorInfo, ExecutorState, Members};
 pub use service::ClusterService;
+pub(crate) use service::RowsDoor;

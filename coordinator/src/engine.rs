@@ -2,10 +2,12 @@
 
 mod dispatch;
 mod files;
+mod ingest;
 mod metadata;
 mod write;
 
-use crate::cluster::{ClusterService, Members};
+use crate::client_rows::ClientRows;
+use crate::cluster::{ClusterService, Members, RowsDoor};
 use crate::config::CoordinatorConfig;
 use crate::engine::metadata::MetadataCache;
 use crate::identity::{Authentication, FIRST_ADMIN, Identity};
@@ -13,7 +15,7 @@ use crate::planning::{Planner, PlanningContext};
 use crate::query::QueryRegistry;
 use crate::query::admission::Admission;
 use crate::service::{
-    Caller, CatalogMetadata, IssuedToken, QueryService, QueryStatus, SessionId,
+    Caller, CatalogMetadata, IngestRequest, IssuedToken, QueryService, QueryStatus, SessionId,
     StatementDescription, SubmitRequest, SubmittedQuery,
 };
 use crate::session::{Session, SessionCatalog, Sessions};
@@ -73,6 +75,7 @@ pub(crate) struct Inner {
     pub(crate) planner: Planner,
     pub(crate) admission: Admission,
     pub(crate) threads: Threads,
+    pub(crate) client_rows: ClientRows,
 }
 
 /// Where an engine's work is done. Planning has threads that no operator takes, so that a statement
@@ -134,6 +137,7 @@ impl Engine {
             },
             admission: Admission::new(config.queries.clone()),
             threads,
+            client_rows: ClientRows::default(),
             config,
         })))
     }
@@ -146,6 +150,12 @@ impl Engine {
             inner.id.clone(),
             inner.key.clone(),
             &inner.config,
+            RowsDoor {
+                rows: inner.client_rows.clone(),
+                limits: inner.config.exchange.clone(),
+                pool: Arc::clone(inner.planner.memory.pool()),
+                compute: inner.threads.compute.clone(),
+            },
         )
     }
 
@@ -316,6 +326,18 @@ impl QueryService for Engine {
         let handle = queries.register(&session.user, &session.id.0, &shown);
         let inner = Arc::clone(&self.0);
         self.on_planning(async move { inner.run(session, handle, request).await })
+            .await
+    }
+
+    async fn ingest(&self, request: IngestRequest) -> Result<u64, QueryError> {
+        let session = self.0.sessions.get(&request.session, Instant::now())?;
+        let shown = ingest::shown(&request);
+        let handle = self
+            .0
+            .queries
+            .register(&session.user, &session.id.0, &shown);
+        let inner = Arc::clone(&self.0);
+        self.on_planning(async move { inner.ingest(session, handle, request).await })
             .await
     }
 

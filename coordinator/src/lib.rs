@@ -4,6 +4,7 @@
 //! It opens no ports: the binary serves its [`cluster::ClusterService`] and a door that calls its
 //! [`service::QueryService`].
 
+mod client_rows;
 pub mod cluster;
 pub mod config;
 mod engine;
@@ -18,3 +19,4 @@ pub mod statement;
 pub use config::CoordinatorConfig;
 pub use engine::{Engine, EngineError, Threads};
 pub use identity::{ANONYMOUS, Authentication, FIRST_ADMIN};
+pub use skep_exchange::wire;

@@ -3,8 +3,10 @@
 
 mod checked_arithmetic;
 mod chosen_rows;
+mod client_rows;
 mod context;
 mod cooperate;
+mod direct;
 mod distribute;
 mod distribute_by;
 pub mod explain;
@@ -13,6 +15,7 @@ mod nested_types;
 mod parameters;
 mod place_head;
 mod plan_check;
+mod prepared;
 mod relations;
 mod resolve;
 mod routing;
@@ -26,6 +29,7 @@ pub use chosen_rows::chosen_rows;
 pub use context::{CATALOG_NAME, Planner, PlanningContext};
 pub use distribute::distribute_checked;
 pub use place_head::place_head;
+pub use prepared::PreparedPlan;
 pub use snapshot_catalog::PlannedViews;
 pub use table_scan::{KeptFiles, table_schema};
 pub(crate) use views::DIALECT_PROPERTY;
@@ -46,6 +50,7 @@ use datafusion_distributed::{
     DistributedExec, DistributedMetricsFormat, NetworkBoundaryExt,
     rewrite_distributed_plan_with_metrics,
 };
+use skep_exchange::direct::{DirectAudience, DirectReaders};
 use skep_exchange::error::from_datafusion;
 use skep_exchange::panic_guard::{guard_call, guard_stream};
 use skep_protocol::{ErrorCode, QueryError};
@@ -69,6 +74,7 @@ pub struct PlannedQuery {
     context: Arc<TaskContext>,
     schema: SchemaRef,
     router: Router,
+    direct: Option<Arc<DirectReaders>>,
 }
 
 impl PlanningContext {
@@ -191,6 +197,18 @@ impl ResolvedQuery {
     /// # Errors
     /// `UnsafePlan` where no safe plan was found; those of the optimiser.
     pub async fn plan(self) -> Result<PlannedQuery, QueryError> {
+        self.plan_for(|_| Ok(None)).await
+    }
+
+    /// As [`Self::plan`], for somebody who reads from the executors where the plan lets them: `audience` says
+    /// who, given the schema of the result.
+    ///
+    /// # Errors
+    /// As [`Self::plan`].
+    pub async fn plan_for(
+        mut self,
+        audience: impl FnOnce(&SchemaRef) -> Result<Option<DirectAudience>, QueryError>,
+    ) -> Result<PlannedQuery, QueryError> {
         let schema = self.schema();
         let physical = self
             .state
@@ -211,7 +229,12 @@ impl ResolvedQuery {
             )
         })?;
         let scans = self.state.config().get_extension::<ScanLog>();
+        let direct = direct::readers(&plan, || audience(&schema))?;
+        if let Some(direct) = &direct {
+            self.state.config_mut().set_extension(Arc::clone(direct));
+        }
         Ok(PlannedQuery {
+            direct,
             plan,
             scans: scans.map_or_else(Vec::new, |log| log.scans()),
             context: self.state.task_ctx(),
@@ -225,6 +248,11 @@ impl PlannedQuery {
     /// The schema that every batch of the result has.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
+    }
+
+    /// Those who read its rows from executors, where that is so: it has no rows of its own then.
+    pub fn direct(&self) -> Option<&Arc<DirectReaders>> {
+        self.direct.as_ref()
     }
 
     /// Whether it runs tasks on executors.

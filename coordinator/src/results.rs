@@ -99,6 +99,9 @@ async fn drive(run: Run, handle: QueryHandle, ready: ReadyRows) {
     let outcome = send_rows(&run, &handle, &ready).await;
     let planned = run.planned;
     drop(run._place);
+    if let Some(direct) = planned.direct() {
+        handle.add_rows(usize::try_from(direct.rows()).unwrap_or(usize::MAX));
+    }
     match outcome {
         Ok(()) => {
             handle.keep_profile(profile(planned));

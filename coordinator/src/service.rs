@@ -1,11 +1,13 @@
 //! The one way into the engine: every door (Flight SQL today) calls a [`QueryService`].
 
+pub use crate::planning::PreparedPlan;
 use crate::session::FlightOptions;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::scalar::ScalarValue;
 use futures::stream::BoxStream;
+pub use skep_exchange::direct::DirectEndpoint;
 use skep_protocol::{QueryError, QueryId};
 use std::fmt;
 use std::sync::Arc;
@@ -87,6 +89,10 @@ pub trait QueryService: Send + Sync + 'static {
     /// their end when this returns.
     async fn submit(&self, request: SubmitRequest) -> Result<SubmittedQuery, QueryError>;
 
+    /// Writes rows that a client sends into a table; returns how many there were. Everything is visible
+    /// when this returns, and nothing before it, or where it fails or is dropped.
+    async fn ingest(&self, request: IngestRequest) -> Result<u64, QueryError>;
+
     /// What is known of a query, for as long as its history is kept.
     fn status(&self, query: &QueryId) -> Option<QueryStatus>;
 
@@ -112,6 +118,69 @@ pub struct SubmitRequest {
     pub sql: String,
     /// Values of `$1`, `$2`, … in order; empty where there are none.
     pub parameters: Vec<ScalarValue>,
+    /// The plan that is kept for it, where the statement is prepared.
+    pub prepared: Option<Arc<PreparedPlan>>,
+    /// How the client may read the rows from executors itself, where it may and its session asks for it.
+    pub direct: Option<DirectRequest>,
+}
+
+/// What a door lets its clients do with the results of executors.
+#[derive(Clone, Copy, Debug)]
+pub struct DirectRequest {
+    /// The schema that a client is told for rows of that schema.
+    pub wire_schema: fn(&Schema, &FlightOptions) -> SchemaRef,
+    /// How long a share may wait until it is read.
+    pub wait_max: Duration,
+}
+
+/// Rows as a client sends them.
+pub type ClientBatches = BoxStream<'static, Result<RecordBatch, QueryError>>;
+
+/// Rows to write into a table.
+pub struct IngestRequest {
+    /// On whose behalf and with which settings.
+    pub session: SessionId,
+    /// Which table.
+    pub target: IngestTarget,
+    /// What happens where there is no such table.
+    pub if_missing: IfMissing,
+    /// What happens where there is.
+    pub if_exists: IfExists,
+    /// What every batch has. Columns go into those of the same name; what the table has besides is NULL.
+    pub schema: SchemaRef,
+    /// The rows. They are read as fast as they are written.
+    pub batches: ClientBatches,
+}
+
+/// A table's name, in any case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IngestTarget {
+    /// The current one where it is absent.
+    pub database: Option<String>,
+    /// The table's own name.
+    pub table: String,
+    /// Whether it is one that only this session sees.
+    pub temporary: bool,
+}
+
+/// What happens to rows for a table that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfMissing {
+    /// The table is created with the columns of the rows.
+    Create,
+    /// That is an error.
+    Fail,
+}
+
+/// What happens to rows for a table that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfExists {
+    /// That is an error.
+    Fail,
+    /// They are added to it.
+    Append,
+    /// It gives way to a new one with the columns of the rows, in the moment in which they become visible.
+    Replace,
 }
 
 /// What a statement is, before it runs.
@@ -125,6 +194,8 @@ pub struct StatementDescription {
     pub parameter_schema: SchemaRef,
     /// How the session wants its results sent.
     pub flight: FlightOptions,
+    /// The plan that was made to find that out, for the runs of a prepared statement.
+    pub plan: Arc<PreparedPlan>,
 }
 
 /// Whether a statement returns rows.
@@ -151,7 +222,15 @@ pub struct SubmittedQuery {
 /// What came of a statement.
 pub enum QueryOutcome {
     /// Rows, streamed with back-pressure. Dropping the stream cancels the query.
-    Rows(BoxStream<'static, Result<RecordBatch, QueryError>>),
+    Rows(ClientBatches),
+    /// The client reads from executors.
+    Direct {
+        /// Where, in no order; at least one.
+        endpoints: Vec<DirectEndpoint>,
+        /// The running query. It has no rows, and ends when the client has read all of them. Dropping it
+        /// cancels the query.
+        running: ClientBatches,
+    },
     /// The command has run.
     Done {
         /// How many rows it changed, where that has a meaning.

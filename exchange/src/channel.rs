@@ -7,15 +7,18 @@
 mod connections;
 mod local;
 mod partition;
+mod rows;
 mod task;
 
 pub use connections::{Connections, SharedKey};
 pub use local::LocalTasks;
 pub use partition::EXCHANGE_BYTES_METRIC;
+pub use rows::CoordinatorConnection;
 
 use crate::channel::task::TaskReport;
+use crate::direct::DirectReaders;
 use crate::error::to_datafusion;
-use crate::limits::WireCompression;
+use crate::limits::ExchangeLimits;
 use crate::metrics::decode_task_metrics;
 use crate::monitor::AttemptMonitor;
 use crate::session::{TaskSession, headers_to_settings};
@@ -63,14 +66,17 @@ impl ExecutorChannel {
         node_name(&self.url)
     }
 
-    /// Batches for the same host are not worth compressing.
     fn compression(&self) -> &'static str {
-        let limits = self.connections.limits();
-        match limits.compression {
-            WireCompression::Lz4 if !self.connections.is_local(&self.url) => "lz4",
-            _ => "none",
-        }
+        self.connections.compression(&self.url)
     }
+}
+
+/// How many bytes of one partition may be under way to a query with that much memory.
+fn window_bytes(limits: &ExchangeLimits, context: &Arc<TaskContext>) -> u32 {
+    limits.window_bytes(match context.memory_pool().memory_limit() {
+        MemoryLimit::Finite(bytes) => bytes,
+        MemoryLimit::Infinite | MemoryLimit::Unknown => usize::MAX,
+    })
 }
 
 /// The part of an executor's URL that names it to people.
@@ -113,10 +119,14 @@ impl WorkerChannel for ExecutorChannel {
             .inspect_err(|error| monitor.fail(error.clone()))
             .map_err(to_datafusion)?;
         let task = (id.stage, id.task);
+        let direct = context.session_config().get_extension::<DirectReaders>();
         let messages = events.filter_map(move |event| {
             let message = match event {
                 Ok(TaskReport::Progress(progress)) => {
                     monitor.task_progress(task, &progress);
+                    if let (Some(direct), Some(reading)) = (&direct, &progress.direct) {
+                        direct.report(task, reading);
+                    }
                     None
                 }
                 Ok(TaskReport::Metrics(metrics)) => {
@@ -144,11 +154,12 @@ impl WorkerChannel for ExecutorChannel {
         let session = TaskSession::of(context).map_err(to_datafusion)?;
         let key = self.connections.key().map_err(to_datafusion)?;
         let limits = self.connections.limits();
-        let memory_bytes = match context.memory_pool().memory_limit() {
-            MemoryLimit::Finite(bytes) => bytes,
-            MemoryLimit::Infinite | MemoryLimit::Unknown => usize::MAX,
-        };
-        let window_bytes = limits.window_bytes(memory_bytes);
+        let direct = context.session_config().get_extension::<DirectReaders>();
+        if let Some(direct) = direct.filter(|direct| direct.covers(request.task_key.stage_id)) {
+            let id = task_key(&session, &request.task_key)?;
+            return Ok(direct.hand_out(&key, &self.url, &id, request.target_partition_end));
+        }
+        let window_bytes = window_bytes(limits, context);
         let channel = self
             .connections
             .channel_with_window(&self.url, window_bytes);
@@ -175,13 +186,12 @@ impl WorkerChannel for ExecutorChannel {
                 }
                 let ticket = key.sign_ticket(&ticket);
                 let source = partition::Source {
-                    channel: channel.clone(),
                     io: self.connections.io().clone(),
-                    ticket,
                     node: self.node(),
                     window_bytes: window_bytes as usize,
                 };
-                partition::open(source, partition, &metrics, context)
+                let request = partition::request(channel.clone(), ticket);
+                partition::open(source, request, partition, &metrics, context)
             })
             .collect()
     }

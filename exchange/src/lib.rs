@@ -6,6 +6,7 @@
 
 pub mod channel;
 pub mod compact;
+pub mod direct;
 pub mod error;
 pub mod frame;
 pub mod functions;
@@ -14,9 +15,11 @@ pub mod memory;
 pub mod metrics;
 pub mod monitor;
 pub mod panic_guard;
+pub mod rows;
 pub mod serve;
 pub mod session;
 pub mod storage;
+pub mod wire;
 
 /// The versions of the libraries whose plans and batches two nodes exchange.
 pub fn library_versions() -> (&'static str, &'static str) {

@@ -1,5 +1,6 @@
 //! The bounds of the exchange, each with its unit and its default.
 
+use skep_protocol::{ErrorCode, QueryError};
 use std::time::Duration;
 
 /// How batches are compressed between nodes that are not on the same host.
@@ -9,6 +10,23 @@ pub enum WireCompression {
     None,
     /// LZ4 frames.
     Lz4,
+}
+
+impl WireCompression {
+    /// As requests name it.
+    ///
+    /// # Errors
+    /// `InvalidArgument` where that is no compression's name.
+    pub fn from_name(name: &str) -> Result<Self, QueryError> {
+        match name {
+            "lz4" => Ok(Self::Lz4),
+            "none" => Ok(Self::None),
+            other => {
+                let text = format!("unknown compression '{other}'");
+                Err(QueryError::new(ErrorCode::InvalidArgument, text))
+            }
+        }
+    }
 }
 
 /// The bounds of the exchange on one node.

@@ -63,7 +63,7 @@ impl AttemptMonitor {
     /// A task says how far it is.
     pub fn task_progress(&self, task: (u32, u32), progress: &TaskProgress) {
         let mut statistics = self.statistics.lock();
-        statistics.progress.insert(task, *progress);
+        statistics.progress.insert(task, progress.clone());
     }
 
     /// A task on `node` has ended with `metrics`.
@@ -134,6 +134,7 @@ mod tests {
             read_rows,
             read_bytes: read_rows * 8,
             output_ended,
+            direct: None,
         };
         monitor.task_progress((1, 0), &said(5, false));
         monitor.task_progress((1, 1), &said(7, true));

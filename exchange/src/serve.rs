@@ -46,6 +46,8 @@ pub struct ServeOptions {
     pub node: String,
     /// Counts the bytes that this node sent.
     pub bytes_sent: Arc<AtomicU64>,
+    /// Whether the last message counts what was sent, which only Skep's own readers look for.
+    pub is_counted: bool,
 }
 
 struct Ready {
@@ -94,6 +96,9 @@ async fn produce(
         if sender.send(item).await.is_err() || failed {
             return;
         }
+    }
+    if !options.is_counted {
+        return;
     }
     let end = count.lock().end_message();
     let _ = sender

@@ -14,6 +14,9 @@ pub struct ExecutorConfig {
     pub listen: String,
     /// How other nodes reach this one, `HOST` or `HOST:PORT`; the listening address where it is absent.
     pub advertise: Option<String>,
+    /// How clients reach this executor where they read results from it, `HOST` or `HOST:PORT`; as other
+    /// nodes do where it is absent.
+    pub client_address: Option<String>,
     /// How many cores its tasks may use.
     pub cores: usize,
     /// How much memory its tasks may use, in bytes.

@@ -1,5 +1,6 @@
 //! The exchange's door: standard Arrow Flight, of which an executor serves `DoGet` with signed tickets.
 
+use crate::direct::check_caller;
 use crate::worker::TaskRunner;
 use arrow_flight::flight_service_server::FlightService;
 use arrow_flight::{
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
+use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 
 /// Serves the output of this executor's tasks.
@@ -32,16 +34,25 @@ pub(crate) struct ExchangeService {
 type Answer<T> = BoxStream<'static, Result<T, Status>>;
 
 impl ExchangeService {
+    /// What a ticket stands for: a partition for another node, or a result for a client.
+    async fn answer(
+        &self,
+        metadata: &MetadataMap,
+        ticket: &[u8],
+    ) -> Result<Answer<FlightData>, QueryError> {
+        let key = self.key.get()?;
+        match key.verify_direct(ticket, unix_time_ms())? {
+            Some(direct) => {
+                check_caller(&direct, metadata, &key)?;
+                self.serve_direct(direct).await
+            }
+            None => self.serve(ticket).await,
+        }
+    }
+
     async fn serve(&self, ticket: &[u8]) -> Result<Answer<FlightData>, QueryError> {
         let ticket = self.key.get()?.verify_ticket(ticket, unix_time_ms())?;
-        let compression = match ticket.compression.as_str() {
-            "lz4" => WireCompression::Lz4,
-            "none" => WireCompression::None,
-            other => {
-                let text = format!("unknown compression '{other}'");
-                return Err(QueryError::new(ErrorCode::InvalidArgument, text));
-            }
-        };
+        let compression = WireCompression::from_name(&ticket.compression)?;
         // Operators start on the compute runtime: some of them spawn when they start.
         let runner = self.runner.clone();
         let opening = self.compute.spawn(async move { runner.open(ticket).await });
@@ -56,6 +67,7 @@ impl ExchangeService {
             compute: self.compute.clone(),
             node: self.node.clone(),
             bytes_sent: Arc::clone(&self.bytes_sent),
+            is_counted: true,
         };
         Ok(serve_partition(partition.batches, options))
     }
@@ -81,8 +93,8 @@ impl FlightService for ExchangeService {
         &self,
         request: Request<Ticket>,
     ) -> Result<Response<Self::DoGetStream>, Status> {
-        let ticket = request.into_inner().ticket;
-        let answer = self.serve(&ticket).await;
+        let (metadata, _, ticket) = request.into_parts();
+        let answer = self.answer(&metadata, &ticket.ticket).await;
         Ok(Response::new(
             answer.map_err(|error| error.on_node(self.node.clone()))?,
         ))

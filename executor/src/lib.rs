@@ -4,6 +4,7 @@
 //! coordinator only as the address where it joins.
 
 pub mod config;
+mod direct;
 mod exchange_service;
 mod file_errors;
 mod membership;

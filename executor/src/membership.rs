@@ -72,6 +72,8 @@ fn resident_bytes() -> Option<u64> {
 pub(crate) struct Membership {
     pub(crate) executor_id: String,
     pub(crate) address: String,
+    /// How clients reach it, `HOST:PORT`.
+    pub(crate) client_address: String,
     pub(crate) config: ExecutorConfig,
     pub(crate) key: SharedKey,
     pub(crate) load: Arc<Load>,
@@ -173,6 +175,7 @@ impl Membership {
             version: Some(this_version()),
             proof,
             issued_at_ms,
+            client_address: self.client_address.clone(),
         }
     }
 

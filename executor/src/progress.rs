@@ -8,13 +8,14 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, stream::unfold};
 use parking_lot::Mutex;
-use skep_protocol::TaskKey;
-use skep_protocol::proto::TaskProgress;
+use skep_protocol::proto::{DirectReading, TaskProgress};
+use skep_protocol::{ErrorCode, QueryError, TaskKey};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// How often a task reports.
 const REPORT_INTERVAL: Duration = Duration::from_millis(300);
@@ -33,6 +34,10 @@ pub(crate) struct TaskState {
     plan: Mutex<Option<Weak<dyn ExecutionPlan>>>,
     partitions_opened: AtomicU32,
     partitions_ended: AtomicU32,
+    /// How far the client is that reads the output here, where one does.
+    direct: Mutex<Option<DirectReading>>,
+    /// Whether the coordinator has ended the task.
+    over: CancellationToken,
 }
 
 /// A task's place on the board, until it is dropped.
@@ -121,6 +126,46 @@ impl TaskState {
             read_rows,
             read_bytes,
             output_ended: opened > 0 && opened == ended,
+            direct: self.direct.lock().clone(),
+        }
+    }
+
+    /// The coordinator has ended the task, or is gone.
+    pub(crate) fn end(&self) {
+        self.over.cancel();
+    }
+
+    /// Resolves when the task is over.
+    pub(crate) fn over(&self) -> CancellationToken {
+        self.over.clone()
+    }
+
+    /// A client begins to read the output.
+    ///
+    /// # Errors
+    /// `HandleNotFound` where one has done so before: rows are not kept.
+    pub(crate) fn begin_direct(&self) -> Result<(), QueryError> {
+        let mut direct = self.direct.lock();
+        if direct.is_some() {
+            let text = "this share of the result has been read, or is being read";
+            return Err(QueryError::new(ErrorCode::HandleNotFound, text));
+        }
+        *direct = Some(DirectReading::default());
+        Ok(())
+    }
+
+    /// Rows are on their way to the client.
+    pub(crate) fn add_direct_rows(&self, rows: usize) {
+        if let Some(reading) = self.direct.lock().as_mut() {
+            reading.rows += rows as u64;
+        }
+    }
+
+    /// Nothing more will be read. Only the first call counts.
+    pub(crate) fn end_direct(&self, failed: Option<QueryError>) {
+        if let Some(reading) = self.direct.lock().as_mut().filter(|reading| !reading.ended) {
+            reading.ended = true;
+            reading.failed = failed.map(|error| error.to_detail());
         }
     }
 
@@ -132,7 +177,7 @@ impl TaskState {
                 tokio::time::sleep(REPORT_INTERVAL).await;
                 let progress = state.progress();
                 if progress != last {
-                    return Some((progress, (state, progress)));
+                    return Some((progress.clone(), (state, progress)));
                 }
             }
         })

@@ -9,7 +9,7 @@ use arrow_flight::flight_service_server::FlightServiceServer;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use parking_lot::Mutex;
-use skep_exchange::channel::{Connections, LocalTasks, SharedKey};
+use skep_exchange::channel::{Connections, CoordinatorConnection, LocalTasks, SharedKey};
 use skep_exchange::memory::NodeMemory;
 use skep_exchange::storage::Storage;
 use skep_protocol::QueryError;
@@ -81,14 +81,7 @@ impl Executor {
     /// # Errors
     /// Where the port is in use or the work directory cannot be written.
     pub async fn start(config: ExecutorConfig, compute: Handle) -> Result<Self, ExecutorError> {
-        let listen_error = |source| ExecutorError::Listen {
-            address: config.listen.clone(),
-            source,
-        };
-        let listener = TcpListener::bind(&config.listen)
-            .await
-            .map_err(listen_error)?;
-        let port = listener.local_addr().map_err(listen_error)?.port();
+        let (listener, port) = listen(&config).await?;
         let host = advertised_host(&config);
         let address = advertised_address(&config, &host, port);
         let node = address.trim_start_matches("http://").to_owned();
@@ -99,8 +92,10 @@ impl Executor {
         let io = Handle::current();
         let connections = Connections::new(key.clone(), config.exchange.clone(), io, Some(host));
         let functions = config.functions.clone();
-        let runner = TaskRunner::new(runtime, Arc::clone(&memory), connections.clone(), functions);
-        let local = read_locally(&connections, &address, &runner);
+        let coordinator = to_coordinator(&config, &connections);
+        let local = connections.clone();
+        let runner = TaskRunner::new(runtime, memory.clone(), connections, coordinator, functions);
+        let local = read_locally(&local, &address, &runner);
         let load = Arc::new(Load::of(memory));
         let exchange = ExchangeService {
             runner: runner.clone(),
@@ -130,6 +125,7 @@ impl Executor {
         let membership = Membership {
             executor_id: Uuid::new_v4().simple().to_string(),
             address: address.clone(),
+            client_address: client_address(&config, &address),
             config,
             key,
             load: Arc::clone(&load),
@@ -185,6 +181,29 @@ impl Executor {
     }
 }
 
+/// Listens, and says on which port.
+async fn listen(config: &ExecutorConfig) -> Result<(TcpListener, u16), ExecutorError> {
+    let failed = |source| ExecutorError::Listen {
+        address: config.listen.clone(),
+        source,
+    };
+    let listener = TcpListener::bind(&config.listen).await.map_err(failed)?;
+    let port = listener.local_addr().map_err(failed)?.port();
+    Ok((listener, port))
+}
+
+/// The way to the coordinator, for rows that only it has.
+fn to_coordinator(
+    config: &ExecutorConfig,
+    connections: &Connections,
+) -> Option<CoordinatorConnection> {
+    let url = Url::parse(&config.coordinator).ok()?;
+    Some(CoordinatorConnection {
+        connections: connections.clone(),
+        url,
+    })
+}
+
 /// Lets the tasks of `runner` read from each other without a connection.
 fn read_locally(
     connections: &Connections,
@@ -203,6 +222,17 @@ fn advertised_address(config: &ExecutorConfig, host: &str, port: u16) -> String 
     match &config.advertise {
         Some(advertise) if has_port(advertise) => format!("http://{advertise}"),
         _ => format!("http://{host}:{port}"),
+    }
+}
+
+/// How clients reach an executor whose address among nodes is `address`.
+fn client_address(config: &ExecutorConfig, address: &str) -> String {
+    let own = address.trim_start_matches("http://");
+    let port = own.rsplit(':').next().unwrap_or_default();
+    match &config.client_address {
+        Some(told) if has_port(told) => told.clone(),
+        Some(host) => format!("{host}:{port}"),
+        None => own.to_owned(),
     }
 }
 

@@ -73,7 +73,11 @@ impl TaskService {
 
         let node = self.node.clone();
         // The request stream ends by itself, by `FinishTask`, or with the connection.
-        let finish = Box::pin(async move { wait_for_finish(&mut commands).await });
+        let state = Arc::clone(task.listed.state());
+        let finish = Box::pin(async move {
+            wait_for_finish(&mut commands).await;
+            state.end();
+        });
         let reports = Arc::clone(task.listed.state()).reports().take_until(finish);
         let reports = reports.map(|report| Ok(event(task_event::Message::Progress(report))));
         let end = stream::once(async move {

@@ -17,11 +17,12 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use http::{HeaderMap, HeaderValue};
-use skep_exchange::channel::{Connections, LocalTasks};
+use skep_exchange::channel::{Connections, CoordinatorConnection, LocalTasks};
 use skep_exchange::error::{from_datafusion, to_datafusion};
 use skep_exchange::functions::FunctionSet;
 use skep_exchange::memory::{NodeMemory, QueryPool};
 use skep_exchange::panic_guard::{guard_broadcasts, guard_call};
+use skep_exchange::rows::RowsCodec;
 use skep_exchange::session::{TaskSession, settings_to_headers};
 use skep_hive_text::TextScanCodec;
 use skep_protocol::proto::{ExchangeTicket, StartTask, head};
@@ -58,11 +59,13 @@ pub(crate) struct RunningTask {
 }
 
 impl TaskRunner {
-    /// Runs tasks with `runtime`, reading from other executors through `connections`.
+    /// Runs tasks with `runtime`, reading from other executors through `connections` and from the
+    /// `coordinator`.
     pub(crate) fn new(
         runtime: Arc<RuntimeEnv>,
         memory: Arc<NodeMemory>,
         connections: Connections,
+        coordinator: Option<CoordinatorConnection>,
         functions: FunctionSet,
     ) -> Self {
         let board = TaskBoard::default();
@@ -72,6 +75,7 @@ impl TaskRunner {
             runtime: Arc::clone(&runtime),
             memory: Arc::clone(&memory),
             connections,
+            coordinator,
         };
         let worker = Worker::from_session_builder(move |context| {
             let sessions = sessions.clone();
@@ -126,6 +130,21 @@ impl TaskRunner {
             metrics: Box::pin(last_metrics(events)),
             pool,
             listed,
+        })
+    }
+
+    /// What is known of a task.
+    ///
+    /// # Errors
+    /// `HandleNotFound` where it does not run (any more).
+    pub(crate) fn state_of(
+        &self,
+        task: Option<skep_protocol::proto::TaskId>,
+    ) -> Result<Arc<TaskState>, QueryError> {
+        let key = task_key(task)?;
+        self.board.get(&progress::name(&key)).ok_or_else(|| {
+            let text = format!("the query {} has ended", key.query);
+            QueryError::new(ErrorCode::HandleNotFound, text)
         })
     }
 
@@ -193,6 +212,7 @@ struct SessionFactory {
     runtime: Arc<RuntimeEnv>,
     memory: Arc<NodeMemory>,
     connections: Connections,
+    coordinator: Option<CoordinatorConnection>,
     functions: FunctionSet,
 }
 
@@ -214,11 +234,15 @@ impl SessionFactory {
         };
         let config = builder.config().get_or_insert_default();
         session.apply(config)?;
+        if let Some(coordinator) = &self.coordinator {
+            config.set_extension(Arc::new(coordinator.clone()));
+        }
         let mut state = builder
             .with_runtime_env(Arc::new(runtime))
             .with_distributed_channel_resolver(self.connections.clone())
             .with_distributed_user_codec(WriteCodec)
             .with_distributed_user_codec(TextScanCodec)
+            .with_distributed_user_codec(RowsCodec)
             .with_distributed_passthrough_headers(session.to_headers().map_err(to_datafusion)?)?
             .with_distributed_worker_plan_rewrite_handler(move |event: WorkerPlanRewriteEvent| {
                 guard_plan(event, state.as_deref())

@@ -19,8 +19,9 @@ use arrow_flight::{
 };
 use bytes::Bytes;
 use prost::Message;
+use skep_protocol::QueryId;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 const CREATE_PREPARED_STATEMENT: &str = "CreatePreparedStatement";
 const CLOSE_PREPARED_STATEMENT: &str = "ClosePreparedStatement";
@@ -130,6 +131,11 @@ impl Door {
     /// cannot be cancelled, which is no error.
     fn cancel(&self, session: &Session, info: &FlightInfo) -> CancelStatus {
         let mut status = CancelStatus::NotCancellable;
+        // The tickets of executors say nothing here, so it is the answer itself that names the query.
+        let named = running_query(session, info);
+        if named.is_some_and(|query| self.service.cancel(&query, "cancelled by the client")) {
+            status = CancelStatus::Cancelled;
+        }
         for endpoint in &info.endpoint {
             let Some(handle) = endpoint_handle(endpoint) else {
                 continue;
@@ -156,14 +162,26 @@ impl Door {
         if !is_renewed {
             return Err(DoorError::UnknownHandle("result"));
         }
-        let since_epoch = (SystemTime::now() + wait)
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        let expiry = endpoint.expiration_time.get_or_insert_default();
-        expiry.seconds = i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX);
-        expiry.nanos = 0;
+        expire_in(&mut endpoint, wait);
         Ok(endpoint)
     }
+}
+
+/// The query whose rows the session's client reads from executors, where `info` is the answer to it.
+fn running_query(session: &Session, info: &FlightInfo) -> Option<QueryId> {
+    let metadata: serde_json::Value = serde_json::from_slice(&info.app_metadata).ok()?;
+    let query = metadata.get("query_id")?.as_str()?.parse().ok()?;
+    session.results.is_running(&query).then_some(query)
+}
+
+/// Says that an endpoint is good for so long.
+pub(crate) fn expire_in(endpoint: &mut FlightEndpoint, wait: Duration) {
+    let since_epoch = (SystemTime::now() + wait)
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    let expiry = endpoint.expiration_time.get_or_insert_default();
+    expiry.seconds = i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX);
+    expiry.nanos = 0;
 }
 
 fn endpoint_handle(endpoint: &FlightEndpoint) -> Option<Handle> {

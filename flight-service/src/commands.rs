@@ -7,7 +7,6 @@ use crate::metadata::{metadata_batch, metadata_schema, needs_catalog};
 use crate::parameters::read_parameters;
 use crate::prepared::PreparedStatement;
 use crate::sessions::Session;
-use crate::split::split;
 use crate::statements::{FlightStream, encode};
 use crate::wire_schema::{types_of, wire_schema};
 use arrow::datatypes::{Schema, SchemaRef};
@@ -24,6 +23,7 @@ use arrow_flight::{
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use prost::Message;
+use skep_coordinator::wire::split;
 use std::sync::Arc;
 use tonic::Streaming;
 
@@ -135,10 +135,10 @@ impl Door {
         ))
     }
 
-    /// DoPut: runs a command, or binds parameters.
+    /// DoPut: runs a command, binds parameters, or takes rows for a table.
     pub(crate) async fn put(
         &self,
-        session: &Session,
+        session: Arc<Session>,
         mut messages: Streaming<FlightData>,
     ) -> Result<PutResult, DoorError> {
         let first = messages
@@ -153,7 +153,7 @@ impl Door {
         let app_metadata = match descriptor_command(descriptor)? {
             Command::CommandStatementUpdate(update) => {
                 let sql = update_text(update)?;
-                let record_count = self.statements.update(session, sql).await?;
+                let record_count = self.statements.update(&session, sql).await?;
                 DoPutUpdateResult { record_count }.encode_to_vec()
             }
             Command::CommandPreparedStatementUpdate(update) => {
@@ -161,7 +161,7 @@ impl Door {
                 let parameters = read_parameters(first, messages, rows_max).await?;
                 let record_count = self
                     .statements
-                    .update_prepared(session, &statement, parameters)
+                    .update_prepared(&session, &statement, parameters)
                     .await?;
                 DoPutUpdateResult { record_count }.encode_to_vec()
             }
@@ -173,6 +173,10 @@ impl Door {
                     prepared_statement_handle,
                 }
                 .encode_to_vec()
+            }
+            Command::CommandStatementIngest(ingest) => {
+                let record_count = self.ingest(session, ingest, first, messages).await?;
+                DoPutUpdateResult { record_count }.encode_to_vec()
             }
             command => return Err(unsupported(&command)),
         };

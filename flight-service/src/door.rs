@@ -155,7 +155,7 @@ impl FlightService for FlightSqlDoor {
         request: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoPutStream>, Status> {
         let session = self.session(&request).await?;
-        let result = self.door.put(&session, request.into_inner()).await?;
+        let result = self.door.put(session, request.into_inner()).await?;
         Ok(Response::new(stream::iter([Ok(result)]).boxed()))
     }
 

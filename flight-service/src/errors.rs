@@ -45,8 +45,11 @@ pub enum DoorError {
     /// Rows that cannot be put into the form that clients read.
     #[error("cannot encode the result: {0}")]
     Encode(#[source] ArrowError),
-    /// Parameters that cannot be read.
-    #[error("cannot read the parameters: {0}")]
+    /// Rows of a client that cannot be put into the form that tables have.
+    #[error("cannot take the rows: {0}")]
+    Rows(#[source] ArrowError),
+    /// Parameters or rows of a client that cannot be read.
+    #[error("cannot read what was sent: {0}")]
     Decode(#[source] FlightError),
 }
 
@@ -61,7 +64,7 @@ impl DoorError {
             Self::TlsNeeded => ErrorCode::InvalidState,
             Self::UnknownHandle(_) => ErrorCode::HandleNotFound,
             Self::TooMany { .. } => ErrorCode::QueueFull,
-            Self::BadRequest(_) | Self::Decode(_) => ErrorCode::InvalidArgument,
+            Self::BadRequest(_) | Self::Rows(_) | Self::Decode(_) => ErrorCode::InvalidArgument,
             Self::Unsupported(_) => ErrorCode::Unsupported,
             Self::Encode(ArrowError::CastError(_) | ArrowError::ComputeError(_)) => {
                 ErrorCode::Evaluation
@@ -127,7 +130,7 @@ mod tests {
             DoorError::UnknownSession,
             DoorError::UnknownHandle("result"),
             DoorError::BadRequest("no command".into()),
-            DoorError::Unsupported("ingest".into()),
+            DoorError::Unsupported("a transaction".into()),
             DoorError::Encode(ArrowError::CastError("overflow".into())),
         ] {
             assert_eq!(error.kind(), ErrorKind::User, "{error:?}");

@@ -8,8 +8,7 @@
 //! Who may log in is the engine's affair; the door only finds out who says so. [`Incoming`] listens, with
 //! TLS where there is a certificate.
 //!
-//! Deliberately absent: bulk ingest, Substrait, transactions, and results that clients read from
-//! executors directly. Calls for these answer `UNIMPLEMENTED`.
+//! Deliberately absent: Substrait and transactions. Calls for these answer `UNIMPLEMENTED`.
 
 mod actions;
 mod commands;
@@ -17,6 +16,7 @@ mod door;
 mod errors;
 mod handle;
 mod handshake;
+mod ingest;
 mod keys;
 mod listener;
 mod metadata;
@@ -29,7 +29,6 @@ mod results;
 mod session_messages;
 mod session_options;
 mod sessions;
-mod split;
 mod sql_info;
 mod sql_types;
 mod statements;

@@ -4,6 +4,7 @@
 //! literals. Casting here could change a value, e.g. 1.5 to 1.
 
 use crate::errors::DoorError;
+use crate::ingest::decode_error;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
@@ -48,14 +49,6 @@ pub(crate) async fn read_parameters(
         .schema()
         .map_or(columns, |schema| schema.fields().len());
     Ok((columns > 0).then_some(rows))
-}
-
-/// A status of the stream itself, e.g. a message over the limit, stays what it is.
-fn decode_error(error: FlightError) -> DoorError {
-    match error {
-        FlightError::Tonic(status) => skep_protocol::QueryError::from_status(&status).into(),
-        other => DoorError::Decode(other),
-    }
 }
 
 fn append_rows(batch: &RecordBatch, rows: &mut ParameterRows) -> Result<(), DoorError> {

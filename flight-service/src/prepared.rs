@@ -1,8 +1,8 @@
 //! Prepared statements: described once, run as often as the client likes, with the parameters that it
-//! bound last. Only the text is kept; the engine resolves names anew at every run, so a statement
-//! sees the catalog as it is then.
+//! bound last. The engine's plan is kept with the text; the engine makes it again where the catalog has
+//! changed, so a statement sees the catalog as it is when it runs.
 
-use crate::engine::{StatementDescription, StatementKind};
+use crate::engine::{PreparedPlan, StatementDescription, StatementKind};
 use crate::errors::DoorError;
 use crate::handle::Handle;
 use crate::parameters::ParameterRows;
@@ -20,6 +20,8 @@ pub(crate) struct PreparedStatement {
     pub(crate) schema: SchemaRef,
     /// One field per parameter.
     pub(crate) parameter_schema: SchemaRef,
+    /// What the engine keeps of it.
+    pub(crate) plan: Arc<PreparedPlan>,
     bound: Mutex<Option<Arc<ParameterRows>>>,
 }
 
@@ -31,6 +33,7 @@ impl PreparedStatement {
             kind: description.kind,
             schema: wire_schema(&description.schema, types_of(&description.flight)),
             parameter_schema: wire_schema(&description.parameter_schema, WireTypes::Plain),
+            plan: description.plan,
             bound: Mutex::new(None),
         }
     }
@@ -142,6 +145,7 @@ mod tests {
                 schema: Arc::new(Schema::empty()),
                 parameter_schema: Arc::new(Schema::new(fields)),
                 flight: Default::default(),
+                plan: Default::default(),
             },
         )
     }

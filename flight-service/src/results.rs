@@ -3,6 +3,7 @@
 //! A row stream is held under a [`Handle`] until it is taken, once. It is bounded in number over all
 //! sessions by a permit that it carries, and in time; dropping it cancels its query.
 
+use crate::engine::ClientBatches;
 use crate::errors::DoorError;
 use crate::handle::Handle;
 use arrow::datatypes::SchemaRef;
@@ -49,6 +50,8 @@ impl EntryState {
 #[derive(Default)]
 pub(crate) struct Results {
     entries: Mutex<HashMap<Handle, Entry>>,
+    /// The queries whose rows the client reads from executors.
+    running: Mutex<HashMap<QueryId, ClientBatches>>,
 }
 
 impl Results {
@@ -61,6 +64,24 @@ impl Results {
         };
         self.entries.lock().insert(handle, entry);
         handle
+    }
+
+    /// Keeps a query that sends its rows elsewhere, until it has ended or the session does.
+    pub(crate) fn keep_running(&self, query: &QueryId, running: ClientBatches) {
+        self.running.lock().insert(query.clone(), running);
+    }
+
+    /// Whether a query sends its rows elsewhere.
+    pub(crate) fn is_running(&self, query: &QueryId) -> bool {
+        self.running.lock().contains_key(query)
+    }
+
+    /// Forgets the queries that sent their rows elsewhere and have ended.
+    pub(crate) fn forget_ended(&self, has_ended: impl Fn(&QueryId) -> bool) {
+        let mut running = self.running.lock();
+        let ended: Vec<_> = running.extract_if(|query, _| has_ended(query)).collect();
+        drop(running);
+        drop(ended);
     }
 
     /// Hands out a result, once. [`Self::end`] must follow when it has been read or dropped.
@@ -132,11 +153,13 @@ impl Results {
     pub(crate) fn clear(&self) {
         let entries = std::mem::take(&mut *self.entries.lock());
         drop(entries);
+        let running = std::mem::take(&mut *self.running.lock());
+        drop(running);
     }
 
     /// Whether no result waits or is being read.
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries.lock().is_empty()
+        self.entries.lock().is_empty() && self.running.lock().is_empty()
     }
 }
 

@@ -179,6 +179,8 @@ fn request(session: &Session, sql: String) -> SubmitRequest {
         session: session.id.clone(),
         sql,
         parameters: vec![],
+        prepared: None,
+        direct: None,
     }
 }
 

@@ -147,6 +147,10 @@ impl Sessions {
                 self.service
                     .cancel(&expired.query, "its result was not fetched in time");
             }
+            session.results.forget_ended(|query| {
+                let status = self.service.status(query);
+                status.is_none_or(|status| status.state.is_final())
+            });
             // One reference is the table's, one is ours; any other is a call or a stream.
             let is_idle = Arc::strong_count(&session) <= 2 && session.is_idle(now, self.idle_max);
             let may_not_go_on = session.expires_at_ms < now_ms

@@ -108,7 +108,7 @@ fn append_server(builder: &mut SqlInfoDataBuilder) {
         SqlSupportedTransaction::None as i32,
     );
     builder.append(SqlInfo::FlightSqlServerCancel, true);
-    builder.append(SqlInfo::FlightSqlServerBulkIngestion, false);
+    builder.append(SqlInfo::FlightSqlServerBulkIngestion, true);
     builder.append(SqlInfo::FlightSqlServerIngestTransactionsSupported, false);
     builder.append(SqlInfo::FlightSqlServerStatementTimeout, 0_i32);
     builder.append(SqlInfo::FlightSqlServerTransactionTimeout, 0_i32);

@@ -1,7 +1,10 @@
 //! Running statements: GetFlightInfo starts one, DoGet streams its rows, DoPut runs a command.
 
+use crate::actions::expire_in;
 use crate::commands::ticket_endpoint;
-use crate::engine::{QueryOutcome, QueryService, SubmitRequest, SubmittedQuery};
+use crate::engine::{
+    DirectEndpoint, DirectRequest, QueryOutcome, QueryService, SubmitRequest, SubmittedQuery,
+};
 use crate::errors::{DoorError, stream_status};
 use crate::handle::Handle;
 use crate::options::DoorOptions;
@@ -9,21 +12,22 @@ use crate::parameters::ParameterRows;
 use crate::prepared::PreparedStatement;
 use crate::results::PendingResult;
 use crate::sessions::Session;
-use crate::wire_schema::{to_wire, types_of, wire_schema};
+use crate::wire_schema::{types_of, wire_schema};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use arrow_flight::encode::{DictionaryHandling, FlightDataEncoderBuilder};
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::{ProstMessageExt, TicketStatementQuery};
-use arrow_flight::{FlightData, FlightInfo};
+use arrow_flight::{FlightData, FlightEndpoint, FlightInfo, Ticket};
 use bytes::Bytes;
 use datafusion::scalar::ScalarValue;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
+use skep_coordinator::wire::to_wire;
 use skep_protocol::{QueryError, QueryId};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
 
@@ -58,8 +62,21 @@ impl Statements {
         sql: String,
     ) -> Result<FlightInfo, DoorError> {
         let place = self.result_place()?;
-        let submitted = self.submit(session, sql, vec![]).await?;
+        let submitted = self
+            .submit(SubmitRequest {
+                direct: self.direct_request(),
+                ..request(session, sql, vec![])
+            })
+            .await?;
         self.info(session, submitted, place)
+    }
+
+    /// How a client may read rows from executors, where it may.
+    fn direct_request(&self) -> Option<DirectRequest> {
+        self.options.direct_results.then_some(DirectRequest {
+            wire_schema: |schema, flight| wire_schema(schema, types_of(flight)),
+            wait_max: self.options.pending_result_wait_max,
+        })
     }
 
     /// Starts a prepared statement with the parameters that are bound.
@@ -75,7 +92,15 @@ impl Statements {
                 let rows = statement.query_rows()?;
                 let first = rows.first().cloned().unwrap_or_default();
                 let sql = statement.sql.clone();
-                let mut submitted = self.submit(session, sql, first).await?;
+                // Several runs follow one another, which is for one stream.
+                let direct = self.direct_request().filter(|_| rows.len() == 1);
+                let mut submitted = self
+                    .submit(SubmitRequest {
+                        prepared: Some(statement.plan.clone()),
+                        direct,
+                        ..request(session, sql, first)
+                    })
+                    .await?;
                 if rows.len() > 1 {
                     self.add_runs(session, statement, rows, &mut submitted);
                 }
@@ -116,17 +141,22 @@ impl Statements {
         };
         let service = self.service.clone();
         let (session, sql) = (session.id.clone(), statement.sql.clone());
+        let plan = statement.plan.clone();
         let more = stream::iter(1..parameters.len()).then(move |row| {
             let request = SubmitRequest {
                 session: session.clone(),
                 sql: sql.clone(),
                 parameters: parameters[row].clone(),
+                prepared: Some(plan.clone()),
+                direct: None,
             };
             let service = service.clone();
             async move {
                 let rows = match service.submit(request).await?.outcome {
                     QueryOutcome::Rows(rows) => rows,
-                    QueryOutcome::Done { .. } => stream::empty().boxed(),
+                    QueryOutcome::Done { .. } | QueryOutcome::Direct { .. } => {
+                        stream::empty().boxed()
+                    }
                 };
                 Ok::<_, QueryError>(rows)
             }
@@ -208,17 +238,7 @@ impl Statements {
         })
     }
 
-    async fn submit(
-        &self,
-        session: &Session,
-        sql: String,
-        parameters: Vec<ScalarValue>,
-    ) -> Result<SubmittedQuery, DoorError> {
-        let request = SubmitRequest {
-            session: session.id.clone(),
-            sql,
-            parameters,
-        };
+    async fn submit(&self, request: SubmitRequest) -> Result<SubmittedQuery, DoorError> {
         Ok(self.service.submit(request).await?)
     }
 
@@ -228,11 +248,11 @@ impl Statements {
         sql: String,
         parameters: Vec<ScalarValue>,
     ) -> Result<(QueryId, Option<u64>), DoorError> {
-        let submitted = self.submit(session, sql, parameters).await?;
+        let submitted = self.submit(request(session, sql, parameters)).await?;
         match submitted.outcome {
             QueryOutcome::Done { affected_rows } => Ok((submitted.id, affected_rows)),
             // The stream is dropped, which cancels the query.
-            QueryOutcome::Rows(_) => Err(of_query(
+            QueryOutcome::Rows(_) | QueryOutcome::Direct { .. } => Err(of_query(
                 DoorError::BadRequest(
                     "the statement returns rows: run it as a query, not as an update".to_owned(),
                 ),
@@ -249,6 +269,12 @@ impl Statements {
     ) -> Result<FlightInfo, DoorError> {
         let rows = match submitted.outcome {
             QueryOutcome::Rows(rows) => rows,
+            QueryOutcome::Direct { endpoints, running } => {
+                let schema = wire_schema(&submitted.schema, types_of(&submitted.flight));
+                session.results.keep_running(&submitted.id, running);
+                let wait_max = self.options.pending_result_wait_max;
+                return direct_info(&schema, &submitted.id, endpoints, wait_max);
+            }
             QueryOutcome::Done { affected_rows } => {
                 return done_info(Some(&submitted.id), affected_rows);
             }
@@ -263,6 +289,16 @@ impl Statements {
         let deadline = Instant::now() + self.options.pending_result_wait_max;
         let handle = session.results.hold(pending, deadline);
         flight_info(&wire_schema, handle.to_bytes(), Some(&submitted.id), None)
+    }
+}
+
+fn request(session: &Session, sql: String, parameters: Vec<ScalarValue>) -> SubmitRequest {
+    SubmitRequest {
+        session: session.id.clone(),
+        sql,
+        parameters,
+        prepared: None,
+        direct: None,
     }
 }
 
@@ -303,6 +339,28 @@ pub(crate) fn encode(
         .build(batches.map_err(|error| FlightError::from(Status::from(error))))
         .map_err(stream_status)
         .boxed()
+}
+
+/// Where a client reads its rows from executors.
+fn direct_info(
+    schema: &Schema,
+    query: &QueryId,
+    endpoints: Vec<DirectEndpoint>,
+    wait_max: Duration,
+) -> Result<FlightInfo, DoorError> {
+    let mut info = flight_info(schema, NO_ROWS, Some(query), None)?;
+    info.endpoint = endpoints
+        .into_iter()
+        .map(|endpoint| {
+            let location = format!("grpc+tcp://{}", endpoint.address);
+            let mut shown = FlightEndpoint::new()
+                .with_ticket(Ticket::new(endpoint.ticket))
+                .with_location(location);
+            expire_in(&mut shown, wait_max);
+            shown
+        })
+        .collect();
+    Ok(info)
 }
 
 fn done_info(query: Option<&QueryId>, affected: Option<u64>) -> Result<FlightInfo, DoorError> {

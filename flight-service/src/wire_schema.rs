@@ -6,23 +6,14 @@
 //! differently before and after planning (nullability, metadata of the files) is not part of it:
 //! every column of a result is nullable.
 
-use crate::split::split;
 use crate::sql_types::type_metadata;
-use arrow::array::ArrayRef;
-use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
-use arrow::error::ArrowError;
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use skep_coordinator::session::FlightOptions;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Metadata that says what a column means, which clients may know.
 const EXTENSION_PREFIX: &str = "ARROW:extension:";
-
-/// The most rows that are cast at a time. Casting a view to a string of 32-bit offsets cannot hold
-/// more than 2 GiB; batches of the engine are no larger than this anyway.
-const CAST_ROWS_MAX: usize = 8192;
 
 /// Which types go over the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,59 +44,6 @@ pub(crate) fn wire_schema(schema: &Schema, types: WireTypes) -> SchemaRef {
         })
         .collect();
     Arc::new(Schema::new(fields))
-}
-
-/// Brings a batch into the wire schema, in pieces of at most `bytes_max` bytes each.
-pub(crate) fn to_wire(
-    batch: &RecordBatch,
-    schema: &SchemaRef,
-    bytes_max: usize,
-) -> Result<Vec<RecordBatch>, ArrowError> {
-    let mut pieces = Vec::with_capacity(1);
-    if batch.schema_ref().fields().len() != schema.fields().len() {
-        return Err(ArrowError::SchemaError(format!(
-            "a batch has {} columns where {} were promised",
-            batch.num_columns(),
-            schema.fields().len()
-        )));
-    }
-    let is_cast = |(column, field): (&ArrayRef, &FieldRef)| column.data_type() != field.data_type();
-    if batch.num_rows() > CAST_ROWS_MAX && batch.columns().iter().zip(schema.fields()).any(is_cast)
-    {
-        for offset in (0..batch.num_rows()).step_by(CAST_ROWS_MAX) {
-            let rows = CAST_ROWS_MAX.min(batch.num_rows() - offset);
-            split(
-                conform(&batch.slice(offset, rows), schema)?,
-                bytes_max,
-                &mut pieces,
-            )?;
-        }
-    } else {
-        split(conform(batch, schema)?, bytes_max, &mut pieces)?;
-    }
-    Ok(pieces)
-}
-
-fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
-    // A value that does not fit is an error, not a null.
-    let options = CastOptions {
-        safe: false,
-        ..CastOptions::default()
-    };
-    let columns = batch
-        .columns()
-        .iter()
-        .zip(schema.fields())
-        .map(|(column, field)| {
-            if column.data_type() == field.data_type() {
-                Ok(column.clone())
-            } else {
-                cast_with_options(column, field.data_type(), &options)
-            }
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(schema.clone(), columns, &options)
 }
 
 /// A column or a part of one. A union has no nulls and the encoder drops its metadata.
@@ -189,11 +127,13 @@ fn wire_entries(entries: &Field, types: WireTypes) -> Field {
 mod tests {
     use super::*;
     use arrow::array::{
-        Array, AsArray, DictionaryArray, Int64Array, ListArray, RunArray, StringViewArray,
-        StructArray, TimestampNanosecondArray, TimestampSecondArray,
+        Array, ArrayRef, AsArray, DictionaryArray, Int64Array, ListArray, RunArray,
+        StringViewArray, StructArray, TimestampNanosecondArray, TimestampSecondArray,
     };
     use arrow::buffer::OffsetBuffer;
     use arrow::datatypes::{Int32Type, TimestampMicrosecondType};
+    use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+    use skep_coordinator::wire::to_wire;
 
     fn plain(schema: &Schema) -> SchemaRef {
         wire_schema(schema, WireTypes::Plain)

@@ -12,6 +12,8 @@ mod engine;
 mod errors;
 #[path = "door/fixture.rs"]
 mod fixture;
+#[path = "door/ingest.rs"]
+mod ingest;
 #[path = "door/listening.rs"]
 mod listening;
 #[path = "door/metadata.rs"]

@@ -4,7 +4,8 @@
 //! node that serves the partition can verify it. The signature is HMAC-SHA256 (RFC 2104, FIPS 198-1).
 
 use crate::error::{ErrorCode, QueryError};
-use crate::proto::{ExchangeTicket, SignedTicket, StartTask};
+use crate::ids::QueryId;
+use crate::proto::{DirectTicket, ExchangeTicket, RowsTicket, SignedTicket, StartTask};
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use prost::Message;
@@ -13,6 +14,12 @@ use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const KEY_BYTES: usize = 32;
+
+/// What tells the signature of a [`RowsTicket`] from others.
+const ROWS_PURPOSE: &[u8] = b"rows of a query";
+
+/// What tells the signature of a [`DirectTicket`] from others.
+const DIRECT_PURPOSE: &[u8] = b"direct result";
 
 /// How far the clocks of two nodes may differ when an executor registers, in milliseconds.
 pub const REGISTRATION_SKEW_MS: u64 = 5 * 60 * 1000;
@@ -126,6 +133,59 @@ impl ClusterKey {
             )
     }
 
+    /// Signs a ticket with which a client reads from an executor.
+    pub fn sign_direct(&self, ticket: &DirectTicket) -> Bytes {
+        let payload = Bytes::from(ticket.encode_to_vec());
+        let signature = Bytes::from(self.sign(DIRECT_PURPOSE, &payload));
+        SignedTicket { payload, signature }.encode_to_vec().into()
+    }
+
+    /// The ticket in `bytes`, which has not expired at `now_ms` (Unix milliseconds); `None` where it is not
+    /// one that a client reads with.
+    ///
+    /// # Errors
+    /// `HandleNotFound` where it has expired.
+    pub fn verify_direct(
+        &self,
+        bytes: &[u8],
+        now_ms: u64,
+    ) -> Result<Option<DirectTicket>, QueryError> {
+        let signed = SignedTicket::decode(bytes)
+            .ok()
+            .filter(|signed| self.is_signed(DIRECT_PURPOSE, &signed.payload, &signed.signature));
+        let ticket = signed.and_then(|signed| DirectTicket::decode(signed.payload).ok());
+        match ticket {
+            Some(ticket) if ticket.expires_at_ms < now_ms => Err(QueryError::new(
+                ErrorCode::HandleNotFound,
+                "the ticket has expired: nobody read the result in time",
+            )),
+            ticket => Ok(ticket),
+        }
+    }
+
+    /// What the tasks of a query show to read rows that only the coordinator has.
+    pub fn rows_ticket(&self, query: &QueryId) -> RowsTicket {
+        let query_id = query.to_string();
+        let signature = self.sign(ROWS_PURPOSE, query_id.as_bytes()).into();
+        RowsTicket {
+            query_id,
+            signature,
+        }
+    }
+
+    /// The query whose rows may be read with `ticket`, for as long as it runs.
+    ///
+    /// # Errors
+    /// `PermissionDenied` where it was not signed with this key.
+    pub fn verify_rows_ticket(&self, ticket: &RowsTicket) -> Result<QueryId, QueryError> {
+        let forged = || QueryError::new(ErrorCode::PermissionDenied, "invalid ticket for rows");
+        let query_id = &ticket.query_id;
+        if !self.is_signed(ROWS_PURPOSE, query_id.as_bytes(), &ticket.signature) {
+            return Err(forged());
+        }
+        query_id.parse().map_err(|_| forged())
+    }
+
     /// The signature of `payload` for `purpose`, which tells it from every other message that is signed
     /// with this key.
     pub fn sign(&self, purpose: &[u8], payload: &[u8]) -> Vec<u8> {
@@ -211,6 +271,42 @@ mod tests {
             altered[bit / 8] ^= 1 << (bit % 8);
             assert!(key.verify_ticket(&altered, 0).is_err(), "bit {bit}");
         }
+    }
+
+    #[test]
+    fn rows_are_for_the_tasks_of_their_query() {
+        let key = ClusterKey::random();
+        let query: QueryId = "20261123_230512_00001_k3f9q".parse().unwrap();
+        let ticket = key.rows_ticket(&query);
+        assert_eq!(key.verify_rows_ticket(&ticket), Ok(query));
+        let other = RowsTicket {
+            query_id: "20261123_230512_00002_k3f9q".into(),
+            ..ticket.clone()
+        };
+        assert!(key.verify_rows_ticket(&other).is_err());
+        assert!(ClusterKey::random().verify_rows_ticket(&ticket).is_err());
+    }
+
+    #[test]
+    fn a_clients_ticket_is_altered_by_no_bit_and_is_no_executors() {
+        let key = ClusterKey::random();
+        let ticket = DirectTicket {
+            user: "ada".into(),
+            expires_at_ms: 1_000,
+            ..DirectTicket::default()
+        };
+        let signed = key.sign_direct(&ticket);
+        assert_eq!(key.verify_direct(&signed, 1_000), Ok(Some(ticket)));
+        let late = key.verify_direct(&signed, 1_001).unwrap_err();
+        assert_eq!(late.code, ErrorCode::HandleNotFound);
+        for bit in 0..signed.len() * 8 {
+            let mut altered = signed.to_vec();
+            altered[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(key.verify_direct(&altered, 0), Ok(None), "bit {bit}");
+        }
+        assert!(key.verify_ticket(&signed, 0).is_err());
+        let exchange = key.sign_ticket(&self::ticket());
+        assert_eq!(key.verify_direct(&exchange, 0), Ok(None));
     }
 
     #[test]

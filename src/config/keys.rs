@@ -195,6 +195,10 @@ sections! {
         /// listens on: behind address translation, or when it listens on 0.0.0.0.
         advertise: Maybe<NodeUrl> = Fixed("none"),
             --"advertise" on [Executor];
+        /// Under which address clients reach this executor, where they read results from it (the session's
+        /// setting skep.flight.direct) and other processes reach it under another one.
+        client_address: Maybe<NodeUrl> = Fixed("none"),
+            --"client-address" on [Executor];
         /// How many cores each executor computes with.
         cores: Count<1, 1024> = Computed("all cores, divided by the executors of the process", defaults::cores),
             --"cores" on [Skep, Standalone, Coordinator, Executor, TpchRun];

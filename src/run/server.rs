@@ -172,7 +172,11 @@ async fn serve_doors(
 ) -> anyhow::Result<()> {
     let exchange = &config.exchange;
     let service: Arc<dyn QueryService> = Arc::new(engine.clone());
-    let door = FlightSqlDoor::new(service, DoorOptions::default());
+    let options = DoorOptions {
+        direct_results: tls.is_none(),
+        ..DoorOptions::default()
+    };
+    let door = FlightSqlDoor::new(service, options);
     let options = ListenerOptions {
         connections_max: config.server.max_connections,
         tls,

@@ -126,6 +126,10 @@ pub(super) fn executor(
             .advertise
             .as_ref()
             .map(|url| format!("{}:{}", url.host, url.port)),
+        client_address: executor
+            .client_address
+            .as_ref()
+            .map(|url| format!("{}:{}", url.host, url.port)),
         cores: executor.cores,
         memory_limit_bytes: executor.memory_limit as usize,
         work_dir: executor.work_dir.clone(),

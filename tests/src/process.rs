@@ -98,6 +98,23 @@ impl Process {
         }
     }
 
+    /// The process's id in the system.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it still runs")
+    }
+
+    /// The most memory that it has had at one time, in MiB, where the system tells (Linux).
+    pub fn peak_memory_mib(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.id());
+        let status = std::fs::read_to_string(path).expect("it runs");
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+        let kib = line.and_then(|line| line.split_whitespace().nth(1));
+        kib.expect("the line is there")
+            .parse::<u64>()
+            .expect("a number")
+            / 1024
+    }
+
     /// What it has written to standard error.
     pub fn stderr(&self) -> String {
         let bytes = std::fs::read(&self.output).unwrap_or_default();

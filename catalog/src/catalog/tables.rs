@@ -4,7 +4,9 @@ use super::columns::{self, BucketingSpec, ColumnSpec, NewColumns, PartitionColum
 use super::{Catalog, locations};
 use crate::discovery::{self, Discovered, Expectation, check_roots};
 use crate::error::CatalogError;
-use crate::model::{FileFormat, StorageOptions, TableDefinition, TableFiles, TableKind, name};
+use crate::model::{
+    FileFormat, StorageOptions, TableDefinition, TableFiles, TableId, TableKind, name,
+};
 use crate::snapshot::CatalogSnapshot;
 use crate::store::Change;
 use chrono::{DateTime, Utc};
@@ -137,6 +139,21 @@ impl Catalog {
         self.managed_table(&self.snapshot(), new, Utc::now())
     }
 
+    /// The table that is about to be written as [`Catalog::plan_managed_table`] says, in the place of the
+    /// table `replaces` where there is one.
+    pub async fn plan_replacing_table(
+        &self,
+        new: &NewManagedTable,
+        replaces: Option<TableId>,
+    ) -> Result<TableDefinition, CatalogError> {
+        check_roots(&self.allowed_roots, new.location.iter().cloned().collect()).await?;
+        let snapshot = self.snapshot();
+        if !is_of(&snapshot, &new.database, &new.name, replaces) {
+            is_taken(&snapshot, &new.database, &new.name, false)?;
+        }
+        self.free_managed_table(&snapshot, new, Utc::now())
+    }
+
     /// Drops a table; false where there was none and that is no error. The files of an external table
     /// stay; those of a managed one go when no snapshot needs them any more: see
     /// [`Catalog::orphans`].
@@ -167,6 +184,16 @@ impl Catalog {
         if is_taken(snapshot, &new.database, &new.name, new.if_not_exists)? {
             return Ok(None);
         }
+        self.free_managed_table(snapshot, new, now).map(Some)
+    }
+
+    /// A table whose name is free, or will be.
+    fn free_managed_table(
+        &self,
+        snapshot: &CatalogSnapshot,
+        new: &NewManagedTable,
+        now: DateTime<Utc>,
+    ) -> Result<TableDefinition, CatalogError> {
         let name = name::validate("table", &new.name)?;
         if new.columns.is_empty() {
             return Err(invalid(
@@ -185,7 +212,7 @@ impl Catalog {
             }
             None => self.free_location(snapshot, database, &name)?,
         };
-        Ok(Some(TableDefinition {
+        Ok(TableDefinition {
             database: database.name.clone(),
             kind: TableKind::Managed,
             format: new.format,
@@ -203,8 +230,19 @@ impl Catalog {
             comment: new.comment.clone(),
             owner: new.owner.clone(),
             created_at: now,
-        }))
+        })
     }
+}
+
+/// Whether the name is that of the table `id`.
+pub(super) fn is_of(
+    snapshot: &CatalogSnapshot,
+    database: &str,
+    name: &str,
+    id: Option<TableId>,
+) -> bool {
+    let found = snapshot.table(database, name);
+    found.is_ok_and(|table| Some(table.id) == id)
 }
 
 /// Whether a table of that name is there and may be; an error where it may not.

@@ -2,11 +2,11 @@
 
 use super::partition_specs::{by_values, canonical_values};
 use super::partitions::{default_location, next_number};
-use super::tables::is_taken;
+use super::tables::{is_of, is_taken};
 use super::{COMMIT_ATTEMPTS_MAX, Catalog, locations};
 use crate::error::CatalogError;
 use crate::model::{
-    CatalogVersion, DataFile, Partition, Table, TableDefinition, TableFiles, TableKind,
+    CatalogVersion, DataFile, Partition, Table, TableDefinition, TableFiles, TableId, TableKind,
 };
 use crate::snapshot::CatalogSnapshot;
 use crate::store::{Change, Cleared, FileChanges};
@@ -46,6 +46,8 @@ pub enum WriteTarget {
         /// Whether a table of its name that has come up meanwhile is no error. What was written is then
         /// given up.
         if_not_exists: bool,
+        /// The table that goes in the same moment, where the new one takes its place.
+        replaces: Option<TableId>,
     },
 }
 
@@ -130,14 +132,18 @@ impl Catalog {
     }
 }
 
-type Decision = (Option<Change>, TableWriteSummary);
+type Decision = (Vec<Change>, TableWriteSummary);
 
 async fn decide(snapshot: &CatalogSnapshot, write: &TableWrite) -> Result<Decision, CatalogError> {
     match &write.target {
         WriteTarget::New {
             definition,
             if_not_exists,
-        } => decide_new(snapshot, write, definition, *if_not_exists),
+            replaces,
+        } => match replaces {
+            Some(old) => decide_replacing(snapshot, write, definition, *old),
+            None => decide_new(snapshot, write, definition, *if_not_exists),
+        },
         WriteTarget::Existing(planned) => {
             let table = check_unchanged(snapshot, planned, write.reads_target)?;
             let partitions = snapshot.table_partitions(table).await?;
@@ -158,8 +164,34 @@ fn decide_new(
         &definition.name,
         if_not_exists,
     )? {
-        return Ok((None, skipped()));
+        return Ok((Vec::new(), skipped()));
     }
+    create(snapshot, write, definition)
+}
+
+/// Drops the table `old` and creates another of its name.
+fn decide_replacing(
+    snapshot: &CatalogSnapshot,
+    write: &TableWrite,
+    definition: &TableDefinition,
+    old: TableId,
+) -> Result<Decision, CatalogError> {
+    if !is_of(snapshot, &definition.database, &definition.name, Some(old)) {
+        return Err(CatalogError::WriteConflict {
+            table: definition.name.clone(),
+            what: "was dropped or replaced",
+        });
+    }
+    let (mut changes, summary) = create(snapshot, write, definition)?;
+    changes.insert(0, Change::DropTable { id: old });
+    Ok((changes, summary))
+}
+
+fn create(
+    snapshot: &CatalogSnapshot,
+    write: &TableWrite,
+    definition: &TableDefinition,
+) -> Result<Decision, CatalogError> {
     let location = &definition.location;
     locations::check_free(snapshot, location, TableKind::Managed, None)?;
     let mut plan = Plan::new(definition, &[])?;
@@ -169,7 +201,7 @@ fn decide_new(
         definition: definition.clone(),
         files: plan.added(),
     };
-    Ok((Some(change), summary))
+    Ok((vec![change], summary))
 }
 
 fn skipped() -> TableWriteSummary {
@@ -225,7 +257,7 @@ fn decide_existing(
         for values in partitions {
             let values = canonical_values(definition, values)?;
             if *if_not_exists && plan.known.contains_key(&values) {
-                return Ok((None, skipped()));
+                return Ok((Vec::new(), skipped()));
             }
             let number = plan.partition(values)?;
             plan.touched.insert(number);
@@ -248,9 +280,9 @@ fn decide_existing(
         ..FileChanges::default()
     };
     if files.is_empty() {
-        return Ok((None, summary));
+        return Ok((Vec::new(), summary));
     }
-    Ok((Some(super::partitions::update(table, files)), summary))
+    Ok((vec![super::partitions::update(table, files)], summary))
 }
 
 fn existing(touched: &BTreeSet<u32>, partitions: &[Partition]) -> Vec<u32> {

@@ -49,6 +49,8 @@ pub struct ExecutorInfo {
     pub id: String,
     /// Where it is reached.
     pub address: Url,
+    /// Where clients reach it, `HOST:PORT`.
+    pub client_address: String,
     /// Whether it takes tasks.
     pub state: ExecutorState,
     /// How many cores its tasks may use.
@@ -193,6 +195,7 @@ impl MemberList {
             ExecutorInfo {
                 id: register.executor_id.clone(),
                 address,
+                client_address: register.client_address.clone(),
                 state: ExecutorState::Active,
                 cores: (register.cores as usize).max(1),
                 memory_limit_bytes: register.memory_limit_bytes,

@@ -1,20 +1,26 @@
 //! The door that executors join by.
 
 use super::members::Members;
+use crate::client_rows::ClientRows;
 use async_trait::async_trait;
+use datafusion::execution::memory_pool::MemoryPool;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use skep_exchange::limits::{ExchangeLimits, WireCompression};
+use skep_exchange::rows::serve_rows;
+use skep_exchange::serve::ServeOptions;
 use skep_exchange::this_version;
 use skep_protocol::proto::cluster_server::Cluster;
 use skep_protocol::proto::{
-    CoordinatorMessage, ExecutorMessage, HeartbeatReply, Register, Registered, coordinator_message,
-    executor_message,
+    CoordinatorMessage, ExecutorMessage, HeartbeatReply, Register, Registered, RowsMessage,
+    RowsRequest, coordinator_message, executor_message,
 };
 use skep_protocol::ticket::{ClusterKey, unix_time_ms};
 use skep_protocol::version::check_compatible;
 use skep_protocol::{ErrorCode, QueryError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::{info, warn};
 
@@ -26,15 +32,25 @@ pub struct ClusterService {
     has_secret: bool,
     heartbeat_interval: Duration,
     heartbeat_timeout: Duration,
+    rows: RowsDoor,
+}
+
+/// Where tasks read the rows that clients send.
+pub(crate) struct RowsDoor {
+    pub(crate) rows: ClientRows,
+    pub(crate) limits: ExchangeLimits,
+    pub(crate) pool: Arc<dyn MemoryPool>,
+    pub(crate) compute: Handle,
 }
 
 impl ClusterService {
     /// A door for the members of a cluster with `key`, which follows from a secret or not.
-    pub fn new(
+    pub(crate) fn new(
         members: Arc<Members>,
         coordinator_id: String,
         key: ClusterKey,
         config: &crate::config::CoordinatorConfig,
+        rows: RowsDoor,
     ) -> Self {
         Self {
             members,
@@ -43,7 +59,27 @@ impl ClusterService {
             has_secret: config.cluster_secret.is_some(),
             heartbeat_interval: config.heartbeat_interval,
             heartbeat_timeout: config.heartbeat_timeout,
+            rows,
         }
+    }
+
+    fn share(
+        &self,
+        request: RowsRequest,
+    ) -> Result<BoxStream<'static, Result<RowsMessage, Status>>, QueryError> {
+        let ticket = request.ticket.unwrap_or_default();
+        let query = self.key.verify_rows_ticket(&ticket)?;
+        let door = &self.rows;
+        let options = ServeOptions {
+            compression: WireCompression::from_name(&request.compression)?,
+            send_buffer_bytes: door.limits.send_buffer_bytes,
+            pool: Arc::clone(&door.pool),
+            compute: door.compute.clone(),
+            node: String::new(),
+            bytes_sent: Arc::default(),
+            is_counted: true,
+        };
+        Ok(serve_rows(door.rows.share(&query)?, options))
     }
 
     fn admit(&self, register: &Register) -> Result<Registered, QueryError> {
@@ -123,6 +159,14 @@ fn reply(message: coordinator_message::Message) -> CoordinatorMessage {
 #[async_trait]
 impl Cluster for ClusterService {
     type JoinStream = BoxStream<'static, Result<CoordinatorMessage, Status>>;
+    type ReadRowsStream = BoxStream<'static, Result<RowsMessage, Status>>;
+
+    async fn read_rows(
+        &self,
+        request: Request<RowsRequest>,
+    ) -> Result<Response<Self::ReadRowsStream>, Status> {
+        Ok(Response::new(self.share(request.into_inner())?))
+    }
 
     async fn join(
         &self,

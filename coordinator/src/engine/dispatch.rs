@@ -1,12 +1,13 @@
 //! One statement from its text to its outcome.
 
 use super::Inner;
-use crate::planning::{PlanningContext, ResolvedQuery};
+use crate::planning::{PlanningContext, PreparedPlan, ResolvedQuery};
 use crate::query::QueryHandle;
 use crate::query::admission::Place;
 use crate::results::{self, Deadline, Run};
 use crate::service::{
-    QueryOutcome, StatementDescription, StatementKind, SubmitRequest, SubmittedQuery,
+    ClientBatches, DirectRequest, QueryOutcome, StatementDescription, StatementKind, SubmitRequest,
+    SubmittedQuery,
 };
 use crate::session::{Session, SkepOptions};
 use crate::statement::{CreateView, Explain, ParseOptions, Statement, explain, parse, show};
@@ -15,6 +16,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use futures::{StreamExt, stream};
+use skep_exchange::direct::{DirectAudience, DirectReaders, schema_bytes};
 use skep_protocol::ids::QueryIdGenerator;
 use skep_protocol::{ErrorCode, QueryError};
 use std::sync::Arc;
@@ -28,6 +30,21 @@ enum Dispatched {
     Rows(RecordBatch),
     /// Nothing to return.
     Done { affected_rows: Option<u64> },
+}
+
+/// Waits until it is known where the client reads from executors, or until the query has failed.
+async fn hand_out(
+    readers: &DirectReaders,
+    mut running: ClientBatches,
+) -> Result<QueryOutcome, QueryError> {
+    let endpoints = tokio::select! {
+        endpoints = readers.endpoints() => endpoints,
+        first = running.next() => match first {
+            Some(Err(error)) => return Err(error),
+            _ => return Err(QueryError::internal("a query ended before it was read")),
+        },
+    };
+    Ok(QueryOutcome::Direct { endpoints, running })
 }
 
 impl Inner {
@@ -51,9 +68,14 @@ impl Inner {
         let (schema, outcome) = match dispatched {
             Dispatched::Run(run) => {
                 let schema = Arc::clone(run.planned.schema());
+                let direct = run.planned.direct().cloned();
                 let bytes_max = self.config.queries.result_buffer_bytes;
                 let rows = results::start(*run, handle, bytes_max, &self.threads.compute);
-                (schema, QueryOutcome::Rows(rows))
+                let outcome = match direct {
+                    Some(readers) => hand_out(&readers, rows).await?,
+                    None => QueryOutcome::Rows(rows),
+                };
+                (schema, outcome)
             }
             Dispatched::Rows(batch) => {
                 handle.add_rows(batch.num_rows());
@@ -85,8 +107,23 @@ impl Inner {
         request: SubmitRequest,
     ) -> Result<Dispatched, QueryError> {
         let SubmitRequest {
-            sql, parameters, ..
+            sql,
+            parameters,
+            prepared,
+            direct,
+            ..
         } = request;
+        let mut place = None;
+        if let Some(prepared) = prepared.as_ref().filter(|prepared| prepared.is_kept()) {
+            let admitted = self.admission.admit().await?;
+            handle.admitted();
+            if let Some(query) = self.kept_query(session, handle, prepared)? {
+                return self
+                    .run_query(handle, admitted, query, parameters, direct)
+                    .await;
+            }
+            place = Some(admitted);
+        }
         let statement = parse(&sql, self.parse_options(session))?;
         if !matches!(statement, Statement::Query(_)) && !parameters.is_empty() {
             let text = "only queries have parameters";
@@ -94,10 +131,17 @@ impl Inner {
         }
         match statement {
             Statement::Query(statement) => {
-                let run = self
-                    .prepare(session, handle, &statement, parameters)
-                    .await?;
-                Ok(Dispatched::Run(Box::new(run)))
+                let place = match place {
+                    Some(place) => place,
+                    None => self.admission.admit().await?,
+                };
+                handle.admitted();
+                let query = self.resolve(session, handle, &statement).await?;
+                if let Some(prepared) = &prepared {
+                    prepared.keep(&query.0, &query.1);
+                }
+                self.run_query(handle, place, query, parameters, direct)
+                    .await
             }
             Statement::Explain(statement) => self.explain(session, handle, &statement).await,
             Statement::Show(what) => {
@@ -187,19 +231,62 @@ impl Inner {
         }
     }
 
-    /// Waits for a place, and makes a plan that is ready to run.
-    async fn prepare(
+    /// What a prepared statement was resolved to before, where that still holds and can run at once.
+    fn kept_query(
         &self,
         session: &Session,
         handle: &QueryHandle,
-        statement: &DataFusionStatement,
+        prepared: &PreparedPlan,
+    ) -> Result<Option<(PlanningContext, ResolvedQuery)>, QueryError> {
+        let context = self.planning_context(session, handle.id());
+        let has_executors = context.cluster.active().next().is_some();
+        let resolved = prepared.resolved_in(&context)?;
+        let resolved = resolved.filter(|resolved| has_executors || !resolved.reads_files());
+        Ok(resolved.map(|resolved| (context, resolved)))
+    }
+
+    /// Plans a query that has its place, with the values of its parameters.
+    async fn run_query(
+        &self,
+        handle: &QueryHandle,
+        place: Place,
+        (context, resolved): (PlanningContext, ResolvedQuery),
         parameters: Vec<ScalarValue>,
-    ) -> Result<Run, QueryError> {
-        let place = self.admission.admit().await?;
-        handle.admitted();
-        let (context, resolved) = self.resolve(session, handle, statement).await?;
+        direct: Option<DirectRequest>,
+    ) -> Result<Dispatched, QueryError> {
         let resolved = resolved.bind(parameters)?;
-        self.plan(&context, resolved, handle, place).await
+        let audience = |schema: &SchemaRef| self.audience(&context, direct, schema);
+        let run = self
+            .plan_run_for(&context, resolved, handle, audience)
+            .await?;
+        Ok(Dispatched::Run(Box::new(Run {
+            _place: Some(place),
+            ..run
+        })))
+    }
+
+    /// Who reads a result of `schema` from executors, where the client may and its session asks for it.
+    fn audience(
+        &self,
+        context: &PlanningContext,
+        request: Option<DirectRequest>,
+        schema: &SchemaRef,
+    ) -> Result<Option<DirectAudience>, QueryError> {
+        let flight = context.session.settings.own().flight;
+        let Some(request) = request.filter(|_| flight.direct) else {
+            return Ok(None);
+        };
+        let executors = context.cluster.active();
+        let addresses = executors
+            .filter(|executor| !executor.client_address.is_empty())
+            .map(|executor| (executor.address.clone(), executor.client_address.clone()));
+        Ok(Some(DirectAudience {
+            user: context.session.user.clone(),
+            needs_token: self.identity.is_login_required(context.catalog.permanent()),
+            schema: schema_bytes(&(request.wire_schema)(schema, &flight))?,
+            wait_max: request.wait_max,
+            addresses: addresses.collect(),
+        }))
     }
 
     /// Resolves a statement, waiting for the first executor where the statement reads a table.
@@ -243,8 +330,19 @@ impl Inner {
         resolved: ResolvedQuery,
         handle: &QueryHandle,
     ) -> Result<Run, QueryError> {
+        self.plan_run_for(context, resolved, handle, |_| Ok(None))
+            .await
+    }
+
+    async fn plan_run_for(
+        &self,
+        context: &PlanningContext,
+        resolved: ResolvedQuery,
+        handle: &QueryHandle,
+        audience: impl FnOnce(&SchemaRef) -> Result<Option<DirectAudience>, QueryError>,
+    ) -> Result<Run, QueryError> {
         let deadline = self.deadline(context)?;
-        let planned = resolved.plan().await?;
+        let planned = resolved.plan_for(audience).await?;
         let monitor = Arc::clone(&context.monitor);
         handle.planned(Arc::clone(&monitor), planned.shape());
         Ok(Run {
@@ -305,12 +403,14 @@ impl Inner {
             false => StatementKind::Command,
         };
         let no_parameters: SchemaRef = Arc::new(Schema::empty());
+        let plan = Arc::<PreparedPlan>::default();
         let (schema, parameter_schema) = match &statement {
             Statement::Query(query) => {
                 // A description is no query of its own: it takes no place and is not in the list.
                 let id = QueryIdGenerator::new().next(chrono::Utc::now());
                 let context = self.planning_context(session, &id);
                 let resolved = context.resolve(query).await?;
+                plan.keep(&context, &resolved);
                 (resolved.schema(), resolved.parameter_schema()?)
             }
             Statement::Explain(_) => (explain::schema(), no_parameters),
@@ -323,6 +423,7 @@ impl Inner {
             schema,
             parameter_schema,
             flight: session.settings.own().flight,
+            plan,
         })
     }
 }

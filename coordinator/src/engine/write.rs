@@ -148,6 +148,7 @@ impl Inner {
                 target: CommitTarget::New {
                     definition: Box::new(definition),
                     if_not_exists: create.if_not_exists,
+                    replaces: None,
                 },
                 mode: WriteMode::Append,
                 files: written.files,
@@ -159,7 +160,7 @@ impl Inner {
     }
 
     /// Writes the rows of `source` into files of a table; nobody sees them yet.
-    async fn run_write(
+    pub(super) async fn run_write(
         &self,
         context: &PlanningContext,
         source: ResolvedQuery,
@@ -178,9 +179,10 @@ impl Inner {
     }
 }
 
-struct Written {
-    files: Vec<NewFile>,
-    rows: u64,
+/// What has been written.
+pub(super) struct Written {
+    pub(super) files: Vec<NewFile>,
+    pub(super) rows: u64,
 }
 
 /// Asks the storage about the files, and checks that it has what was written.

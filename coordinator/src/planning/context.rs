@@ -2,6 +2,7 @@
 //! settings of its session.
 
 use super::checked_arithmetic::CheckedArithmetic;
+use super::client_rows::spread_over;
 use super::distribute_by::DistributeByHash;
 use super::nested_types::NestedTypes;
 use super::relations::HiveRelations;
@@ -23,6 +24,7 @@ use skep_exchange::error::{from_datafusion, to_datafusion};
 use skep_exchange::functions::FunctionSet;
 use skep_exchange::memory::NodeMemory;
 use skep_exchange::monitor::AttemptMonitor;
+use skep_exchange::rows::RowsCodec;
 use skep_exchange::session::TaskSession;
 use skep_hive_text::TextScanCodec;
 use skep_protocol::{ErrorCode, QueryError, QueryId};
@@ -180,6 +182,7 @@ impl PlanningContext {
             .with_extension(Arc::new(task))
             .with_extension(Arc::clone(&self.monitor))
             .with_extension(Arc::new(ScanLog::default()));
+        let config = spread_over(config, self.cluster.active().count());
         let distributed = || -> Result<SessionState, DataFusionError> {
             let mut state = SessionStateBuilder::new()
                 .with_config(config)
@@ -194,6 +197,7 @@ impl PlanningContext {
                 .with_distributed_channel_resolver(self.planner.connections.clone())
                 .with_distributed_user_codec(WriteCodec)
                 .with_distributed_user_codec(TextScanCodec)
+                .with_distributed_user_codec(RowsCodec)
                 .with_distributed_worker_resolver(FixedExecutors(self.cluster.active_addresses()))
                 .with_distributed_passthrough_headers(headers)?
                 .with_distributed_max_tasks_per_stage(options.stage_tasks_max)?

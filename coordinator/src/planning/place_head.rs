@@ -16,6 +16,7 @@ use datafusion_distributed::{
     Stage,
 };
 use skep_exchange::error::from_datafusion;
+use skep_exchange::rows::CoordinatorRowsExec;
 use skep_protocol::QueryError;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -70,18 +71,19 @@ fn must_stay(head: &Arc<dyn ExecutionPlan>) -> bool {
     })
 }
 
-/// Whether the head itself, or an undivided plan, reads files.
+/// Whether the head itself, or an undivided plan, reads files or what a client sends.
 pub(super) fn scans_storage(head: &Arc<dyn ExecutionPlan>) -> bool {
     any_in_stage(head, &mut |node| {
         let leaf = match node.downcast_ref::<DistributedLeafExec>() {
             Some(split) => split.original(),
             None => node,
         };
-        leaf.downcast_ref::<DataSourceExec>().is_some_and(|scan| {
-            scan.data_source()
-                .downcast_ref::<FileScanConfig>()
-                .is_some()
-        })
+        leaf.is::<CoordinatorRowsExec>()
+            || leaf.downcast_ref::<DataSourceExec>().is_some_and(|scan| {
+                scan.data_source()
+                    .downcast_ref::<FileScanConfig>()
+                    .is_some()
+            })
     })
 }
 

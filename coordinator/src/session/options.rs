@@ -12,6 +12,9 @@ config_namespace! {
         /// Whether results have the engine's own types: views, dictionaries, timestamps of any unit and
         /// decimals of any width. Not every client knows them.
         pub native_types: bool, default = false
+        /// Whether clients read results from the executors themselves, in several shares without an order.
+        /// Where a result has an order, or no executor has a part in it, it comes from here all the same.
+        pub direct: bool, default = false
     }
 }
 

@@ -1,7 +1,7 @@
 //! One connection per node and size of windows, made when first used, and the key that tickets are signed with.
 
 use super::local::LocalTasks;
-use crate::limits::ExchangeLimits;
+use crate::limits::{ExchangeLimits, WireCompression};
 use parking_lot::{Mutex, RwLock};
 use skep_protocol::ticket::ClusterKey;
 use skep_protocol::{ErrorCode, QueryError};
@@ -132,6 +132,15 @@ impl Connections {
             Some(Host::Ipv6(address)) if address.is_loopback() => true,
             Some(Host::Domain("localhost")) => true,
             _ => self.0.local_host.is_some() && url.host_str() == self.0.local_host.as_deref(),
+        }
+    }
+
+    /// How batches from `url` are compressed, as requests name it: those of the same host are not worth
+    /// compressing.
+    pub(super) fn compression(&self, url: &Url) -> &'static str {
+        match self.0.limits.compression {
+            WireCompression::Lz4 if !self.is_local(url) => "lz4",
+            _ => "none",
         }
     }
 

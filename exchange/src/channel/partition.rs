@@ -24,8 +24,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
+use tonic::Status;
 use tonic::transport::Channel;
-use tonic::{Status, Streaming};
 
 /// The name of the counter of bytes read from other nodes, in every boundary's metrics.
 pub const EXCHANGE_BYTES_METRIC: &str = "exchange_bytes";
@@ -33,13 +33,21 @@ pub const EXCHANGE_BYTES_METRIC: &str = "exchange_bytes";
 /// How many batches of one partition may lie ready on the same node, besides the bound in bytes.
 pub(super) const READY_BATCHES_MAX: usize = 64;
 
+/// What answers a request for a partition.
+pub(super) type Messages = BoxStream<'static, Result<FlightData, Status>>;
+
 /// Where a partition comes from.
 pub(super) struct Source {
-    pub(super) channel: Channel,
     pub(super) io: Handle,
-    pub(super) ticket: Bytes,
     pub(super) node: String,
     pub(super) window_bytes: usize,
+}
+
+/// The request for a partition of a task's output.
+pub(super) async fn request(channel: Channel, ticket: Bytes) -> Result<Messages, Status> {
+    let mut client = FlightServiceClient::new(channel).max_decoding_message_size(usize::MAX);
+    let response = client.do_get(Ticket { ticket }).await?;
+    Ok(response.into_inner().boxed())
 }
 
 /// Asks for the partition at once, and reads it when the stream is polled. The bytes that may be under
@@ -49,6 +57,7 @@ pub(super) struct Source {
 /// `ResourcesExhausted` where the query has no memory for the window.
 pub(super) fn open(
     source: Source,
+    request: impl Future<Output = Result<Messages, Status>> + Send + 'static,
     partition: usize,
     metrics: &ExecutionPlanMetricsSet,
     context: &Arc<TaskContext>,
@@ -57,26 +66,12 @@ pub(super) fn open(
     reservation.try_grow(source.window_bytes)?;
     let bytes_read = MetricBuilder::new(metrics).counter(EXCHANGE_BYTES_METRIC, partition);
     let elapsed_compute = MetricBuilder::new(metrics).elapsed_compute(partition);
-    let Source {
-        channel,
-        io,
-        ticket,
-        node,
-        ..
-    } = source;
-    let request = async move {
-        FlightServiceClient::new(channel)
-            .max_decoding_message_size(usize::MAX)
-            .do_get(Ticket { ticket })
-            .await
-            .map(|response| response.into_inner())
-    };
     let reader = Reader {
-        opening: Some(AbortOnDropHandle::new(io.spawn(request))),
+        opening: Some(AbortOnDropHandle::new(source.io.spawn(request))),
         decoder: None,
         end: Arc::new(Mutex::new(None)),
         count: PartitionCount::default(),
-        node,
+        node: source.node,
         bytes_read,
         _window: reservation,
     };
@@ -91,7 +86,7 @@ pub(super) fn open(
     .boxed())
 }
 
-type Opening = AbortOnDropHandle<Result<Streaming<FlightData>, Status>>;
+type Opening = AbortOnDropHandle<Result<Messages, Status>>;
 
 struct Reader {
     opening: Option<Opening>,

@@ -9,9 +9,9 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use parking_lot::Mutex;
 use skep_coordinator::service::{
-    Caller, CatalogMetadata, DatabaseMetadata, IssuedToken, QueryOutcome, QueryService,
-    QueryStatus, SessionId, StatementDescription, StatementKind, SubmitRequest, SubmittedQuery,
-    TableMetadata,
+    Caller, CatalogMetadata, DatabaseMetadata, IngestRequest, IssuedToken, QueryOutcome,
+    QueryService, QueryStatus, SessionId, StatementDescription, StatementKind, SubmitRequest,
+    SubmittedQuery, TableMetadata,
 };
 use skep_coordinator::session::FlightOptions;
 use skep_protocol::ids::QueryIdGenerator;
@@ -213,6 +213,7 @@ impl QueryService for FakeEngine {
             schema: known.map_or_else(|| Arc::new(Schema::empty()), |(schema, _)| schema),
             parameter_schema: Arc::new(Schema::new(fields)),
             flight: FlightOptions::default(),
+            plan: Arc::default(),
         })
     }
 
@@ -241,6 +242,7 @@ impl QueryService for FakeEngine {
                     outcome: QueryOutcome::Rows(rows.boxed()),
                     flight: FlightOptions {
                         native_types: sql.contains("native"),
+                        direct: false,
                     },
                 }
             }
@@ -253,6 +255,21 @@ impl QueryService for FakeEngine {
                 flight: FlightOptions::default(),
             },
         })
+    }
+
+    async fn ingest(&self, mut request: IngestRequest) -> Result<u64, QueryError> {
+        if request.target.table == "slow" {
+            std::future::pending::<()>().await;
+        }
+        let mut rows = 0;
+        while let Some(batch) = request.batches.next().await {
+            let batch = batch?;
+            assert_eq!(batch.schema(), request.schema);
+            rows += batch.num_rows() as u64;
+        }
+        let shown = format!("{:?} {:?}", request.target, request.schema.fields());
+        self.submitted.lock().push((shown, vec![]));
+        Ok(rows)
     }
 
     fn status(&self, _query: &QueryId) -> Option<QueryStatus> {

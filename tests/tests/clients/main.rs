@@ -58,8 +58,12 @@ struct Served {
 
 impl Served {
     async fn start() -> Self {
+        Self::start_with(Setup::standalone()).await
+    }
+
+    async fn start_with(setup: Setup) -> Self {
         let data = tempfile::tempdir().expect("a directory");
-        let cluster = Cluster::start(Setup::standalone().with_root(data.path())).await;
+        let cluster = Cluster::start(setup.with_root(data.path())).await;
         let mut client = cluster.connect().await;
         let mut tables = small_tables(data.path());
         let path = data.path().join("everything");
@@ -123,6 +127,38 @@ async fn flightsql_dbapi_and_sqlalchemy() {
 async fn pyarrow() {
     if let Some(command) = python("flight.py") {
         Served::start().await.check(command).await;
+    }
+}
+
+/// Results that clients read from two executors in processes of their own, without users and with.
+#[tokio::test]
+async fn results_from_executors() {
+    for user in ["", "ada"] {
+        let Some(mut command) = python("direct.py") else {
+            return;
+        };
+        let served = Served::start_with(Setup::executors(2)).await;
+        let mut client = served.cluster.connect().await;
+        rows(
+            &mut client,
+            "CREATE TABLE rows (id BIGINT, word STRING, amount DOUBLE)",
+        )
+        .await;
+        // Several files, so that both executors have some.
+        for first in [0, 50_000, 100_000, 150_000] {
+            let sql = format!(
+                "INSERT INTO rows SELECT value, concat('w', value % 97), value * 7919 % 10007 \
+                 FROM range({first}, {first} + 50000)"
+            );
+            rows(&mut client, &sql).await;
+        }
+        if !user.is_empty() {
+            let sql = format!("CREATE USER {user} PASSWORD '{PASSWORD}' ADMIN");
+            rows(&mut client, &sql).await;
+            command.env("FLIGHT_PASSWORD", PASSWORD);
+        }
+        command.env("FLIGHT_USER", user);
+        served.check(command).await;
     }
 }
 

@@ -188,6 +188,7 @@ async fn a_table_and_its_first_rows_come_together() {
             target: WriteTarget::New {
                 definition: Box::new(planned.clone()),
                 if_not_exists,
+                replaces: None,
             },
             mode: WriteMode::Append,
             files: vec![new_file("a", &[Some("d"), Some("1")])],
@@ -207,6 +208,49 @@ async fn a_table_and_its_first_rows_come_together() {
         ..partitioned("T")
     };
     assert_eq!(catalog.plan_managed_table(&new).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_table_gives_way_to_another_in_one_version() {
+    let test = TestCatalog::new().await;
+    let catalog = &test.catalog;
+    catalog
+        .create_managed_table(partitioned("t"))
+        .await
+        .unwrap();
+    let old = catalog.snapshot().table("default", "t").unwrap().id;
+    let planned = catalog
+        .plan_replacing_table(&partitioned("t"), Some(old))
+        .await
+        .unwrap();
+    let replace = WriteCommit {
+        tables: vec![TableWrite {
+            target: WriteTarget::New {
+                definition: Box::new(planned),
+                if_not_exists: false,
+                replaces: Some(old),
+            },
+            mode: WriteMode::Append,
+            files: vec![new_file("a", &[Some("d"), Some("1")])],
+            reads_target: false,
+        }],
+    };
+    let before = catalog.snapshot();
+    let done = catalog.commit_write(&replace).await.unwrap();
+    assert_eq!(done.version.unwrap().0, before.version().0 + 1);
+    let now = catalog.snapshot();
+    assert_ne!(now.table("default", "t").unwrap().id, old);
+    assert!(before.table("default", "t").unwrap().id == old);
+    assert_eq!(layout(&test).await, "d/1: a");
+    // The table that was to go has gone already.
+    assert_code(
+        catalog.commit_write(&replace).await,
+        ErrorCode::WriteConflict,
+    );
+    assert_code(
+        catalog.plan_replacing_table(&partitioned("t"), None).await,
+        ErrorCode::AlreadyExists,
+    );
 }
 
 #[tokio::test]

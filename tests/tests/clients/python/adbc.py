@@ -153,6 +153,42 @@ def check_a_prepared_statement_follows_the_catalog():
         )
 
 
+def check_a_prepared_statement_follows_the_session():
+    """Its plan is kept, and made again where the current database, a setting, a view or a file is another."""
+    with connect() as connection, connection.cursor() as cursor:
+        for database in ("first", "second"):
+            rows(connection, f"CREATE DATABASE IF NOT EXISTS prepared_{database}")
+            rows(connection, f"CREATE OR REPLACE VIEW prepared_{database}.v AS SELECT '{database}' AS name")
+        statement = cursor.adbc_statement
+
+        def prepare(sql):
+            statement.set_sql_query(sql)
+            statement.prepare()
+
+        def again():
+            stream, _ = statement.execute_query()
+            return pa.RecordBatchReader._import_from_c(stream.address).read_all().to_pylist()
+
+        rows(connection, "USE prepared_first")
+        prepare("SELECT name FROM v")
+        assert again() == again() == [{"name": "first"}]
+        rows(connection, "USE prepared_second")
+        assert again() == [{"name": "second"}]
+        rows(connection, "CREATE OR REPLACE VIEW v AS SELECT 'changed' AS name")
+        assert again() == [{"name": "changed"}]
+        rows(connection, "CREATE TABLE IF NOT EXISTS grows (a INT)")
+        prepare("SELECT count(*) AS n FROM grows")
+        before = again()[0]["n"]
+        rows(connection, "INSERT INTO grows VALUES (1)")
+        assert again() == [{"n": before + 1}]
+        rows(connection, "SET skep.sql.dialect = hive")
+        prepare('SELECT "text" AS t')
+        assert again() == [{"t": "text"}]
+        prepare("SELECT now() AS t")
+        assert again() != again(), "it is not the moment of the preparation"
+        rows(connection, "RESET skep.sql.dialect")
+
+
 def check_a_statement_without_rows_runs_once():
     with connect() as connection:
         rows(connection, "DROP DATABASE IF EXISTS once")
@@ -221,6 +257,19 @@ def check_a_large_result():
         assert cursor.fetch_arrow_table().num_rows == 40 * 40 * 40 * 3
 
 
+def check_a_row_over_the_limit_is_the_drivers_error_and_nobody_elses():
+    """A single row is never split; whoever wants it asks for larger messages."""
+    size = 20 << 20
+    sql = f"SELECT repeat('x', {size}) AS t"
+    with connect() as connection:
+        raises(dbapi.Error, lambda: rows(connection, sql), "larger than max")
+        assert rows(connection, "SELECT 1") == [(1,)]
+    with connect(**{DatabaseOptions.WITH_MAX_MSG_SIZE.value: str(256 << 20)}) as connection:
+        assert len(rows(connection, sql)[0][0]) == size
+        raises(dbapi.Error, lambda: rows(connection, f"SELECT '{'x' * (70 << 20)}'"), "too large")
+        assert rows(connection, "SELECT 1") == [(1,)]
+
+
 ENDLESS = (
     "SELECT count(*) FROM numbers a, numbers b, numbers c, numbers d, numbers e, numbers f, numbers g"
     " WHERE a.id + b.id + c.id + d.id + e.id + f.id + g.id = -1"
@@ -286,6 +335,102 @@ def check_killing_ends_a_query_that_never_pauses():
         idle = lambda: all(row[7] == 0 for row in rows(other, "SHOW EXECUTORS"))
         wait_for("the executors have nothing to do", idle, 5)
         assert time.monotonic() - start < 3, time.monotonic() - start
+
+
+def check_ingest_in_every_mode():
+    """Text, bytes, views, dictionaries and all the rest of the table of every type."""
+    data = pq.read_table(f"{DATA}/everything/part-0.parquet")
+    with connect() as connection, connection.cursor() as cursor:
+        rows(connection, "DROP TABLE IF EXISTS ingested")
+        # What no table holds is an error that names the column.
+        for field in data.schema:
+            if pa.types.is_time(field.type) or pa.types.is_decimal256(field.type):
+                odd = data.select([field.name])
+                raises(dbapi.Error, lambda: cursor.adbc_ingest("odd", odd, mode="create"), f"'{field.name}'")
+                data = data.drop_columns([field.name])
+        raises(dbapi.Error, lambda: cursor.adbc_ingest("ingested", data, mode="append"), "ingested", "NOT_FOUND")
+        assert cursor.adbc_ingest("ingested", data, mode="create") == 3
+        raises(dbapi.Error, lambda: cursor.adbc_ingest("ingested", data, mode="create"), "already", "ALREADY_EXISTS")
+        assert cursor.adbc_ingest("ingested", data, mode="append") == 3
+        assert rows(connection, "SELECT count(*) FROM ingested") == [(6,)]
+        assert cursor.adbc_ingest("ingested", data, mode="replace") == 3
+        for name in ("ingested", "everything"):
+            cursor.execute(f"SELECT * FROM {name} ORDER BY id")
+            got = cursor.fetch_arrow_table()
+            expected = got if name == "ingested" else expected
+            if name == "everything":
+                for column in data.column_names:
+                    assert got[column].combine_chunks() == expected[column].cast(
+                        got[column].type
+                    ).combine_chunks(), column
+        rows(connection, "DROP TABLE ingested")
+        assert cursor.adbc_ingest("ingested", data, mode="create_append") == 3
+        assert cursor.adbc_ingest("ingested", data, mode="create_append") == 3
+        assert rows(connection, "SELECT count(*) FROM ingested") == [(6,)]
+
+
+def check_ingest_into_another_schema_and_what_it_refuses():
+    data = pa.table({"B": ["x", None], "a": pa.array([1, 2], pa.int8())})
+    with connect() as connection, connection.cursor() as cursor:
+        rows(connection, "DROP DATABASE IF EXISTS ingests CASCADE")
+        rows(connection, "CREATE DATABASE ingests")
+        where = {"catalog_name": "skep", "db_schema_name": "ingests"}
+        assert cursor.adbc_ingest("t", data, mode="create", **where) == 2
+        assert rows(connection, "SELECT a, b FROM ingests.t ORDER BY a") == [(1, "x"), (2, None)]
+        wider = pa.table({"a": [3], "c": [4]})
+        raises(dbapi.Error, lambda: cursor.adbc_ingest("t", wider, mode="append", **where), "'c'")
+        other = pa.table({"a": [[3]]})
+        raises(dbapi.Error, lambda: cursor.adbc_ingest("t", other, mode="append", **where), "'a'")
+        odd = pa.table({"d": pa.array([1], pa.duration("s"))})
+        raises(dbapi.Error, lambda: cursor.adbc_ingest("odd", odd, mode="create", **where), "'d'", "Duration")
+        raises(dbapi.Error, lambda: cursor.adbc_ingest("t", data, mode="append", catalog_name="other"), "other")
+        assert rows(connection, "SELECT count(*) FROM ingests.t") == [(2,)]
+
+
+def check_ingest_into_a_temporary_table():
+    """The session sees it in front of others of its name, and nobody else does."""
+    data = pa.table({"a": [1, 2]})
+    with connect() as connection, connection.cursor() as cursor, connect() as other:
+        rows(connection, "DROP TABLE IF EXISTS passing")
+        raises(dbapi.Error, lambda: cursor.adbc_ingest("passing", data, mode="append", temporary=True), "passing")
+        assert cursor.adbc_ingest("passing", data, mode="create", temporary=True) == 2
+        assert cursor.adbc_ingest("passing", data, mode="append", temporary=True) == 2
+        assert cursor.adbc_ingest("passing", data, mode="append") == 2, "the name stands for it"
+        assert rows(connection, "SELECT count(*) FROM passing") == [(6,)]
+        raises(dbapi.Error, lambda: rows(other, "SELECT count(*) FROM passing"), "passing")
+        assert cursor.adbc_ingest("passing", data, mode="replace", temporary=True) == 2
+        assert rows(connection, "SELECT count(*) FROM passing") == [(2,)]
+
+
+def check_ingest_of_a_stream_at_low_level():
+    """Batches are made as they are sent, and those of a stream that breaks are not half written."""
+    schema = pa.schema([("k", pa.int64())])
+
+    def batches(count, breaks):
+        for number in range(count):
+            yield pa.record_batch([pa.array(range(number * 1000, number * 1000 + 1000))], schema=schema)
+        if breaks:
+            raise RuntimeError("the source broke")
+
+    def ingest(table, count, breaks=False):
+        with connection.cursor() as cursor:
+            statement = cursor.adbc_statement
+            statement.set_options(
+                **{"adbc.ingest.target_table": table, "adbc.ingest.mode": "adbc.ingest.mode.create"}
+            )
+            reader = pa.RecordBatchReader.from_batches(schema, batches(count, breaks))
+            stream = adbc_driver_manager.ArrowArrayStreamHandle()
+            reader._export_to_c(stream.address)
+            statement.bind_stream(stream)
+            return statement.execute_update()
+
+    with connect() as connection:
+        rows(connection, "DROP TABLE IF EXISTS streamed")
+        assert ingest("streamed", 500) == 500_000
+        assert rows(connection, "SELECT count(*), count(DISTINCT k) FROM streamed") == [(500_000, 500_000)]
+        rows(connection, "DROP TABLE IF EXISTS broken")
+        raises(Exception, lambda: ingest("broken", 50, breaks=True))
+        raises(dbapi.Error, lambda: rows(connection, "SELECT * FROM broken"), "broken")
 
 
 def check_a_closed_connection_closes_its_session():

@@ -7,7 +7,10 @@ use arrow::record_batch::RecordBatch;
 
 /// Halves a batch until every piece is small enough, or is a single row. Rows differ in size, so each
 /// half is measured.
-pub(crate) fn split(
+///
+/// # Errors
+/// Where a column has a size that Arrow cannot tell.
+pub fn split(
     batch: RecordBatch,
     bytes_max: usize,
     pieces: &mut Vec<RecordBatch>,

@@ -1,0 +1,235 @@
+//! Rows for a client that reads them here: the output of one task, once, in the schema that the client was
+//! told.
+
+use crate::exchange_service::ExchangeService;
+use crate::progress::TaskState;
+use crate::worker::TaskRunner;
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow_flight::{FlightData, IpcMessage};
+use datafusion::error::Result;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::stream::{self, BoxStream};
+use futures::{Stream, StreamExt, TryStreamExt};
+use skep_exchange::limits::WireCompression;
+use skep_exchange::serve::{ServeOptions, serve_partition};
+use skep_exchange::wire::to_wire;
+use skep_protocol::access_token::AccessToken;
+use skep_protocol::proto::{DirectTicket, ExchangeTicket, Head, NoHead, head};
+use skep_protocol::ticket::{ClusterKey, unix_time_ms};
+use skep_protocol::{ErrorCode, QueryError};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tonic::Status;
+use tonic::metadata::MetadataMap;
+
+/// Messages are no larger than this, in bytes, as those of the coordinator; a single row is never split.
+const MESSAGE_BYTES_MAX: usize = 2 << 20;
+
+type Answer = BoxStream<'static, Result<FlightData, Status>>;
+
+/// Refuses a caller who is not the ticket's user.
+///
+/// # Errors
+/// `Unauthenticated` where the caller shows no token, `PermissionDenied` where it is somebody else's.
+pub(crate) fn check_caller(
+    ticket: &DirectTicket,
+    metadata: &MetadataMap,
+    key: &ClusterKey,
+) -> Result<(), QueryError> {
+    if !ticket.needs_token {
+        return Ok(());
+    }
+    let header = metadata.get("authorization");
+    let text = header.and_then(|value| value.to_str().ok());
+    let token = text
+        .and_then(|text| text.strip_prefix("Bearer "))
+        .ok_or_else(|| {
+            let text = "an executor takes the token of a login at the coordinator";
+            QueryError::new(ErrorCode::Unauthenticated, text)
+        })?;
+    let token = AccessToken::verify(token, key, unix_time_ms())?;
+    match token.user == ticket.user {
+        true => Ok(()),
+        false => {
+            let text = "the result is another user's";
+            Err(QueryError::new(ErrorCode::PermissionDenied, text))
+        }
+    }
+}
+
+impl ExchangeService {
+    /// The output of the ticket's task.
+    pub(crate) async fn serve_direct(&self, ticket: DirectTicket) -> Result<Answer, QueryError> {
+        let schema = Schema::try_from(IpcMessage(ticket.schema.clone()));
+        let schema = schema.map_err(|error| QueryError::internal(error.to_string()))?;
+        let state = self.runner.state_of(ticket.task.clone())?;
+        state.begin_direct()?;
+        let reading = Reading(Arc::clone(&state));
+        let runner = self.runner.clone();
+        let opening = self
+            .compute
+            .spawn(async move { open_all(runner, ticket).await });
+        let opened = AbortOnDropHandle::new(opening)
+            .await
+            .map_err(|_| QueryError::new(ErrorCode::Panic, "an operator panicked when it started"));
+        let (batches, pool) = opened.flatten().inspect_err(|error| {
+            state.end_direct(Some(error.clone().on_node(self.node.clone())));
+        })?;
+        let options = ServeOptions {
+            compression: WireCompression::None,
+            send_buffer_bytes: self.limits.send_buffer_bytes,
+            pool,
+            compute: self.compute.clone(),
+            node: self.node.clone(),
+            bytes_sent: Arc::clone(&self.bytes_sent),
+            is_counted: false,
+        };
+        let over = state.over();
+        let batches = as_told(batches, Arc::new(schema), state);
+        // The base library ends the output of a task that is over as if there were no more of it.
+        let messages = serve_partition(batches, options);
+        Ok(Watched {
+            messages: messages.take_until(over.clone().cancelled_owned()).boxed(),
+            over,
+            is_told: false,
+            reading,
+        }
+        .boxed())
+    }
+}
+
+type Opened = (Vec<SendableRecordBatchStream>, Arc<dyn MemoryPool>);
+
+async fn open_all(runner: TaskRunner, ticket: DirectTicket) -> Result<Opened, QueryError> {
+    let mut streams = Vec::new();
+    let mut pool = None;
+    for partition in 0..ticket.partitions {
+        let opened = runner.open(ExchangeTicket {
+            task: ticket.task.clone(),
+            partition,
+            head: Some(Head {
+                head: Some(head::Head::None(NoHead {})),
+            }),
+            expires_at_ms: ticket.expires_at_ms,
+            compression: String::new(),
+        });
+        let opened = opened.await?;
+        pool.get_or_insert_with(|| Arc::clone(opened.context.memory_pool()));
+        streams.push(opened.batches);
+    }
+    let none = || QueryError::internal("a task without partitions");
+    Ok((streams, pool.ok_or_else(none)?))
+}
+
+/// The rows of all partitions, whichever has some, in the schema that the client was told.
+fn as_told(
+    partitions: Vec<SendableRecordBatchStream>,
+    schema: SchemaRef,
+    state: Arc<TaskState>,
+) -> SendableRecordBatchStream {
+    let told = Arc::clone(&schema);
+    let pieces = stream::select_all(partitions).map(move |batch| {
+        let pieces = batch.and_then(|batch| {
+            state.add_direct_rows(batch.num_rows());
+            to_wire(&batch, &schema, MESSAGE_BYTES_MAX).map_err(Into::into)
+        });
+        pieces.map(|pieces| stream::iter(pieces.into_iter().map(Ok)))
+    });
+    Box::pin(RecordBatchStreamAdapter::new(told, pieces.try_flatten()))
+}
+
+/// What the coordinator is told of a reader, who goes away when this is dropped.
+struct Reading(Arc<TaskState>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        let text = "the client that read the result went away";
+        self.0
+            .end_direct(Some(QueryError::new(ErrorCode::Canceled, text)));
+    }
+}
+
+/// Messages for the client, whose end is noticed.
+struct Watched {
+    messages: Answer,
+    over: CancellationToken,
+    /// Whether the client knows how it ended.
+    is_told: bool,
+    reading: Reading,
+}
+
+impl Stream for Watched {
+    type Item = Result<FlightData, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = self.messages.poll_next_unpin(context);
+        match next {
+            // A query ends when all of it has been read: one that is over before that was cancelled.
+            Poll::Ready(None) if self.over.is_cancelled() && !self.is_told => {
+                self.is_told = true;
+                let error = QueryError::new(ErrorCode::Canceled, "the query was cancelled");
+                self.reading.0.end_direct(Some(error.clone()));
+                Poll::Ready(Some(Err(error.into())))
+            }
+            Poll::Ready(None) => {
+                self.is_told = true;
+                self.reading.0.end_direct(None);
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Err(status))) => {
+                self.is_told = true;
+                let error = QueryError::from_status(&status);
+                self.reading.0.end_direct(Some(error));
+                Poll::Ready(Some(Err(status)))
+            }
+            other => other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_is_for_its_user() {
+        let key = ClusterKey::random();
+        let ticket = DirectTicket {
+            user: "ada".into(),
+            needs_token: true,
+            ..DirectTicket::default()
+        };
+        let token = |user: &str, key: &ClusterKey| {
+            let token = AccessToken {
+                user: user.into(),
+                password_mark: vec![],
+                session: vec![1],
+                expires_at_ms: u64::MAX,
+            };
+            format!("Bearer {}", token.sign(key))
+        };
+        let check = |header: Option<String>| {
+            let mut metadata = MetadataMap::new();
+            if let Some(header) = header {
+                metadata.insert("authorization", header.parse().unwrap());
+            }
+            check_caller(&ticket, &metadata, &key).map_err(|error| error.code)
+        };
+        assert_eq!(check(Some(token("ada", &key))), Ok(()));
+        let other = check(Some(token("eve", &key)));
+        assert_eq!(other, Err(ErrorCode::PermissionDenied));
+        let foreign = check(Some(token("ada", &ClusterKey::random())));
+        assert_eq!(foreign, Err(ErrorCode::Unauthenticated));
+        assert_eq!(check(None), Err(ErrorCode::Unauthenticated));
+        let open = DirectTicket {
+            needs_token: false,
+            ..ticket.clone()
+        };
+        assert_eq!(check_caller(&open, &MetadataMap::new(), &key), Ok(()));
+    }
+}
