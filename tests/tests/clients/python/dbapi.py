@@ -2,10 +2,11 @@
 
 import flightsql
 import flightsql.sqlalchemy  # It registers the dialect.
+import pyarrow.parquet as pq
 import sqlalchemy
 from flightsql import FlightSQLClient
 
-from checks import HOST_AND_PORT, PASSWORD, USER, raises, run
+from checks import DATA, HOST_AND_PORT, PASSWORD, USER, raises, run
 
 HOST, PORT = HOST_AND_PORT.rsplit(":", 1)
 
@@ -28,6 +29,27 @@ def check_the_dbapi():
         cursor.execute("DROP DATABASE IF EXISTS by_dbapi")
         cursor.execute("CREATE DATABASE by_dbapi")
         cursor.execute("DROP DATABASE by_dbapi")
+
+
+def check_every_type_arrives():
+    with flightsql.connect(client()) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM everything ORDER BY id")
+        names = [column[0] for column in cursor.description]
+        found = [dict(zip(names, row)) for row in cursor.fetchall()]
+    expected = pq.read_table(f"{DATA}/everything/part-0.parquet").to_pylist()
+    assert [row["id"] for row in found] == [row["id"] for row in expected]
+    for name in names:
+        for got, row in zip(found, expected):
+            assert is_same(got[name], row[name]), (name, got[name], row[name])
+
+
+def is_same(got, expected):
+    """The driver goes through pandas, where NULL is not a number and lists are arrays."""
+    if expected is None:
+        return got is None or got != got
+    if isinstance(expected, (list, dict)):
+        return str(getattr(got, "tolist", lambda: got)()) == str(expected)
+    return got == expected or str(got).startswith(str(expected))
 
 
 def check_parameters_as_unions():
