@@ -30,7 +30,7 @@ ROWS_PER_FILE = 1_000_000
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("skep", type=pathlib.Path)
-    parser.add_argument("--only", choices=["small", "rows", "metadata"])
+    parser.add_argument("--only", choices=["small", "prepared", "rows", "metadata"])
     parser.add_argument("--rows", type=int, default=50_000_000)
     parser.add_argument("--tables", type=int, default=10_000)
     parser.add_argument("--cores", type=int, default=os.cpu_count())
@@ -104,6 +104,46 @@ def small_queries(server, report):
     for thread in threads:
         thread.join()
     report("SELECT 1 with 16 connections", sum(counts) / 10, "queries/s", at_least=1000)
+
+
+def median_ms(count, call):
+    times = []
+    for _ in range(count):
+        start = time.perf_counter()
+        call()
+        times.append((time.perf_counter() - start) * 1000)
+    return statistics.median(times)
+
+
+def prepared_queries(server, directory, report):
+    """The same query as text and prepared, in turns, so that both meet the same machine."""
+    files = directory / "prepared"
+    files.mkdir()
+    pq.write_table(pa.table({"id": list(range(100)), "note": ["x"] * 100}), files / "part-0.parquet")
+    joined = (
+        "SELECT a.id, count(*) AS n, max(b.note) AS m FROM p a JOIN p b ON a.id = b.id"
+        " LEFT JOIN p c ON b.id = c.id + 1 WHERE a.id BETWEEN 3 AND 30 AND b.note LIKE 'x%'"
+        " GROUP BY a.id HAVING count(*) > 0 ORDER BY n DESC, a.id LIMIT 5"
+    )
+    with server.connect() as connection:
+        run(connection, f"CREATE EXTERNAL TABLE p STORED AS PARQUET LOCATION '{files}'")
+        for name, sql in (("SELECT 1", "SELECT 1"), ("a join of three tables", joined)):
+            with connection.cursor() as plain, connection.cursor() as prepared:
+                prepared.adbc_statement.set_sql_query(sql)
+                prepared.adbc_statement.prepare()
+
+                def again():
+                    stream, _ = prepared.adbc_statement.execute_query()
+                    return pa.RecordBatchReader._import_from_c(stream.address).read_all()
+
+                for _ in range(50):
+                    assert once(plain, sql).equals(again())
+                ratios, as_text = [], []
+                for _ in range(10):
+                    as_text.append(median_ms(40, lambda: once(plain, sql)))
+                    ratios.append(median_ms(40, again) / as_text[-1])
+                report(f"{name}, as text, median", statistics.median(as_text), "ms")
+                report(f"{name}, prepared, of that", statistics.median(ratios) * 100, "%")
 
 
 def make_rows(directory, rows):
@@ -189,6 +229,8 @@ def main():
         try:
             if options.only in (None, "small"):
                 small_queries(server, report)
+            if options.only in (None, "prepared"):
+                prepared_queries(server, directory, report)
             if options.only in (None, "rows"):
                 streamed_rows(server, directory, options.rows, report)
             if options.only in (None, "metadata"):
