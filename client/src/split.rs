@@ -20,7 +20,8 @@ pub struct Statement {
     pub start: Position,
     /// Whether a semicolon or a command ended it, rather than the end of the script.
     pub complete: bool,
-    /// The command that ended it in place of a semicolon, such as `\g FILE`: the rest of that line.
+    /// The command that ended it in place of a semicolon, such as `\g FILE`: the rest of that line. A
+    /// command that follows a semicolon on its line is a statement without text.
     pub command: Option<String>,
 }
 
@@ -189,6 +190,13 @@ impl Splitter {
             self.end_statement(true, Some(command.trim_end().to_owned()));
             return self.take(command);
         }
+        if self.current.is_none() && first == '\\' {
+            // No statement begins like that: the rest of the line is a command of its own.
+            let command = rest.lines().next().unwrap_or_default();
+            self.begin_statement();
+            self.end_statement(true, Some(command.trim_end().to_owned()));
+            return self.take(command);
+        }
         self.begin_statement();
         if !is_word(first) {
             self.blocks.symbol();
@@ -343,6 +351,23 @@ mod tests {
             ["select 1", "select 2", "select 3"]
         );
         assert!(texts(" ; -- nothing\n /* at all */ ;").is_empty());
+    }
+
+    #[test]
+    fn a_command_after_a_semicolon_is_one_of_its_own() {
+        let statements = split("select 1; \\d t; select 2\nselect 3");
+        let seen: Vec<_> = statements
+            .iter()
+            .map(|statement| (statement.text.as_str(), statement.command.as_deref()))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                ("select 1", None),
+                ("", Some("\\d t; select 2")),
+                ("select 3", None)
+            ]
+        );
     }
 
     #[test]

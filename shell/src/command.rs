@@ -64,7 +64,8 @@ const COMMANDS: &[(&str, &[Described])] = &[
     (
         "Look around",
         &[
-            ("\\l", "", "databases"),
+            ("\\l", "[PATTERN]", "databases"),
+            ("\\dn", "[PATTERN]", "databases (schemas are the same)"),
             ("\\dt", "[PATTERN]", "tables"),
             ("\\dv", "[PATTERN]", "views"),
             (
@@ -153,6 +154,24 @@ fn is_leaving(line: &str) -> bool {
     word.eq_ignore_ascii_case("quit") || word.eq_ignore_ascii_case("exit")
 }
 
+/// Whether a line in the middle of a statement is for the shell itself, and not a part or the end of the
+/// statement.
+pub(crate) fn is_aside(line: &str) -> bool {
+    const ENDINGS: [&str; 4] = ["\\g", "\\gx", "\\watch", "\\chart"];
+    let name = first_word(line);
+    !ENDINGS.contains(&name) && names().any(|known| known == name)
+}
+
+/// Whether a line asks for the editor, on no file in particular.
+pub(crate) fn is_edit(line: &str) -> bool {
+    line.trim().trim_end_matches(';').trim_end() == "\\e"
+}
+
+fn first_word(line: &str) -> &str {
+    let line = line.trim().trim_end_matches(';');
+    line.split_whitespace().next().unwrap_or_default()
+}
+
 /// Reads a line for which [`is_command`] holds. The error is a message for the user.
 pub(crate) fn parse(line: &str) -> Result<Command, String> {
     if is_leaving(line) {
@@ -175,8 +194,8 @@ pub(crate) fn parse(line: &str) -> Result<Command, String> {
         _ => {}
     }
     match name {
-        "\\l" | "\\dt" | "\\dv" | "\\d" | "\\d+" | "\\dp" | "\\df" | "\\du" | "\\queries"
-        | "\\kill" | "\\nodes" => Ok(looking(name, argument)),
+        "\\l" | "\\dn" | "\\dt" | "\\dv" | "\\d" | "\\d+" | "\\dp" | "\\df" | "\\du"
+        | "\\queries" | "\\kill" | "\\nodes" => Ok(looking(name, argument)),
         _ => acting(name, argument),
     }
 }
@@ -189,17 +208,14 @@ fn looking(name: &str, argument: Option<&str>) -> Command {
     };
     let named = |sql: &str| format!("{sql} {}", argument.unwrap_or_default());
     match name {
-        "\\l" => Command::Sql("SHOW DATABASES".to_owned(), &[]),
+        "\\l" | "\\dn" => Command::Sql(like("SHOW DATABASES"), &[]),
         "\\dv" => Command::Sql(like("SHOW VIEWS"), &[]),
         "\\d" if argument.is_some() => Command::Sql(named("DESCRIBE"), &[]),
         "\\d+" => Command::Sql(named("DESCRIBE FORMATTED"), &[]),
         "\\dp" => Command::Sql(named("SHOW PARTITIONS"), &[]),
         "\\df" => Command::Sql(functions(argument.map(bare)), &[]),
         "\\du" => Command::Sql("SHOW USERS".to_owned(), &[]),
-        "\\queries" => Command::Sql(
-            "SHOW QUERIES".to_owned(),
-            &["query_id", "state", "user", "elapsed_ms", "rows", "sql"],
-        ),
+        "\\queries" => Command::Sql("SHOW QUERIES".to_owned(), &QUERY_COLUMNS),
         "\\nodes" => Command::Sql(
             "SHOW EXECUTORS".to_owned(),
             &[
@@ -216,6 +232,21 @@ fn looking(name: &str, argument: Option<&str>) -> Command {
             Command::Sql(format!("KILL QUERY {id}"), &[])
         }
         _ => Command::Sql(like("SHOW TABLES"), &[]),
+    }
+}
+
+/// What `\\queries` shows.
+const QUERY_COLUMNS: [&str; 6] = ["query_id", "state", "elapsed_ms", "sql", "user", "rows"];
+
+/// A terminal of fewer columns shows the first of these only: an id that is broken in two cannot be
+/// copied.
+const ALL_QUERY_COLUMNS_WIDTH: usize = 100;
+
+/// Of the columns of a command's result, those for which a terminal has room.
+pub(crate) fn that_fit(columns: &'static [&'static str], room: usize) -> &'static [&'static str] {
+    match columns == QUERY_COLUMNS && room < ALL_QUERY_COLUMNS_WIDTH {
+        true => &columns[..4],
+        false => columns,
     }
 }
 
@@ -371,12 +402,15 @@ mod tests {
     fn commands_are_told_from_sql() {
         assert!(is_command("  \\dt") && is_command("EXIT;") && is_command("quit"));
         assert!(!is_command("select '\\q'") && !is_command("exit strategy"));
+        assert!(is_aside(" \\d t") && is_aside("\\q;") && is_edit("\\e ;"));
+        assert!(!is_aside("\\gx") && !is_aside("\\nonsense") && !is_aside("exit"));
     }
 
     #[test]
     fn commands_that_stand_for_statements() {
         for (line, statement) in [
             ("\\l", "SHOW DATABASES"),
+            ("\\dn d*", "SHOW DATABASES LIKE 'd*'"),
             ("\\d  my.orders ;", "DESCRIBE my.orders"),
             ("\\d", "SHOW TABLES"),
             ("\\dt ord*", "SHOW TABLES LIKE 'ord*'"),
@@ -427,7 +461,7 @@ mod tests {
         );
         for (line, part) in [
             ("\\nonsense", "\\? lists"),
-            ("\\l all", "no argument"),
+            ("\\du all", "no argument"),
             ("\\dp", "needs an argument: \\dp NAME"),
             ("\\timing maybe", "on or off"),
             ("\\format xml", "vertical"),

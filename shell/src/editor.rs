@@ -15,7 +15,7 @@ use rustyline::history::DefaultHistory;
 use rustyline::validate::Validator;
 use rustyline::{Behavior, ColorMode, CompletionType, Config, Context, Editor, Helper};
 use std::borrow::Cow;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -86,6 +86,8 @@ pub(crate) struct EditorThread {
     requests: mpsc::Sender<Request>,
     answers: mpsc::Receiver<Answer>,
     thread: JoinHandle<()>,
+    /// Whether a line is being read.
+    is_reading: bool,
 }
 
 impl EditorThread {
@@ -100,11 +102,18 @@ impl EditorThread {
             requests,
             answers,
             thread,
+            is_reading: false,
         })
     }
 
-    /// Ends the thread and waits until it has put the terminal back.
+    /// Ends the thread and waits until it has put the terminal back. One that is in the middle of a line
+    /// is left alone, with the terminal as it was before the line.
     pub(crate) async fn stop(self) {
+        if self.is_reading {
+            // The editor asked the terminal to mark what is pasted.
+            let _ = io::stdout().write_all(b"\x1b[?2004l\r\n");
+            return;
+        }
         drop(self.requests);
         drop(self.answers);
         // The thread waits for a request, so it ends at once; its panic was its own.
@@ -122,7 +131,10 @@ impl LineSource for EditorThread {
         if self.requests.send(request).await.is_err() {
             return Answer::End;
         }
-        self.answers.recv().await.unwrap_or(Answer::End)
+        self.is_reading = true;
+        let answer = self.answers.recv().await.unwrap_or(Answer::End);
+        self.is_reading = false;
+        answer
     }
 
     async fn remember(&mut self, entry: &str) {

@@ -6,6 +6,7 @@ mod tests;
 
 use crate::command;
 use crate::editor::{Answer, EditorOptions, EditorThread, LineSource};
+use crate::interrupt::Interrupts;
 use crate::knowledge::{self, Knowledge};
 use crate::options::{EXIT_CANCELLED, EXIT_ERROR, EXIT_OK, ShellOptions};
 use crate::script;
@@ -45,7 +46,9 @@ pub(crate) async fn run(shell: &mut Shell, options: &ShellOptions) -> i32 {
             return EXIT_ERROR;
         }
     };
+    shell.runner.screen.keyboard.hold();
     let code = read_and_run(shell, &mut editor, &mut asker).await;
+    shell.runner.screen.keyboard.release();
     editor.stop().await;
     code
 }
@@ -60,27 +63,34 @@ async fn read_and_run(
     let mut left = None;
     while left.is_none() {
         asker.follow(shell.runner.aside(), shell.runner.database());
-        if shell.runner.interrupts.second_has_arrived() {
-            return EXIT_CANCELLED;
-        }
         let prompt = prompt(&shell.prompt(), typed.splitter.open());
         let initial = shell.to_edit.take().unwrap_or_default();
-        let line = match lines.read(&prompt, &typed.text, &initial).await {
-            Answer::Line(line) => line,
-            Answer::Interrupted if shell.runner.interrupts.is_second() => return EXIT_CANCELLED,
-            Answer::Interrupted => {
+        let interrupts = &mut shell.runner.interrupts;
+        let answer = read_line(lines, interrupts, [&prompt, &typed.text, &initial]).await;
+        let line = match answer {
+            Some(Answer::Line(line)) => line,
+            None => return EXIT_CANCELLED,
+            Some(Answer::Interrupted) if interrupts.is_second() => return EXIT_CANCELLED,
+            Some(Answer::Interrupted) => {
                 typed = Typed::default();
                 continue;
             }
-            Answer::End => return EXIT_OK,
-            Answer::Failed(reason) => {
+            Some(Answer::End) => return EXIT_OK,
+            Some(Answer::Failed(reason)) => {
                 let message = format!("cannot read from the terminal: {reason}");
                 shell.runner.complain(&message).await;
                 return EXIT_ERROR;
             }
         };
-        if typed.splitter.open().is_none() && command::is_command(&line) {
-            typed = Typed::default();
+        // What was pressed while nothing ran is not for what runs next.
+        shell.runner.interrupts.forget();
+        if typed.takes_command(&line) {
+            if typed.splitter.open().is_none() {
+                typed = Typed::default();
+            } else if command::is_edit(&line) {
+                // The editor gets what has been typed and gives it back.
+                shell.unfinished = Some(std::mem::take(&mut typed).text);
+            }
             lines.remember(line.trim()).await;
             let place = Place {
                 file: None,
@@ -111,6 +121,28 @@ async fn read_and_run(
     left.unwrap_or(EXIT_OK)
 }
 
+/// Asks for a line: with this prompt, after these lines of the statement, beginning with this text.
+/// `None` where the second Ctrl-C came as a signal, just before the editor made a key of it.
+async fn read_line(
+    lines: &mut impl LineSource,
+    interrupts: &mut Interrupts,
+    [prompt, before, initial]: [&str; 3],
+) -> Option<Answer> {
+    let read = lines.read(prompt, before, initial);
+    tokio::pin!(read);
+    loop {
+        tokio::select! {
+            biased;
+            () = interrupts.next() => {
+                if interrupts.is_second() {
+                    return None;
+                }
+            }
+            answer = &mut read => return Some(answer),
+        }
+    }
+}
+
 /// Whether a statement may have changed what there is to complete.
 fn changes_names(sql: &str) -> bool {
     let first = sql.split_whitespace().next().unwrap_or_default();
@@ -134,6 +166,16 @@ struct Typed {
 }
 
 impl Typed {
+    /// Whether a line is for the shell itself. In the middle of a statement, that is a command which
+    /// does not end it: somebody who looks up a table's columns wants to go on.
+    fn takes_command(&self, line: &str) -> bool {
+        match self.splitter.open() {
+            None => command::is_command(line),
+            Some(Open::Statement | Open::Parenthesis) => command::is_aside(line),
+            Some(_) => false,
+        }
+    }
+
     /// Takes in a line and gives out the statements that it completes.
     fn take_in(&mut self, line: &str) -> Vec<Statement> {
         self.text.push_str(line);

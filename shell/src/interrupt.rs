@@ -1,5 +1,5 @@
-//! Ctrl-C as something to wait for. While the editor reads, the terminal delivers it as a key and
-//! nothing arrives here.
+//! Ctrl-C as something to wait for. While the editor reads, the terminal delivers it as a key, and only
+//! what was pressed just before arrives here.
 
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -38,6 +38,11 @@ impl Interrupts {
         (sender, interrupts)
     }
 
+    /// Whether one has arrived that nobody waited for.
+    pub(crate) fn has_arrived(&self) -> bool {
+        self.count.has_changed().unwrap_or(false)
+    }
+
     /// Forgets those that have arrived.
     pub(crate) fn forget(&mut self) {
         self.count.mark_unchanged();
@@ -59,10 +64,5 @@ impl Interrupts {
     pub(crate) fn is_second(&self) -> bool {
         self.cancelled_at
             .is_some_and(|at| at.elapsed() <= TWICE_WITHIN)
-    }
-
-    /// Whether a second one has arrived as a signal, after the query and before the prompt.
-    pub(crate) fn second_has_arrived(&self) -> bool {
-        self.is_second() && self.count.has_changed().unwrap_or(false)
     }
 }

@@ -17,7 +17,7 @@
 //! | `output.rs` | where results go: standard output, a file, the pager |
 //! | `report.rs` | errors with their place and a caret |
 //! | `format.rs` and `format/`, `chart.rs` | what results look like |
-//! | `session.rs`, `interrupt.rs`, `terminal.rs` | the seams to the server, to Ctrl-C and to the terminal |
+//! | `session.rs`, `interrupt.rs`, `terminal.rs`, `keyboard.rs`, `password.rs` | the seams to the server, to Ctrl-C and to the terminal |
 
 mod chart;
 mod command;
@@ -25,9 +25,11 @@ mod editor;
 mod format;
 mod interactive;
 mod interrupt;
+mod keyboard;
 mod knowledge;
 mod options;
 mod output;
+mod password;
 mod progress;
 mod report;
 mod runner;
@@ -50,10 +52,11 @@ pub use variables::is_variable_name;
 
 use format::Look;
 use interrupt::Interrupts;
+use keyboard::Keyboard;
 use output::Output;
 use runner::{Runner, Screen};
 use settings::Settings;
-use shell::{Servers, Shell, server_connector};
+use shell::{NotOpen, Servers, Shell, server_connector};
 use std::io::IsTerminal;
 use terminal::Terminal;
 
@@ -78,10 +81,11 @@ pub async fn run(options: ShellOptions) -> i32 {
     );
     let mut shell = Shell::new(runner, &options, Servers::new(&options));
     let code = match shell.open().await {
-        Err(error) => {
+        Err(NotOpen::Failed(error)) => {
             shell.runner.report(&error, None).await;
             error.exit_code()
         }
+        Err(NotOpen::Cancelled) => EXIT_CANCELLED,
         Ok(()) => run_all(&mut shell, &options, is_interactive).await,
     };
     shell.runner.close().await;
@@ -114,6 +118,10 @@ fn screen(options: &ShellOptions, is_interactive: bool) -> Screen {
         err_is_terminal,
         color: !options.no_color && !options.dumb_terminal,
         terminal: Terminal::of_process(options.dumb_terminal),
+        keyboard: match is_interactive && !options.dumb_terminal {
+            true => Keyboard::of_process(),
+            false => Keyboard::untouched(),
+        },
         pager: options
             .pager
             .clone()

@@ -9,6 +9,7 @@ mod tests;
 use crate::chart;
 use crate::format::{self, Format, FormatError, ResultWriter, Target};
 use crate::interrupt::Interrupts;
+use crate::keyboard::Keyboard;
 use crate::output::{Output, OutputError};
 use crate::progress::{Pace, ProgressLine};
 use crate::report::{self, Origin, Style};
@@ -47,6 +48,8 @@ pub(crate) struct Screen {
     pub color: bool,
     /// The terminal.
     pub terminal: Terminal,
+    /// Its keys, between two lines that are edited.
+    pub keyboard: Keyboard,
     /// The pager, where there is a user to leaf through it.
     pub pager: Option<String>,
     /// Whether remarks about results are unwanted.
@@ -142,21 +145,29 @@ impl Runner {
         }
     }
 
-    /// Opens the session, so that a wrong address or password shows before any statement.
-    pub(crate) async fn connect(&mut self) -> Result<(), ClientError> {
-        let session = self.connector.connect().await?;
+    /// Opens the session, so that a wrong address or password shows before any statement; false where
+    /// Ctrl-C came first.
+    pub(crate) async fn connect(&mut self) -> Result<bool, ClientError> {
+        let session = tokio::select! {
+            session = self.connector.connect() => session?,
+            () = self.interrupts.next() => return Ok(false),
+        };
         self.sessions += 1;
         self.aside = session.aside();
         self.session = Some(session);
-        Ok(())
+        Ok(true)
     }
 
-    /// Opens a session with another server and keeps the one that there is where that fails.
+    /// Opens a session with another server and keeps the one that there is where that fails, or where
+    /// Ctrl-C comes first: then it is false.
     pub(crate) async fn switch(
         &mut self,
         connector: Box<dyn Connector>,
-    ) -> Result<(), ClientError> {
-        let session = connector.connect().await?;
+    ) -> Result<bool, ClientError> {
+        let session = tokio::select! {
+            session = connector.connect() => session?,
+            () = self.interrupts.next() => return Ok(false),
+        };
         if let Some(before) = self.session.take() {
             let _ = tokio::time::timeout(FAREWELL_TIMEOUT, before.close()).await;
         }
@@ -166,7 +177,7 @@ impl Runner {
         self.connector = connector;
         self.context = SessionContext::default();
         self.last = LastResult::default();
-        Ok(())
+        Ok(true)
     }
 
     /// Who talks to whom.
@@ -200,12 +211,11 @@ impl Runner {
 
     /// Runs one statement and shows its result or its error.
     pub(crate) async fn run(&mut self, request: Request<'_>) -> Outcome {
-        self.interrupts.forget();
         let started = Instant::now();
         self.pace = Pace::start();
         let executed = match self.session().await {
             Ok(()) => self.execute(request).await,
-            Err(error) => Err(Trouble::Client(error)),
+            Err(trouble) => Err(trouble),
         };
         let mut result = match executed {
             Ok(result) => result,
@@ -272,11 +282,18 @@ impl Runner {
     }
 
     /// Opens another session where the last one was lost, as far as possible as that was.
-    async fn session(&mut self) -> Result<(), ClientError> {
+    async fn session(&mut self) -> Result<(), Trouble> {
+        if self.interrupts.has_arrived() {
+            return Err(Trouble::Interrupted);
+        }
         if self.session.is_some() {
             return Ok(());
         }
-        self.connect().await?;
+        match self.connect().await {
+            Ok(true) => {}
+            Ok(false) => return Err(Trouble::Interrupted),
+            Err(error) => return Err(Trouble::Client(error)),
+        }
         let address = self.connector.address().to_owned();
         let mut lost = Vec::new();
         if let Some(session) = &mut self.session {

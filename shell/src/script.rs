@@ -8,7 +8,7 @@ mod tests;
 use crate::command;
 use crate::options::{EXIT_CANCELLED, EXIT_ERROR, EXIT_OK, EXIT_USAGE, Source};
 use crate::shell::{Flow, Place, Shell};
-use input::{STATEMENT_BYTES_MAX, next_line};
+use input::{STATEMENT_BYTES_MAX, StandardInput, next_line};
 use skep_client::{Open, Splitter};
 use std::path::Path;
 use tokio::io::{AsyncBufRead, BufReader};
@@ -22,7 +22,7 @@ pub(crate) async fn run(shell: &mut Shell, sources: &[Source]) -> i32 {
         let flow = match source {
             Source::Sql(sql) => read(shell, sql.as_bytes(), None).await,
             Source::Stdin => {
-                let input = BufReader::new(tokio::io::stdin());
+                let input = BufReader::new(StandardInput::read());
                 read(shell, input, Some("standard input")).await
             }
             Source::File(path) => run_file(shell, path).await,
@@ -95,7 +95,14 @@ async fn read(shell: &mut Shell, mut input: impl AsyncBufRead + Unpin, name: Opt
     let mut number = 0_u64;
     loop {
         number += 1;
-        let text = match next_line(&mut input, &mut line).await {
+        let read = tokio::select! {
+            read = next_line(&mut input, &mut line) => read,
+            () = shell.runner.interrupts.next() => {
+                shell.runner.say("cancelled\n").await;
+                return Flow::Cancelled;
+            }
+        };
+        let text = match read {
             Ok(None) => break,
             Ok(Some(text)) => text,
             Err(reason) => {

@@ -7,7 +7,7 @@ mod demo;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use connecting::{Servers, server_connector};
+pub(crate) use connecting::{NotOpen, Servers, server_connector};
 
 use crate::command::{self, Command};
 use crate::format::Format;
@@ -28,6 +28,8 @@ pub(crate) struct Shell {
     pub runner: Runner,
     /// The text that the next line begins with, after `\e`.
     pub to_edit: Option<String>,
+    /// A statement that is not complete, for `\e`.
+    pub unfinished: Option<String>,
     /// Whether somebody types.
     pub is_interactive: bool,
     /// Whether a script goes on after an error.
@@ -79,6 +81,7 @@ impl Shell {
         Self {
             runner,
             to_edit: None,
+            unfinished: None,
             is_interactive: false,
             continue_on_error: options.continue_on_error,
             variables: Variables::new(&options.variables),
@@ -92,7 +95,9 @@ impl Shell {
 
     /// Runs a statement, and the command that ended it.
     pub(crate) async fn statement(&mut self, statement: &Statement, file: Option<&str>) -> Flow {
-        self.last_statement = Some(statement.clone());
+        if !statement.text.is_empty() {
+            self.last_statement = Some(statement.clone());
+        }
         let place = Place {
             file,
             line: statement.start.line,
@@ -230,7 +235,11 @@ impl Shell {
                 let help = command::statements::help(asked.as_deref());
                 self.print(&help).await
             }
-            Command::Sql(sql, columns) => self.own_statement(&sql, columns, place).await,
+            Command::Sql(sql, columns) => {
+                let room = self.runner.screen.terminal.columns();
+                let columns = command::that_fit(columns, room);
+                self.own_statement(&sql, columns, place).await
+            }
             Command::Timing(on) => {
                 let settings = &mut self.runner.settings;
                 settings.timing = on.unwrap_or(!settings.timing);

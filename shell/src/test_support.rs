@@ -2,6 +2,7 @@
 
 use crate::format::Look;
 use crate::interrupt::Interrupts;
+use crate::keyboard::Keyboard;
 use crate::options::ShellOptions;
 use crate::output::Output;
 use crate::runner::{Runner, Screen};
@@ -213,6 +214,7 @@ impl Harness {
             err_is_terminal: false,
             color: false,
             terminal: Terminal::fixed(24, 80),
+            keyboard: Keyboard::untouched(),
             pager: None,
             quiet: false,
         };

@@ -1,74 +1,152 @@
 //! What `\h` knows: how statements are written, in short.
 
 /// A statement's name and its forms.
-const STATEMENTS: &[(&str, &str)] = &[
+const STATEMENTS: &[(&str, &[&str])] = &[
+    (
+        "ALTER DATABASE",
+        &[
+            "ALTER DATABASE name SET DBPROPERTIES ('key' = 'value', …)",
+            "ALTER DATABASE name SET OWNER [USER] user",
+            "ALTER DATABASE name SET LOCATION 'url'",
+        ],
+    ),
     (
         "ALTER TABLE",
-        "ALTER TABLE name RENAME TO new_name\nALTER TABLE name ADD COLUMNS (column type [COMMENT 'text'], …)\nALTER TABLE name ADD [IF NOT EXISTS] PARTITION (column = value, …) [LOCATION 'url']\nALTER TABLE name DROP [IF EXISTS] PARTITION (column = value, …)\nALTER TABLE name SET TBLPROPERTIES ('key' = 'value', …)",
+        &[
+            "ALTER TABLE name RENAME TO new_name",
+            "ALTER TABLE name ADD COLUMNS (column type [COMMENT 'text'], …)",
+            "ALTER TABLE name REPLACE COLUMNS (column type, …)",
+            "ALTER TABLE name RENAME COLUMN column TO new_name",
+            "ALTER TABLE name CHANGE [COLUMN] column new_name type [COMMENT 'text'] [FIRST | AFTER column]",
+            "ALTER TABLE name DROP COLUMN column",
+            "ALTER TABLE name ADD [IF NOT EXISTS] PARTITION (column = value, …) [LOCATION 'url'] …",
+            "ALTER TABLE name DROP [IF EXISTS] PARTITION (column = value, …), …",
+            "ALTER TABLE name PARTITION (column = value, …) RENAME TO PARTITION (column = value, …)",
+            "ALTER TABLE name [PARTITION (column = value, …)] SET LOCATION 'url'",
+            "ALTER TABLE name SET TBLPROPERTIES ('key' = 'value', …)",
+            "ALTER TABLE name UNSET TBLPROPERTIES ('key', …)",
+        ],
     ),
-    ("ALTER USER", "ALTER USER name PASSWORD 'password'"),
+    ("ALTER USER", &["ALTER USER name [SET] PASSWORD 'password'"]),
     (
-        "ANALYZE TABLE",
-        "ANALYZE TABLE name [PARTITION (column = value, …)] COMPUTE STATISTICS [FOR COLUMNS [column, …]]",
+        "ALTER VIEW",
+        &[
+            "ALTER VIEW name RENAME TO new_name",
+            "ALTER VIEW name AS query",
+            "ALTER VIEW name SET TBLPROPERTIES ('key' = 'value', …)",
+            "ALTER VIEW name UNSET TBLPROPERTIES [IF EXISTS] ('key', …)",
+        ],
     ),
     (
         "CREATE DATABASE",
-        "CREATE DATABASE [IF NOT EXISTS] name [COMMENT 'text'] [LOCATION 'url']",
+        &[
+            "CREATE DATABASE [IF NOT EXISTS] name [COMMENT 'text'] [LOCATION 'url']\n  [WITH DBPROPERTIES ('key' = 'value', …)]",
+        ],
     ),
     (
         "CREATE EXTERNAL TABLE",
-        "CREATE EXTERNAL TABLE [IF NOT EXISTS] name [(column type, …)]\n  [PARTITIONED BY (column, …)]\n  STORED AS PARQUET\n  LOCATION 'path or url'",
+        &[
+            "CREATE EXTERNAL TABLE [IF NOT EXISTS] name [(column type [COMMENT 'text'], …)]\n  [PARTITIONED BY (column [type], …)]\n  [ROW FORMAT SERDE 'class' [WITH SERDEPROPERTIES ('key' = 'value', …)]]\n  [STORED AS PARQUET | AVRO | JSONFILE | TEXTFILE]\n  LOCATION 'path or url'",
+        ],
     ),
     (
         "CREATE TABLE",
-        "CREATE TABLE [IF NOT EXISTS] name (column type [COMMENT 'text'], …)\n  [PARTITIONED BY (column type, …)]\n  [LOCATION 'url']\nCREATE TABLE [IF NOT EXISTS] name [PARTITIONED BY (column, …)] AS query",
+        &[
+            "CREATE TABLE [IF NOT EXISTS] name (column type [NOT NULL] [COMMENT 'text'], …)\n  [COMMENT 'text']\n  [PARTITIONED BY (column type, …)]\n  [CLUSTERED BY (column, …) [SORTED BY (column [DESC], …)] INTO n BUCKETS]\n  [STORED AS PARQUET | AVRO | JSONFILE]\n  [LOCATION 'url'] [TBLPROPERTIES ('key' = 'value', …)]",
+            "CREATE TABLE [IF NOT EXISTS] name [PARTITIONED BY (column, …)] [STORED AS format] AS query",
+            "CREATE TABLE [IF NOT EXISTS] name LIKE table [LOCATION 'url']",
+        ],
     ),
     (
         "CREATE USER",
-        "CREATE USER [IF NOT EXISTS] name PASSWORD 'password' [ADMIN]",
+        &["CREATE USER [IF NOT EXISTS] name PASSWORD 'password' [ADMIN]"],
     ),
     (
         "CREATE VIEW",
-        "CREATE [OR REPLACE] VIEW [IF NOT EXISTS] name AS query",
+        &["CREATE [OR REPLACE] VIEW [IF NOT EXISTS] name [(column, …)] [COMMENT 'text'] AS query"],
     ),
     (
         "DESCRIBE",
-        "DESCRIBE [FORMATTED] table\nDESCRIBE QUERY 'id'",
+        &[
+            "DESCRIBE [EXTENDED | FORMATTED] table",
+            "DESCRIBE DATABASE [EXTENDED] name",
+            "DESCRIBE FUNCTION [EXTENDED] name",
+            "DESCRIBE QUERY 'id'",
+        ],
     ),
     (
         "DROP DATABASE",
-        "DROP DATABASE [IF EXISTS] name [RESTRICT | CASCADE]",
+        &["DROP DATABASE [IF EXISTS] name [RESTRICT | CASCADE]"],
     ),
-    ("DROP TABLE", "DROP TABLE [IF EXISTS] name"),
-    ("DROP USER", "DROP USER [IF EXISTS] name"),
-    ("DROP VIEW", "DROP VIEW [IF EXISTS] name"),
+    ("DROP TABLE", &["DROP TABLE [IF EXISTS] name [PURGE]"]),
+    ("DROP USER", &["DROP USER [IF EXISTS] name"]),
+    ("DROP VIEW", &["DROP VIEW [IF EXISTS] name"]),
     (
         "EXPLAIN",
-        "EXPLAIN [ANALYZE] [VERBOSE] [FORMAT TEXT | JSON] query",
+        &["EXPLAIN [ANALYZE] [VERBOSE] [FORMAT TEXT | JSON] query"],
+    ),
+    (
+        "FROM",
+        &[
+            "FROM table [join …]\n  INSERT INTO | OVERWRITE [TABLE] name SELECT … [WHERE …]\n  …",
+            "FROM table |> WHERE condition |> SELECT expression, … |> …",
+        ],
     ),
     (
         "INSERT",
-        "INSERT INTO table [PARTITION (column [= value], …)] query\nINSERT INTO table [(column, …)] VALUES (value, …), …\nINSERT OVERWRITE [TABLE] table [PARTITION (column [= value], …)] query",
+        &[
+            "INSERT INTO [TABLE] table [PARTITION (column [= value], …)] [(column, …)] query",
+            "INSERT INTO [TABLE] table [(column, …)] VALUES (value, …), …",
+            "INSERT OVERWRITE [TABLE] table [PARTITION (column [= value], …) [IF NOT EXISTS]] query",
+            "INSERT OVERWRITE [LOCAL] DIRECTORY 'path' [STORED AS format] query",
+        ],
     ),
-    ("KILL QUERY", "KILL QUERY 'id'"),
-    ("MSCK REPAIR TABLE", "MSCK REPAIR TABLE name"),
-    ("REFRESH TABLE", "REFRESH TABLE name"),
-    ("RESET", "RESET setting\nRESET ALL"),
+    ("KILL QUERY", &["KILL QUERY 'id'"]),
+    (
+        "LOAD DATA",
+        &[
+            "LOAD DATA [LOCAL] INPATH 'path' [OVERWRITE] INTO TABLE table [PARTITION (column = value, …)]",
+        ],
+    ),
+    (
+        "MSCK REPAIR TABLE",
+        &["MSCK REPAIR TABLE name [ADD | DROP | SYNC PARTITIONS]"],
+    ),
+    ("REFRESH TABLE", &["REFRESH TABLE name"]),
+    ("RESET", &["RESET setting", "RESET ALL"]),
     (
         "SELECT",
-        "[WITH [RECURSIVE] name AS (query), …]\nSELECT [DISTINCT] expression [[AS] name], … | *\n  [FROM table [[AS] name] [join …]]\n  [WHERE condition]\n  [GROUP BY expression, … | ROLLUP (…) | CUBE (…) | GROUPING SETS (…)]\n  [HAVING condition]\n  [WINDOW name AS (…)]\n  [UNION | INTERSECT | EXCEPT [ALL] query]\n  [ORDER BY expression [ASC | DESC] [NULLS FIRST | LAST], …]\n  [LIMIT count] [OFFSET count]\n\njoin: [INNER | LEFT | RIGHT | FULL | LEFT SEMI | LEFT ANTI | CROSS] JOIN table [ON condition | USING (column, …)]",
+        &[
+            "[WITH [RECURSIVE] name AS (query), …]\nSELECT [DISTINCT] expression [[AS] name], … | *\n  [FROM table [[AS] name] [join …]]\n  [LATERAL VIEW [OUTER] explode(expression) name AS column]\n  [WHERE condition]\n  [GROUP BY expression, … | ROLLUP (…) | CUBE (…) | GROUPING SETS (…)]\n  [HAVING condition]\n  [WINDOW name AS (…)]\n  [UNION | INTERSECT | EXCEPT [ALL] query]\n  [ORDER BY expression [ASC | DESC] [NULLS FIRST | LAST], …]\n  [LIMIT count] [OFFSET count]\n\njoin: [INNER | LEFT | RIGHT | FULL | LEFT SEMI | LEFT ANTI | CROSS] JOIN table [ON condition | USING (column, …)]",
+        ],
     ),
-    ("SET", "SET setting = value"),
+    ("SET", &["SET setting = value"]),
     (
         "SHOW",
-        "SHOW DATABASES [LIKE 'pattern']\nSHOW TABLES [IN database] [LIKE 'pattern']\nSHOW COLUMNS IN table\nSHOW PARTITIONS table\nSHOW FUNCTIONS [LIKE 'pattern']\nSHOW QUERIES\nSHOW PROFILE 'query id'\nSHOW EXECUTORS\nSHOW setting\nSHOW ALL",
+        &[
+            "SHOW DATABASES [LIKE 'pattern']",
+            "SHOW TABLES [IN database] [LIKE 'pattern']",
+            "SHOW VIEWS [IN database] [LIKE 'pattern']",
+            "SHOW COLUMNS IN table",
+            "SHOW PARTITIONS table [PARTITION (column = value, …)]",
+            "SHOW CREATE TABLE | VIEW | DATABASE name",
+            "SHOW TBLPROPERTIES table [('key')]",
+            "SHOW FUNCTIONS [LIKE 'pattern']",
+            "SHOW USERS",
+            "SHOW QUERIES",
+            "SHOW PROFILE 'query id'",
+            "SHOW EXECUTORS",
+            "SHOW setting",
+            "SHOW ALL",
+        ],
     ),
     (
         "TRUNCATE TABLE",
-        "TRUNCATE TABLE name [PARTITION (column = value, …)]",
+        &["TRUNCATE TABLE name [PARTITION (column = value, …)]"],
     ),
-    ("USE", "USE database"),
-    ("VALUES", "VALUES (value, …), …"),
+    ("USE", &["USE database"]),
+    ("VACUUM", &["VACUUM [table] [DRY RUN]"]),
+    ("VALUES", &["VALUES (value, …), …"]),
 ];
 
 /// All names, for completion.
@@ -87,9 +165,9 @@ pub(crate) fn help(asked: Option<&str>) -> String {
     };
     let asked = asked.split_whitespace().collect::<Vec<_>>().join(" ");
     let asked = asked.to_ascii_uppercase();
-    let begins = |name: &&(&str, &str)| {
+    let begins = |name: &&(&str, &[&str])| {
         name.0 == asked
-            || name.0.starts_with(&format!("{asked} "))
+            || name.0.starts_with(asked.as_str())
             || asked.starts_with(&format!("{} ", name.0))
     };
     let found: Vec<_> = STATEMENTS.iter().filter(begins).collect();
@@ -104,7 +182,7 @@ pub(crate) fn help(asked: Option<&str>) -> String {
     }
     let forms: Vec<_> = found
         .iter()
-        .map(|(_, forms)| format!("{forms}\n"))
+        .map(|(_, forms)| format!("{}\n", forms.join("\n")))
         .collect();
     forms.join("\n")
 }
@@ -116,6 +194,7 @@ mod tests {
     #[test]
     fn statements_are_found_by_their_beginning() {
         assert!(help(Some("use")).starts_with("USE database"));
+        assert!(help(Some("inser")).starts_with("INSERT INTO"));
         assert_eq!(help(Some("drop")).matches("DROP ").count(), 4);
         assert!(help(Some("show tables")).contains("SHOW TABLES"));
         assert!(help(Some("slect")).contains("did you mean \\h SELECT?"));

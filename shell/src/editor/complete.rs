@@ -338,8 +338,8 @@ const CLAUSES: [&str; 15] = [
 
 /// What a statement may begin with.
 const BEGINNINGS: [&str; 20] = [
-    "ALTER", "ANALYZE", "CREATE", "DELETE", "DESCRIBE", "DROP", "EXPLAIN", "GRANT", "INSERT",
-    "KILL", "MSCK", "REFRESH", "RESET", "REVOKE", "SELECT", "SET", "SHOW", "USE", "VALUES", "WITH",
+    "ALTER", "CREATE", "DESCRIBE", "DROP", "EXPLAIN", "FROM", "INSERT", "KILL", "LOAD", "MSCK",
+    "REFRESH", "RESET", "SELECT", "SET", "SHOW", "TRUNCATE", "USE", "VACUUM", "VALUES", "WITH",
 ];
 
 fn without_comments(pieces: Vec<Piece>) -> Vec<Piece> {

@@ -107,3 +107,23 @@ async fn shorthands_are_sent_as_sql() {
     assert_eq!(run_typed(&mut shell, &mut typist).await, EXIT_OK);
     assert_eq!(shell.statements(), ["SHOW DATABASES", "DESCRIBE orders"]);
 }
+
+#[tokio::test]
+async fn commands_work_in_the_middle_of_a_statement() {
+    let mut shell = Harness::new();
+    shell.shell.runner.connect().await.unwrap();
+    shell.answer("select\n1", one_row());
+    let mut typist = Typist::new([
+        line("select"),
+        line("\\format json"),
+        line("1;"),
+        line("select '"),
+        line("\\q"),
+        line("';"),
+        line("select"),
+        line("\\q"),
+    ]);
+    assert_eq!(run_typed(&mut shell, &mut typist).await, EXIT_OK);
+    assert_eq!(shell.statements(), ["select\n1", "select '\n\\q\n'"]);
+    assert_eq!(shell.out(), "[\n{\"n\":1}\n]\n");
+}

@@ -120,11 +120,8 @@ impl Runner {
 
     /// A terminal has shown the keys as `^C`, which the remark should not follow on the same line.
     async fn say_cancelled(&mut self, remark: &str) {
-        let line_end = if self.screen.out_is_terminal {
-            "\n"
-        } else {
-            ""
-        };
+        let is_echoed = self.screen.out_is_terminal && !self.screen.keyboard.is_held();
+        let line_end = if is_echoed { "\n" } else { "" };
         self.say(&format!("{line_end}{remark}")).await;
     }
 }

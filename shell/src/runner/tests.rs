@@ -82,10 +82,13 @@ async fn ctrl_c_before_the_result_drops_the_call() {
 }
 
 #[tokio::test]
-async fn an_old_ctrl_c_does_not_cancel_the_next_statement() {
+async fn ctrl_c_between_two_statements_cancels_the_next() {
     let mut shell = Harness::new();
     shell.shell.runner.connect().await.unwrap();
     shell.interrupt_when(|_, _| true).await;
+    assert_eq!(run(&mut shell, "select").await, Outcome::Cancelled);
+    assert_eq!(shell.err(), "cancelled\n");
+    assert!(shell.statements().is_empty());
     shell.answer("select", one_row());
     assert_eq!(run(&mut shell, "select").await, Outcome::Done);
 }

@@ -157,3 +157,27 @@ async fn ctrl_c_cancels_and_ends_a_script() {
     assert_eq!(shell.err(), "query q1 cancelled\n");
     assert_eq!(shell.statements(), ["slow"]);
 }
+
+#[tokio::test]
+async fn ctrl_c_between_two_statements_ends_a_script() {
+    let mut shell = Harness::new();
+    shell.shell.runner.connect().await.unwrap();
+    shell.answer("select 1", one_row());
+    shell.interrupt_when(|_, _| true).await;
+    assert_eq!(
+        run_sql(&mut shell, "select 1; select 2").await,
+        EXIT_CANCELLED
+    );
+    assert!(shell.statements().is_empty());
+    assert_eq!(shell.err(), "cancelled\n");
+}
+
+#[tokio::test]
+async fn a_command_may_follow_a_statement_on_its_line() {
+    let mut shell = Harness::new();
+    shell.shell.runner.connect().await.unwrap();
+    shell.answer("select 1", one_row());
+    let code = run_sql(&mut shell, "select 1; \\q\nselect 2").await;
+    assert_eq!(code, EXIT_OK);
+    assert_eq!(shell.statements(), ["select 1"]);
+}

@@ -158,29 +158,32 @@ impl Shell {
     }
 
     /// The last statement, after the user has changed it in a file of its own.
-    async fn edited_copy(&self) -> Result<String, String> {
+    async fn edited_copy(&mut self) -> Result<String, String> {
         let failed = |error: std::io::Error| format!("cannot make a file to edit: {error}");
         let mut file = tempfile::Builder::new()
             .prefix("skep-")
             .suffix(".sql")
             .tempfile()
             .map_err(failed)?;
-        if let Some(statement) = &self.last_statement {
-            file.write_all(statement.text.as_bytes())
-                .and_then(|()| file.write_all(b";\n"))
-                .and_then(|()| file.flush())
-                .map_err(failed)?;
+        let last = self.last_statement.as_ref();
+        let last = last.map(|statement| format!("{};\n", statement.text));
+        if let Some(text) = self.unfinished.take().or(last) {
+            let written = file.write_all(text.as_bytes());
+            written.and_then(|()| file.flush()).map_err(failed)?;
         }
         self.edited(file.path()).await
     }
 
-    async fn edited(&self, path: &Path) -> Result<String, String> {
+    async fn edited(&mut self, path: &Path) -> Result<String, String> {
         let script = format!("{} \"$1\"", self.editor);
+        self.runner.screen.keyboard.release();
         let status = Process::new("sh")
             .args(["-c", &script, "sh"])
             .arg(path)
             .status()
-            .await
+            .await;
+        self.runner.screen.keyboard.hold();
+        let status = status
             .map_err(|error| format!("cannot start the editor '{}': {error}", self.editor))?;
         if !status.success() {
             return Err(format!("the editor '{}' ended with {status}", self.editor));

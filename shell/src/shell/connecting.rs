@@ -2,6 +2,7 @@
 
 use super::{Flow, Place, Shell};
 use crate::options::{DemoData, EXIT_CONNECTION, ServerOptions, ShellOptions};
+use crate::password;
 use crate::session::{Connector, FlightConnector};
 use skep_client::ClientError;
 use skep_protocol::{ErrorCode, QueryError};
@@ -81,36 +82,49 @@ pub(crate) fn wants_password(error: &ClientError, server: &ServerOptions) -> boo
     is_login && server.client.password.is_none()
 }
 
-/// Asks for a password, which is not shown; `None` where there is nobody to ask or nothing is said.
-pub(crate) async fn ask_password(user: &str) -> Option<String> {
-    let question = format!("password of {user}: ");
-    let asked = tokio::task::spawn_blocking(move || {
-        let term = console::Term::stderr();
-        if !term.features().is_attended() {
-            return None;
-        }
-        term.write_str(&question).ok()?;
-        term.read_secure_line().ok()
-    });
-    let password = asked.await.ok().flatten();
-    password.filter(|password| !password.is_empty())
+/// Why the first session could not be opened.
+pub(crate) enum NotOpen {
+    /// The server is not there, or does not want us.
+    Failed(ClientError),
+    /// Ctrl-C.
+    Cancelled,
 }
 
 impl Shell {
     /// Opens the first session; asks for the password where the server wants one and somebody is there
     /// to be asked.
-    pub(crate) async fn open(&mut self) -> Result<(), ClientError> {
-        match self.runner.connect().await {
+    pub(crate) async fn open(&mut self) -> Result<(), NotOpen> {
+        let opened = match self.runner.connect().await {
             Err(error) if wants_password(&error, &self.servers.first) => {
                 let mut server = self.servers.first.clone();
-                let Some(password) = ask_password(&server.client.user).await else {
-                    return Err(error);
-                };
-                server.client.password = Some(password);
-                self.servers.first = server.clone();
-                self.runner.switch(server_connector(&server)).await
+                let opened = self.log_in(&mut server, error).await;
+                self.servers.first = server;
+                opened
             }
             other => other,
+        };
+        match opened {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(NotOpen::Cancelled),
+            Err(error) => Err(NotOpen::Failed(error)),
+        }
+    }
+
+    /// Asks for the password that the server wants and tries again; false after Ctrl-C. Where nobody
+    /// answers, `error` says what is wrong.
+    async fn log_in(
+        &mut self,
+        server: &mut ServerOptions,
+        error: ClientError,
+    ) -> Result<bool, ClientError> {
+        let interrupts = &mut self.runner.interrupts;
+        match password::ask(&server.client.user, interrupts).await {
+            password::Answer::Nothing => Err(error),
+            password::Answer::Cancelled => Ok(false),
+            password::Answer::Password(password) => {
+                server.client.password = Some(password);
+                self.runner.switch(server_connector(server)).await
+            }
         }
     }
 
@@ -130,16 +144,20 @@ impl Shell {
             Err(message) => return self.fail(&message, place).await,
         };
         let mut switched = self.runner.switch(server_connector(&server)).await;
-        if let Err(error) = &switched
-            && self.is_interactive
-            && wants_password(error, &server)
-            && let Some(password) = ask_password(&server.client.user).await
-        {
-            server.client.password = Some(password);
-            switched = self.runner.switch(server_connector(&server)).await;
-        }
+        switched = match switched {
+            Err(error) if self.is_interactive && wants_password(&error, &server) => {
+                self.log_in(&mut server, error).await
+            }
+            other => other,
+        };
         match switched {
-            Ok(()) => {
+            Ok(false) => {
+                let still = self.runner.connector().address().to_owned();
+                self.tell(&format!("cancelled: still connected to {still}\n"))
+                    .await;
+                Flow::Cancelled
+            }
+            Ok(true) => {
                 let name = server.name.as_deref().unwrap_or(&server.url);
                 self.tell(&format!("connected to {name}\n")).await;
                 Flow::On

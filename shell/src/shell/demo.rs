@@ -21,7 +21,14 @@ impl Shell {
             return self.fail(message, place).await;
         };
         self.tell("making TPC-H data of about 10 MB …\n").await;
-        let statements = match data.make().await {
+        let made = tokio::select! {
+            made = data.make() => made,
+            () = self.runner.interrupts.next() => {
+                self.tell("cancelled\n").await;
+                return Flow::Cancelled;
+            }
+        };
+        let statements = match made {
             Ok(statements) => statements,
             Err(message) => return self.fail(&message, place).await,
         };

@@ -3,6 +3,7 @@
 mod connecting;
 mod formats;
 mod output;
+mod passwords;
 mod pty;
 mod scripts;
 mod speed;

@@ -14,8 +14,14 @@ use std::time::{Duration, Instant};
 /// How long anything that is waited for may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long a large result may take.
+const LONG_PATIENCE: Duration = Duration::from_secs(180);
+
 /// How long a key may take to show before it is pressed again.
 const KEY_INTERVAL: Duration = Duration::from_millis(300);
+
+/// How much is kept of a long output, in bytes.
+const END_BYTES: usize = 4096;
 
 /// Ctrl-C, Ctrl-D, Tab, the arrow up and the arrow left, as a terminal sends them.
 pub const CTRL_C: &str = "\x03";
@@ -42,6 +48,8 @@ struct Screen {
 #[derive(Default)]
 struct Written {
     bytes: Vec<u8>,
+    /// How many bytes there were, where not all are kept.
+    count: u64,
     /// Whether nobody can write any more.
     is_over: bool,
 }
@@ -77,6 +85,7 @@ pub struct Start<'a> {
     home: &'a Path,
     columns: u16,
     variables: BTreeMap<String, String>,
+    keeps_end_only: bool,
 }
 
 impl<'a> Start<'a> {
@@ -90,7 +99,14 @@ impl<'a> Start<'a> {
             home,
             columns: 100,
             variables: variables.into(),
+            keeps_end_only: false,
         }
+    }
+
+    /// The same, of whose long output only the end is kept, for [`Terminal::end`].
+    pub fn keeps_end_only(mut self) -> Self {
+        self.keeps_end_only = true;
+        self
     }
 
     /// The same at another width.
@@ -131,12 +147,18 @@ impl<'a> Start<'a> {
         let screen = Arc::<Screen>::default();
         let gathered = Arc::clone(&screen);
         let mut output = File::from(pty.master.try_clone().expect("a descriptor"));
+        let keeps_end_only = self.keeps_end_only;
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             // The end is an error here: the other side has no reader or writer left.
             while let Ok(count @ 1..) = output.read(&mut bytes) {
                 let mut written = gathered.written.lock().unwrap();
                 written.bytes.extend_from_slice(&bytes[..count]);
+                written.count += count as u64;
+                if keeps_end_only && written.bytes.len() > 2 * END_BYTES {
+                    let gone = written.bytes.len() - END_BYTES;
+                    written.bytes.drain(..gone);
+                }
                 gathered.changed.notify_all();
             }
             gathered.written.lock().unwrap().is_over = true;
@@ -185,6 +207,26 @@ impl Terminal {
     pub fn raw(&self) -> String {
         let written = self.screen.written.lock().unwrap();
         String::from_utf8_lossy(&written.bytes).into_owned()
+    }
+
+    /// Waits until what was written ends with something, where only the end is kept.
+    pub fn end(&self, what: &str, is_there: impl Fn(&str) -> bool) {
+        let found = self.screen.wait_at_most(LONG_PATIENCE, |written| {
+            let end = String::from_utf8_lossy(&written.bytes);
+            is_there(&plain(&end)).then_some(())
+        });
+        assert!(found.is_some(), "no {what} in {:?}", plain(&self.raw()));
+    }
+
+    /// How many bytes were written.
+    pub fn count(&self) -> u64 {
+        self.screen.written.lock().unwrap().count
+    }
+
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        // `setsid` becomes the program: it forks only where it leads a group already.
+        self.child.id()
     }
 
     /// Waits until `part` has been written after what was looked at before, and returns everything up

@@ -109,7 +109,7 @@ async fn errors_name_file_line_and_column_with_a_caret() {
     );
     let ended = run(&["--var", "x=1 +\n 1", "-f", &path], home.path()).await;
     assert_eq!(ended.code, Some(1));
-    assert_eq!(ended.stdout, "Int64(1)\n1\n");
+    assert_eq!(ended.stdout, "1\n1\n");
     let expected = format!("  at {path}:5:3\n  5 |   oops\n    |   ^\n");
     assert!(ended.stderr.ends_with(&expected), "{}", ended.stderr);
     assert!(!ended.stderr.contains('\x1b'), "no colour in a pipe");
@@ -197,8 +197,6 @@ async fn ctrl_c_ends_a_script_with_130() {
         .await
         .expect("the first result");
     assert_eq!(&read, b"s\nstarted\n");
-    // The second statement runs by then: a signal between the two finds nothing to cancel.
-    tokio::time::sleep(Duration::from_millis(500)).await;
     let id = child.id().expect("it runs").to_string();
     let told = std::process::Command::new("kill")
         .args(["-INT", &id])
@@ -208,6 +206,137 @@ async fn ctrl_c_ends_a_script_with_130() {
     let stderr = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(130), "{stderr}");
     assert!(stderr.contains("cancelled"), "{stderr}");
+}
+
+/// A signal reaches a script that waits for its next statement, and one that is between two.
+#[tokio::test]
+async fn ctrl_c_ends_a_script_that_waits_for_its_input() {
+    let home = home();
+    let child = Command::new(binary())
+        .args(["-f", "-"])
+        .env_clear()
+        .env("HOME", home.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = child.expect("skep starts");
+    let mut input = child.stdin.take().expect("its input");
+    let statement = b"select 'started' as s;\n";
+    input.write_all(statement).await.expect("written");
+    let mut out = child.stdout.take().expect("its output");
+    let mut read = [0; 10];
+    tokio::io::AsyncReadExt::read_exact(&mut out, &mut read)
+        .await
+        .expect("the first result");
+    let id = child.id().expect("it runs").to_string();
+    let told = std::process::Command::new("kill")
+        .args(["-INT", &id])
+        .status();
+    assert!(told.expect("kill runs").success());
+    // Its input is still open: it does not wait for the end of it.
+    let ended = tokio::time::timeout(Duration::from_secs(30), child.wait_with_output());
+    let ended = ended.await.expect("it ends").expect("it ends");
+    let stderr = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(130), "{stderr}");
+    drop(input);
+}
+
+#[tokio::test]
+async fn columns_without_a_name_are_called_as_they_are_written() {
+    let home = home();
+    let sql = "select 1 + 1, 'x', count(*), n from (values (1)) as t(n) group by n";
+    let ended = run(&["-e", sql], home.path()).await;
+    assert_eq!(
+        ended.stdout, "1 + 1,'x',count(*),n\n2,x,1,1\n",
+        "{}",
+        ended.stderr
+    );
+    let script = "create table c as select 1 + 1, count(*); show columns in c; \
+                  create view v as select sum(t.n) from (values (1)) as t(n); select * from v";
+    let ended = run(&["-e", script], home.path()).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(
+        ended.stdout.contains("1 + 1\ncount(*)\n"),
+        "{}",
+        ended.stdout
+    );
+}
+
+#[tokio::test]
+async fn a_missing_table_has_a_place() {
+    let home = home();
+    let path = file(
+        home.path(),
+        "a.sql",
+        "select *\nfrom\t(select 1 as a) as 日本 join missing on true;\n",
+    );
+    let ended = run(&["-f", &path], home.path()).await;
+    let line = "from (select 1 as a) as 日本 join missing on true";
+    let expected = format!(
+        "  at {path}:2:33\n  2 | {line}\n    | {}^\n",
+        " ".repeat(34)
+    );
+    assert!(ended.stderr.ends_with(&expected), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn text_that_is_no_utf_8_in_data_names_the_file() {
+    let home = home();
+    let data = home.path().join("data");
+    std::fs::create_dir(&data).expect("a directory");
+    std::fs::write(data.join("a.csv"), b"1,caf\xe9\n").expect("written");
+    let script = format!(
+        "create external table t (a int, s string) \
+         row format serde 'org.apache.hadoop.hive.serde2.OpenCSVSerde' location '{}'; \
+         select * from t; select decode('ff00fe1b', 'hex') as b",
+        data.display()
+    );
+    let ended = run(&["--continue-on-error", "-e", &script], home.path()).await;
+    assert_eq!(ended.code, Some(1));
+    for part in ["a.csv' cannot be read", "UTF-8", "line 1"] {
+        assert!(ended.stderr.contains(part), "{}", ended.stderr);
+    }
+    // Bytes are no text, and are shown as such.
+    assert_eq!(ended.stdout, "b\nff00fe1b\n", "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn parameters_of_all_types() {
+    let home = home();
+    let sql = "select $1 + 1 as i, cast($2 as date) + interval '1' day as d, cast($3 as decimal(5, 2)) as e, \
+               cast($4 as boolean) as b, $5 || '!' as s, cast($6 as int) as n, \
+               cast($7 as timestamp) as t, cast($8 as double) / 4 as f";
+    let mut arguments = vec!["-e", sql];
+    for value in [
+        "41",
+        "2026-02-28",
+        "1.5",
+        "true",
+        "it's",
+        "\\N",
+        "2026-01-02 03:04:05",
+        "1",
+    ] {
+        arguments.extend(["--param", value]);
+    }
+    let ended = run(&arguments, home.path()).await;
+    assert_eq!(
+        ended.stdout, "i,d,e,b,s,n,t,f\n42,2026-03-01,1.50,true,it's!,,2026-01-02 03:04:05,0.25\n",
+        "{}",
+        ended.stderr
+    );
+    let ended = run(&["--param", "1", "-e", "select $1, $2"], home.path()).await;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn a_broken_init_file_ends_a_script_before_it_begins() {
+    let home = home();
+    let init = file(home.path(), "init.sql", "\\format json\nselect oops;\n");
+    let ended = run(&["-i", &init, "-e", "select 1 as n"], home.path()).await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
+    assert!(ended.stderr.contains("init.sql:2:8"), "{}", ended.stderr);
 }
 
 #[tokio::test]

@@ -94,6 +94,41 @@ async fn ten_million_rows_take_little_memory() {
     assert!(peak_kib > 0 && peak_kib < MEMORY_KIB_MAX, "{peak_kib} KiB");
 }
 
+#[tokio::test]
+#[ignore = "a benchmark"]
+async fn ten_million_rows_on_a_terminal_take_little_memory() {
+    let home = tempfile::tempdir().expect("a directory");
+    let server = Cluster::start(Setup::standalone()).await;
+    let arguments = ["shell", "--connect", &server.url];
+    for pager in ["", "cat"] {
+        let mut shell = Start::new(&arguments, home.path())
+            .variable("PAGER", pager)
+            .keeps_end_only()
+            .start();
+        let is_prompt = |end: &str| end.trim_end().ends_with("default>");
+        shell.end("prompt", is_prompt);
+        if pager.is_empty() {
+            shell.line("\\set pager off");
+            shell.end("prompt", |end| end.contains("off") && is_prompt(end));
+        }
+        let begun = Instant::now();
+        shell.line(&format!(
+            "select value as id, 'a text of some length' as text from range(0, {ROWS});"
+        ));
+        shell.end("result", |end| {
+            end.contains(&format!("({ROWS} rows")) && is_prompt(end)
+        });
+        let peak_kib = peak_of(&format!("/proc/{}/status", shell.id()));
+        println!(
+            "{ROWS} rows on a terminal, pager '{pager}': {:?}, {} MB of text, {} MiB at most",
+            begun.elapsed(),
+            shell.count() / 1_000_000,
+            peak_kib / 1024
+        );
+        assert!(peak_kib > 0 && peak_kib < MEMORY_KIB_MAX, "{peak_kib} KiB");
+    }
+}
+
 /// The most memory that the process has had, in KiB; 0 where it has ended.
 fn peak_of(status: &str) -> u64 {
     let text = std::fs::read_to_string(status).unwrap_or_default();

@@ -181,10 +181,133 @@ fn ctrl_c_twice_leaves() {
     shell.wait_for("stages");
     shell.press(CTRL_C);
     shell.wait_for("cancelled");
-    // Between two modes of the terminal, a key is lost.
-    shell.wait_for("demo> ");
+    // Whether the editor reads already or not.
     shell.press(CTRL_C);
     assert_eq!(shell.ended(), 130);
+}
+
+#[test]
+fn keys_wait_unseen_while_a_statement_runs() {
+    let home = home();
+    let mut shell = Start::new(&[], home.path()).start();
+    shell.wait_for("default> ");
+    // Some seconds at most, and long enough for a line of progress.
+    shell.line("select sum(value % 7) as total from range(0, 200000000);");
+    shell.wait_until("progress", |text| {
+        let is_time = |part: &str| part.len() < 12 && part.ends_with(" s");
+        text.split('\r').any(is_time).then_some(text.len())
+    });
+    shell.press("select 'typed' as t;\r");
+    shell.press(CTRL_D);
+    let result = shell.wait_for("default> ");
+    assert!(
+        result.contains("total │") && !result.contains("typed"),
+        "{result}"
+    );
+    shell.wait_for("│ typed │");
+    assert_eq!(shell.ended(), 0);
+}
+
+#[test]
+fn commands_work_in_the_middle_of_a_line_and_of_a_statement() {
+    let home = home();
+    let mut shell = Start::new(&[], home.path()).start();
+    shell.wait_for("default> ");
+    shell.line("select 'one' as a; \\format vertical");
+    shell.wait_for("│ one │");
+    shell.wait_for("the format is vertical");
+    shell.line("select 41");
+    shell.wait_for("-> ");
+    shell.line("\\timing off");
+    shell.wait_for("timing is off");
+    shell.wait_for("-> ");
+    shell.line("+ 1 as n;");
+    let shown = shell.wait_for("(1 row)");
+    assert!(shown.contains("n | 42"), "{shown}");
+    shell.line("select (");
+    shell.wait_for("(> ");
+    shell.line("\\q");
+    assert_eq!(shell.ended(), 0);
+}
+
+#[test]
+fn tab_completes_partitions_settings_and_paths() {
+    let home = home();
+    let data = home.path().join("some_data");
+    std::fs::create_dir(&data).expect("a directory");
+    let mut shell = Start::new(&[], home.path()).start();
+    shell.wait_for("default> ");
+    shell.line("create table p (n int) partitioned by (ds string);");
+    shell.wait_for("(ok");
+    shell.line("insert into p values (1, '2026-01-31');");
+    shell.wait_for("affected");
+    shell.press("select n from p where ds = '202");
+    shell.press_until(TAB, "2026-01-31");
+    shell.press("';\r");
+    shell.wait_for("(1 row");
+    shell.press(&format!("set datafusion.execution.batch{TAB}"));
+    shell.wait_for("batch_size");
+    shell.press(CTRL_C);
+    shell.wait_for("default> ");
+    let place = home.path().join("some").display().to_string();
+    shell.press(&format!("create external table x location '{place}{TAB}"));
+    shell.wait_for("some_data");
+    shell.press(CTRL_C);
+    shell.wait_for("default> ");
+    // How a function is called is shown while its parenthesis is open.
+    shell.press("select levenshtein(");
+    shell.wait_for("str1, str2)");
+}
+
+#[test]
+fn colour_is_for_those_who_want_it() {
+    let home = home();
+    for (variable, is_colored) in [("NO_COLOR", false), ("OTHER", true)] {
+        let mut shell = Start::new(&[], home.path()).variable(variable, "1").start();
+        shell.wait_for("default> ");
+        shell.line("select 1 as n, oops;");
+        shell.wait_for("oops");
+        shell.wait_for("default> ");
+        shell.line("select NULL as n;");
+        shell.wait_for("(1 row");
+        shell.line("\\q");
+        assert_eq!(shell.ended(), 0);
+        let is_color = |part: &&str| {
+            let end = part.find(|c: char| c.is_ascii_alphabetic());
+            end.is_some_and(|end| part[end..].starts_with('m'))
+        };
+        let raw = shell.raw();
+        let colors = raw.split("\x1b[").skip(1).filter(is_color).count();
+        assert_eq!(colors > 0, is_colored, "{raw:?}");
+    }
+}
+
+#[test]
+fn an_endless_result_on_the_terminal_stops_at_ctrl_c() {
+    let home = home();
+    let mut shell = Start::new(&[], home.path()).keeps_end_only().start();
+    shell.end("prompt", |end| end.trim_end().ends_with("default>"));
+    shell.line("\\set pager off");
+    shell.end("prompt", |end| end.trim_end().ends_with("default>"));
+    shell.line("select value, 'a text' as t from range(0, 10000000000);");
+    shell.end("rows", |end| end.matches("│ a text │").count() > 20);
+    shell.press(CTRL_C);
+    shell.end("prompt", |end| {
+        end.contains("cancelled") && end.trim_end().ends_with("default>")
+    });
+    // A pager that has seen enough ends the query, too.
+    shell.line("\\q");
+    let mut paged = Start::new(&[], home.path())
+        .variable("PAGER", "head -n 4")
+        .start();
+    paged.wait_for("default> ");
+    paged.line("select value, 'a text' as t from range(0, 10000000000);");
+    paged.wait_for("│ a text │");
+    paged.wait_for("default> ");
+    paged.line("\\set pager off");
+    paged.wait_for("default> ");
+    // The server notices when it writes next.
+    paged.press_until("\\queries\r", "CANCELED");
 }
 
 #[test]
