@@ -146,6 +146,8 @@ fn encode(
         .map_err(|error| QueryError::internal(format!("cannot set up the encoder: {error}")))?;
     let schema = batches.schema();
     let batches = guard_stream(batches)
+        // The encoder writes nothing for a batch without rows, which the reader would miss.
+        .try_filter(|batch| std::future::ready(batch.num_rows() > 0))
         .and_then(|batch| std::future::ready(compact(batch)))
         .inspect_ok(move |batch| count.lock().add(batch))
         .map_err(|error| FlightError::ExternalError(Box::new(error)));
