@@ -20,6 +20,7 @@ mod relations;
 mod resolve;
 mod routing;
 mod scalar_subquery;
+mod shown_names;
 mod snapshot_catalog;
 mod table_scan;
 mod views;
@@ -36,6 +37,7 @@ pub(crate) use views::DIALECT_PROPERTY;
 pub use write::{TargetColumn, WriteTarget, stored_type};
 
 use crate::planning::routing::Router;
+use crate::planning::shown_names::ShownNames;
 use crate::planning::table_scan::ScanLog;
 use crate::query::PlanShape;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
@@ -64,6 +66,7 @@ const METRICS_PATIENCE: Duration = Duration::from_secs(5);
 pub struct ResolvedQuery {
     state: SessionState,
     logical: LogicalPlan,
+    names: ShownNames,
     router: Router,
 }
 
@@ -97,6 +100,7 @@ impl PlanningContext {
         Ok(ResolvedQuery {
             state,
             logical,
+            names: ShownNames::of(statement),
             router: self.router(),
         })
     }
@@ -158,8 +162,8 @@ impl ResolvedQuery {
         );
         // What cannot be analyzed fails where it is planned, with an error of its own.
         match analyzed {
-            Ok(analyzed) => result_schema(analyzed.schema().as_arrow()),
-            Err(_) => result_schema(self.logical.schema().as_arrow()),
+            Ok(analyzed) => result_schema(analyzed.schema().as_arrow(), &self.names),
+            Err(_) => result_schema(self.logical.schema().as_arrow(), &self.names),
         }
     }
 
@@ -356,11 +360,16 @@ impl PlannedQuery {
 
 /// Every column may be NULL in a result: the planners of different versions and operators do not
 /// agree about which cannot, and clients fail where one call says so and another does not.
-fn result_schema(schema: &Schema) -> SchemaRef {
+fn result_schema(schema: &Schema, names: &ShownNames) -> SchemaRef {
+    let columns = schema.fields().len();
     let fields: Vec<Field> = schema
         .fields()
         .iter()
-        .map(|field| Field::new(field.name(), field.data_type().clone(), true))
+        .enumerate()
+        .map(|(index, field)| {
+            let name = names.get(index, columns).unwrap_or(field.name());
+            Field::new(name, field.data_type().clone(), true)
+        })
         .collect();
     Arc::new(Schema::new(fields))
 }

@@ -19,6 +19,7 @@ pub(crate) use commands::{
     storage_of, text_format, unsupported,
 };
 pub use cursor::Cursor;
+pub(crate) use cursor::position;
 pub use definition::{
     Buckets, ColumnDefinition, ColumnPlace, Comparison, CreateDatabase, CreateTable, CreateView,
     DatabaseChange, PartitionCondition, PartitionSpec, Repair, SqlType, StorageClauses,

@@ -1,12 +1,15 @@
 //! Errors about names that a person can act on: what is missing, where it stands, and what is nearest.
 
 use super::context::{CATALOG_NAME, PlanningContext};
+use crate::statement::position;
 use datafusion::common::{Column, SchemaError, TableReference};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::sql::parser::Statement as DataFusionStatement;
+use datafusion::sql::sqlparser::ast::visit_relations;
 use skep_exchange::error::from_datafusion;
-use skep_protocol::{ErrorCode, QueryError};
+use skep_protocol::{ErrorCode, Position, QueryError};
+use std::ops::ControlFlow;
 
 /// The schema that DataFusion itself provides.
 pub(super) const INFORMATION_SCHEMA: &str = "information_schema";
@@ -39,7 +42,7 @@ pub(super) fn check_tables(
         context
             .catalog
             .relation(database, reference.table())
-            .map_err(QueryError::from)?;
+            .map_err(|error| QueryError::from(error).at(place_of(statement, reference)))?;
     }
     Ok(())
 }
@@ -62,6 +65,28 @@ pub(super) fn temporary_name(
     };
     let found = references.iter().find(is_temporary);
     Ok(found.map(|reference| reference.table().to_owned()))
+}
+
+/// Where a table is named for the first time.
+fn place_of(statement: &DataFusionStatement, reference: &TableReference) -> Option<Position> {
+    let DataFusionStatement::Statement(statement) = statement else {
+        return None;
+    };
+    let mut place = None;
+    let _ = visit_relations(statement.as_ref(), |name| {
+        let parts: Vec<_> = name.0.iter().filter_map(|part| part.as_ident()).collect();
+        let is_meant = parts
+            .last()
+            .is_some_and(|part| part.value.eq_ignore_ascii_case(reference.table()));
+        match parts.first().filter(|_| is_meant) {
+            Some(first) => {
+                place = position(first.span.start);
+                ControlFlow::Break(())
+            }
+            None => ControlFlow::Continue(()),
+        }
+    });
+    place
 }
 
 fn is_table_function(state: &SessionState, reference: &TableReference) -> bool {

@@ -3,6 +3,7 @@
 //! The query's columns are put in the order of the table's and made of their types; then they go into
 //! [`TableWriteExec`], which every task runs on its share. What the plan returns is what was written.
 
+use super::shown_names::ShownNames;
 use super::{PlanningContext, ResolvedQuery, resolve};
 use async_trait::async_trait;
 use datafusion::arrow::compute::can_cast_types;
@@ -87,7 +88,11 @@ impl PlanningContext {
             .collect::<Result<Vec<_>, QueryError>>()?;
         let logical = write_plan(source.logical, expressions, &target)
             .map_err(|error| resolve::semantic_error(&error))?;
-        Ok(ResolvedQuery { logical, ..source })
+        Ok(ResolvedQuery {
+            logical,
+            names: ShownNames::default(),
+            ..source
+        })
     }
 }
 

@@ -336,7 +336,7 @@ impl Cursor {
 }
 
 /// A tokenizer's place as Skep reports it.
-pub(super) fn position(location: Location) -> Option<Position> {
+pub(crate) fn position(location: Location) -> Option<Position> {
     (location.line > 0).then_some(Position {
         line: location.line,
         column: location.column,

@@ -63,22 +63,49 @@ fn as_flow(result: Result<(), QueryError>) -> ControlFlow<Box<QueryError>> {
     }
 }
 
-/// The planner refuses `SELECT 1, 1`: two columns of the same name. Where nobody has named them, the
-/// second one is called as Hive calls columns without a name, by its position.
+/// The planner refuses `SELECT 1, 1` and `SELECT a, CAST(a AS INT)`: two columns of the same name, in which
+/// casts do not count. Where nobody has named them, the second one is called as it is written, or, where
+/// that is the same, too, as Hive calls columns without a name, by its position.
 fn name_repeated(items: &mut [SelectItem]) {
-    let mut seen = HashSet::new();
+    let (mut names, mut texts) = (HashSet::new(), HashSet::new());
     for (index, item) in items.iter_mut().enumerate() {
         let SelectItem::UnnamedExpr(expression) = item else {
             continue;
         };
-        if !seen.insert(expression.to_string()) {
-            let alias = Ident::new(format!("_c{index}"));
-            *item = SelectItem::ExprWithAlias {
-                expr: expression.clone(),
-                alias,
-            };
+        let text = expression.to_string();
+        let is_new_text = texts.insert(text.clone());
+        if names.insert(without_casts(expression)) {
+            continue;
+        }
+        let alias = match is_new_text {
+            true => Ident::with_quote('"', text),
+            false => Ident::new(format!("_c{index}")),
+        };
+        *item = SelectItem::ExprWithAlias {
+            expr: expression.clone(),
+            alias,
+        };
+    }
+}
+
+/// The expression as the planner calls it.
+fn without_casts(expression: &Expr) -> String {
+    struct CastsRemoved;
+
+    impl VisitorMut for CastsRemoved {
+        type Break = ();
+
+        fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
+            if let Expr::Cast { expr, .. } = expression {
+                *expression = expr.as_ref().clone();
+            }
+            ControlFlow::Continue(())
         }
     }
+
+    let mut bare = expression.clone();
+    let _ = bare.visit(&mut CastsRemoved);
+    bare.to_string()
 }
 
 /// `SORT BY` orders the rows of each task and promises nothing about their whole; ordering the whole
