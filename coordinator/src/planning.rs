@@ -12,6 +12,7 @@ mod distribute_by;
 pub mod explain;
 mod information_schema;
 mod nested_types;
+mod null_aware_in;
 mod parameters;
 mod place_head;
 mod plan_check;

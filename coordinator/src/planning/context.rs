@@ -5,6 +5,7 @@ use super::checked_arithmetic::CheckedArithmetic;
 use super::client_rows::spread_over;
 use super::distribute_by::DistributeByHash;
 use super::nested_types::NestedTypes;
+use super::null_aware_in::{NullAwareIn, NullAwareJoinsHaveOneKey};
 use super::relations::HiveRelations;
 use super::routing::Router;
 use super::scalar_subquery::SingleRowSubqueries;
@@ -189,9 +190,11 @@ impl PlanningContext {
                 .with_runtime_env(Arc::new(runtime))
                 .with_default_features()
                 .with_analyzer_rule(Arc::new(SingleRowSubqueries))
+                .with_analyzer_rule(Arc::new(NullAwareIn))
                 .with_analyzer_rule(Arc::new(CheckedArithmetic))
                 .with_analyzer_rule(Arc::new(DistributeByHash))
                 .with_type_planner(Arc::new(NestedTypes))
+                .with_optimizer_rule(Arc::new(NullAwareJoinsHaveOneKey))
                 .with_relation_planners(vec![Arc::new(HiveRelations)])
                 .with_catalog_list(catalogs)
                 .with_distributed_channel_resolver(self.planner.connections.clone())
