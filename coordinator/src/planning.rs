@@ -21,6 +21,7 @@ mod relations;
 mod resolve;
 mod routing;
 mod scalar_subquery;
+mod set_multiplicity;
 mod shown_names;
 mod snapshot_catalog;
 mod table_scan;

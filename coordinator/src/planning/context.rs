@@ -9,6 +9,7 @@ use super::null_aware_in::{NullAwareIn, NullAwareJoinsHaveOneKey};
 use super::relations::HiveRelations;
 use super::routing::Router;
 use super::scalar_subquery::SingleRowSubqueries;
+use super::set_multiplicity::CountedCopies;
 use super::snapshot_catalog::{PlannedViews, SnapshotCatalog};
 use super::table_scan::ScanLog;
 use crate::cluster::ClusterSnapshot;
@@ -191,6 +192,7 @@ impl PlanningContext {
                 .with_default_features()
                 .with_analyzer_rule(Arc::new(SingleRowSubqueries))
                 .with_analyzer_rule(Arc::new(NullAwareIn))
+                .with_analyzer_rule(Arc::new(CountedCopies))
                 .with_analyzer_rule(Arc::new(CheckedArithmetic))
                 .with_analyzer_rule(Arc::new(DistributeByHash))
                 .with_type_planner(Arc::new(NestedTypes))
