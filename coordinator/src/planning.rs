@@ -7,6 +7,7 @@ mod client_rows;
 mod context;
 mod cooperate;
 mod direct;
+mod decimal_sums;
 mod distribute;
 mod distribute_by;
 pub mod explain;
