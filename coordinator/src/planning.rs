@@ -4,6 +4,7 @@
 mod checked_arithmetic;
 mod chosen_rows;
 mod client_rows;
+mod constant_partitions;
 mod context;
 mod cooperate;
 mod direct;
@@ -223,6 +224,8 @@ impl ResolvedQuery {
             .await
             .map_err(|error| resolve::semantic_error(&error))?;
         let physical = cooperate::cooperate(physical).map_err(|error| from_datafusion(&error))?;
+        let physical = constant_partitions::sort_by_constants(physical);
+        let physical = physical.map_err(|error| from_datafusion(&error))?;
         let checked = distribute_checked(physical, &self.state).await?;
         for violation in &checked.mended {
             tracing::debug!(%violation, "narrowed a stage that failed the plan check");
