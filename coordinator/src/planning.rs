@@ -15,6 +15,7 @@ pub mod explain;
 mod information_schema;
 mod nested_types;
 mod null_aware_in;
+mod padded_constants;
 mod parameters;
 mod place_head;
 mod plan_check;

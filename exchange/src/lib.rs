@@ -7,6 +7,7 @@
 pub mod channel;
 pub mod compact;
 pub mod direct;
+pub mod constants;
 pub mod error;
 pub mod frame;
 pub mod functions;

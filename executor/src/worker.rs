@@ -18,6 +18,8 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use http::{HeaderMap, HeaderValue};
 use skep_exchange::channel::{Connections, CoordinatorConnection, LocalTasks};
+use skep_exchange::channel::{Connections, LocalTasks};
+use skep_exchange::constants::ForgetConstantsCodec;
 use skep_exchange::error::{from_datafusion, to_datafusion};
 use skep_exchange::functions::FunctionSet;
 use skep_exchange::memory::{NodeMemory, QueryPool};
@@ -243,6 +245,7 @@ impl SessionFactory {
             .with_distributed_user_codec(WriteCodec)
             .with_distributed_user_codec(TextScanCodec)
             .with_distributed_user_codec(RowsCodec)
+            .with_distributed_user_codec(ForgetConstantsCodec)
             .with_distributed_passthrough_headers(session.to_headers().map_err(to_datafusion)?)?
             .with_distributed_worker_plan_rewrite_handler(move |event: WorkerPlanRewriteEvent| {
                 guard_plan(event, state.as_deref())

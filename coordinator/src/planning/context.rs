@@ -7,6 +7,7 @@ use super::decimal_sums::WholeDecimalSums;
 use super::distribute_by::DistributeByHash;
 use super::nested_types::NestedTypes;
 use super::null_aware_in::{NullAwareIn, NullAwareJoinsHaveOneKey};
+use super::padded_constants::physical_rules;
 use super::relations::HiveRelations;
 use super::routing::Router;
 use super::scalar_subquery::SingleRowSubqueries;
@@ -23,6 +24,7 @@ use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
 use datafusion_distributed::{DistributedExt, WorkerResolver};
 use skep_exchange::channel::Connections;
+use skep_exchange::constants::ForgetConstantsCodec;
 use skep_exchange::error::{from_datafusion, to_datafusion};
 use skep_exchange::functions::FunctionSet;
 use skep_exchange::memory::NodeMemory;
@@ -204,9 +206,11 @@ impl PlanningContext {
                 .with_relation_planners(vec![Arc::new(HiveRelations)])
                 .with_catalog_list(catalogs)
                 .with_distributed_channel_resolver(self.planner.connections.clone())
+                .with_physical_optimizer_rules(physical_rules())
                 .with_distributed_user_codec(WriteCodec)
                 .with_distributed_user_codec(TextScanCodec)
                 .with_distributed_user_codec(RowsCodec)
+                .with_distributed_user_codec(ForgetConstantsCodec)
                 .with_distributed_worker_resolver(FixedExecutors(self.cluster.active_addresses()))
                 .with_distributed_passthrough_headers(headers)?
                 .with_distributed_max_tasks_per_stage(options.stage_tasks_max)?
