@@ -6,8 +6,8 @@
 
 pub mod channel;
 pub mod compact;
-pub mod direct;
 pub mod constants;
+pub mod direct;
 pub mod error;
 pub mod frame;
 pub mod functions;

@@ -18,7 +18,6 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use http::{HeaderMap, HeaderValue};
 use skep_exchange::channel::{Connections, CoordinatorConnection, LocalTasks};
-use skep_exchange::channel::{Connections, LocalTasks};
 use skep_exchange::constants::ForgetConstantsCodec;
 use skep_exchange::error::{from_datafusion, to_datafusion};
 use skep_exchange::functions::FunctionSet;

@@ -1,5 +1,6 @@
 //! Clients that we did not write, against a real server: the ADBC driver, flightsql-dbapi, SQLAlchemy and
-//! pyarrow, the official JDBC driver, and the Go driver.
+//! pyarrow, the official JDBC driver, and the Go driver; and DuckDB, an engine that we did not write, as a
+//! judge of rows.
 //!
 //! `.ci/clients` installs them from their public packages. Where they are not there, these tests say so
 //! on standard error and pass.
@@ -168,6 +169,32 @@ async fn parquet_files_of_both() {
     if let Some(command) = python("parquet.py") {
         Served::start().await.check(command).await;
     }
+}
+
+/// How long random queries may be asked, in seconds.
+const JUDGE_PATIENCE_S: &str = "40";
+
+/// Random queries have the rows of DuckDB, on one process and on a cluster of three executors.
+#[tokio::test]
+async fn rows_are_those_of_duckdb() {
+    let Some(mut command) = python("judge.py") else {
+        return;
+    };
+    let mut import = Command::new(command.get_program());
+    let imported = import.args(["-c", "import duckdb"]).output();
+    if !imported.is_ok_and(|output| output.status.success()) {
+        eprintln!("## NOT CHECKED: DuckDB is not there; .ci/clients installs it");
+        return;
+    }
+    let data = tempfile::tempdir().expect("a directory");
+    let one = Cluster::start(Setup::standalone().with_root(data.path())).await;
+    let three = Cluster::start(Setup::executors(3).with_root(data.path())).await;
+    let addresses = [&one, &three].map(|cluster| cluster.url.trim_start_matches("flight://"));
+    command
+        .env("FLIGHT_ADDRESSES", addresses.join(","))
+        .env("FLIGHT_DATA", data.path())
+        .env("JUDGE_PATIENCE", JUDGE_PATIENCE_S);
+    check(command).await;
 }
 
 #[tokio::test]
