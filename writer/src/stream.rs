@@ -5,6 +5,7 @@
 //! streams.
 
 use crate::check::check_values;
+use crate::durable::Durability;
 use crate::file::OpenFile;
 use crate::report::{WrittenFile, encode_report};
 use crate::spec::WriteSpec;
@@ -22,6 +23,10 @@ use skep_protocol::partition_path;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use uuid::Uuid;
+
+/// How many files of one stream are synced while the next ones are written: a file system that syncs
+/// many at once does it in little more time than one takes.
+const SYNCED_FILES_MAX: usize = 16;
 
 /// Where a stream writes.
 pub(crate) struct Destination {
@@ -87,11 +92,21 @@ pub(crate) fn write(
         pending: VecDeque::new(),
         open: None,
     };
-    stream::try_unfold(writing, |mut writing| async move {
+    let durability = Durability::of(&writing.destination.spec.store_url);
+    let files = stream::try_unfold(writing, |mut writing| async move {
         let file = writing.next_file().await?;
-        let report = file.map(|file| encode_report(&file)).transpose()?;
-        Ok::<_, DataFusionError>(report.map(|report| (report, writing)))
-    })
+        Ok::<_, DataFusionError>(file.map(|file| (file, writing)))
+    });
+    // Nobody is told of a file before it is there to stay.
+    files
+        .map_ok(move |file| {
+            let durability = durability.clone();
+            async move {
+                durability.keep(&file.path).await?;
+                Ok(encode_report(&file)?)
+            }
+        })
+        .try_buffered(SYNCED_FILES_MAX)
 }
 
 impl Writing {

@@ -14,8 +14,10 @@ use skep_catalog::catalog::{
 };
 use skep_catalog::discovery::{WrittenFile, describe_files};
 use skep_catalog::model::{Column, ColumnId, TableDefinition, TableKind};
+use skep_exchange::error::from_datafusion;
 use skep_protocol::storage_url::StorageUrl;
 use skep_protocol::{ErrorCode, QueryError, partition_path};
+use skep_writer::Durability;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -101,6 +103,7 @@ impl Inner {
         }
         let target = self.object_store(&definition.location)?;
         let is_same_store = from.store_url() == definition.location.store_url();
+        let durability = Durability::of(&definition.location.store_url());
         let mut loaded = Vec::new();
         for file in &files {
             let to = target_path(definition, &values, handle, &file.location)?;
@@ -108,6 +111,7 @@ impl Inner {
                 true => source.copy(&file.location, &to).await.map_err(storage)?,
                 false => transfer(&source, &file.location, &target, &to).await?,
             }
+            keep(&durability, &to).await?;
             loaded.push(WrittenFile {
                 path: to.to_string(),
                 rows: None,
@@ -272,6 +276,12 @@ async fn transfer(
     }
     upload.complete().await.map_err(storage)?;
     Ok(())
+}
+
+/// Has a file be there to stay before the catalog is told of it.
+async fn keep(durability: &Durability, path: &Path) -> Result<(), QueryError> {
+    let kept = durability.keep(path.as_ref()).await;
+    kept.map_err(|error| from_datafusion(&error))
 }
 
 async fn remove(store: &Arc<dyn ObjectStore>, path: &Path) -> Result<(), QueryError> {
