@@ -43,6 +43,8 @@ pub struct CoordinatorConfig {
     pub exchange: ExchangeLimits,
     /// How old a file must be that nobody knows before VACUUM removes it.
     pub vacuum_safe_age: Duration,
+    /// How often that is done without being asked for; zero for never.
+    pub vacuum_interval: Duration,
     /// Options of the object stores, see [`skep_exchange::storage::Storage`].
     pub storage_options: BTreeMap<String, String>,
     /// The functions that all nodes of the cluster know.

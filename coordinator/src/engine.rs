@@ -4,6 +4,7 @@ mod dispatch;
 mod files;
 mod ingest;
 mod metadata;
+mod sweep;
 mod write;
 
 use crate::client_rows::ClientRows;

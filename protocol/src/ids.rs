@@ -1,7 +1,7 @@
 //! Names of queries, attempts and tasks.
 
 use crate::proto;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -17,6 +17,13 @@ impl QueryId {
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// When the query came in, to the second; `None` where the id says no time that there is.
+    pub fn came_in_at(&self) -> Option<DateTime<Utc>> {
+        let time = self.0.get(..ID_TIME_LENGTH)?;
+        let time = NaiveDateTime::parse_from_str(time, ID_TIME_FORMAT).ok()?;
+        Some(time.and_utc())
     }
 }
 
@@ -54,6 +61,10 @@ impl FromStr for QueryId {
     }
 }
 
+/// How ids say when their queries came in, and how many bytes that takes.
+const ID_TIME_FORMAT: &str = "%Y%m%d_%H%M%S";
+const ID_TIME_LENGTH: usize = "20240131_101112".len();
+
 /// Gives out the ids of one coordinator's queries.
 #[derive(Debug)]
 pub struct QueryIdGenerator {
@@ -85,7 +96,7 @@ impl QueryIdGenerator {
         let sequence = self.next.fetch_add(1, Ordering::Relaxed);
         QueryId(format!(
             "{}_{sequence:05}_{}",
-            now.format("%Y%m%d_%H%M%S"),
+            now.format(ID_TIME_FORMAT),
             self.suffix
         ))
     }
@@ -177,6 +188,9 @@ mod tests {
         assert!(first < second);
         assert_eq!(first.as_str().parse(), Ok(first.clone()));
         assert_eq!(&first.as_str()[..21], "20261118_110640_00001");
+        assert_eq!(first.came_in_at(), Some(now));
+        let never: QueryId = "20261399_996640_00001_abcde".parse().unwrap();
+        assert_eq!(never.came_in_at(), None);
     }
 
     #[test]

@@ -247,6 +247,9 @@ sections! {
         /// How old a file must be before VACUUM removes it, where no version of any table needs it: longer
         /// than any statement writes.
         vacuum_safe_age: Time<0> = Fixed("24h");
+        /// How often the coordinator does what VACUUM does by itself, for all tables and for what dropped
+        /// ones have left; 0 for never.
+        vacuum_interval: Time<0> = Fixed("6h");
     }
 
     /// How data moves between executors and to the coordinator.

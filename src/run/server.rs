@@ -76,6 +76,11 @@ impl RunningServer {
             tls,
             stop.clone(),
         ));
+        let sweeper = engine.clone();
+        work.spawn(async move {
+            sweeper.sweep_forever().await;
+            Ok(())
+        });
         let idle = engine.clone();
         work.spawn(async move {
             idle.close_idle_sessions().await;

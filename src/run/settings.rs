@@ -101,6 +101,7 @@ pub(super) fn coordinator(
         },
         exchange: exchange(&config.exchange),
         vacuum_safe_age: config.catalog.vacuum_safe_age,
+        vacuum_interval: config.catalog.vacuum_interval,
         storage_options,
         functions: FunctionSet::default(),
     })

@@ -133,6 +133,7 @@ fn coordinator_config(directory: &Path, functions: FunctionSet) -> CoordinatorCo
         queries: QueryLimits::default(),
         exchange: ExchangeLimits::default(),
         vacuum_safe_age: Duration::from_secs(86_400),
+        vacuum_interval: Duration::ZERO,
         storage_options: BTreeMap::new(),
         functions,
     }

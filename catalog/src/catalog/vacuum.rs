@@ -5,7 +5,7 @@ use super::check::list;
 use crate::error::CatalogError;
 use crate::model::TableKind;
 use crate::store::Change;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use object_store::{ObjectMeta, ObjectStore};
 use skep_protocol::QueryId;
 use skep_protocol::storage_url::StorageUrl;
@@ -50,10 +50,11 @@ impl Catalog {
     }
 
     /// The files at `location` that may be removed: they have names that Skep gives, no version of any
-    /// table that may still be read knows them, they are older than `safe_age`, and `is_running` does
-    /// not know the query that has written them. `store` is the location's.
+    /// table that may still be read knows them, they and the queries that have written them are older
+    /// than `safe_age`, and `is_running` does not know these queries. `store` is the location's.
     ///
-    /// A statement that writes for longer than `safe_age` is safe only while `is_running` knows it.
+    /// A file may be older than its query: LOAD DATA gives files another name that were there before. A
+    /// statement that writes for longer than `safe_age` is safe only while `is_running` knows it.
     pub async fn orphans(
         &self,
         location: &StorageUrl,
@@ -73,14 +74,16 @@ impl Catalog {
             keys.any(|key| path.starts_with(key.trim_matches('/')))
         };
         let now = Utc::now();
-        let is_old = |meta: &ObjectMeta| {
-            let age = now.signed_duration_since(meta.last_modified);
+        let is_old = |time: DateTime<Utc>| {
+            let age = now.signed_duration_since(time);
             age.to_std().is_ok_and(|age| age > safe_age)
         };
+        let is_ended =
+            |query: QueryId| !is_running(&query) && query.came_in_at().is_some_and(is_old);
         let is_orphan = |meta: &ObjectMeta| {
             let query = meta.location.filename().and_then(query_of_file);
-            query.is_some_and(|query| !is_running(&query))
-                && is_old(meta)
+            is_old(meta.last_modified)
+                && query.is_some_and(is_ended)
                 && !is_temporary(meta)
                 && !known.contains(meta.location.as_ref())
         };

@@ -135,7 +135,7 @@ impl Inner {
         let commit = WriteCommit {
             tables: vec![write],
         };
-        catalog.commit_write(&commit).await?;
+        self.commit(catalog, handle, &commit).await?;
         if !load.local {
             for file in files {
                 remove(&source, &file.location).await?;

@@ -54,7 +54,7 @@ impl Inner {
             add_write(&mut commit.tables, write)?;
             rows += count;
         }
-        catalog.commit_write(&commit).await?;
+        self.commit(catalog, handle, &commit).await?;
         Ok(rows)
     }
 
@@ -155,7 +155,7 @@ impl Inner {
                 reads_target: false,
             }],
         };
-        catalog.commit_write(&commit).await?;
+        self.commit(catalog, handle, &commit).await?;
         Ok(written.rows)
     }
 

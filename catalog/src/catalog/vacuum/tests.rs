@@ -98,6 +98,25 @@ async fn what_no_version_needs_may_go_and_nothing_else() {
     );
 }
 
+/// LOAD DATA moves a file that may be years old into the table before it commits.
+#[tokio::test]
+async fn a_file_of_a_young_query_stays_however_old_the_file_is() {
+    let test = TestCatalog::new().await;
+    let table = test.create(flat("t")).await;
+    let young = skep_protocol::ids::QueryIdGenerator::new().next(Utc::now());
+    let years_ago = std::time::SystemTime::now() - Duration::from_secs(100_000_000);
+    for query in [QUERY, young.as_str()] {
+        let path = put(&table, &format!("part-{query}-1.parquet"));
+        let file = std::fs::File::options().append(true).open(path).unwrap();
+        file.set_modified(years_ago).unwrap();
+    }
+    let day = Duration::from_secs(86_400);
+    assert_eq!(
+        orphans(&test, day, "").await,
+        [format!("part-{QUERY}-1.parquet")]
+    );
+}
+
 #[tokio::test]
 async fn a_dropped_table_is_swept_where_it_lay() {
     let test = TestCatalog::new().await;

@@ -74,7 +74,7 @@ impl Inner {
 
     /// Removes the files at one location that no version of `catalog` needs and that are older than
     /// `age`, or only lists them.
-    pub(super) async fn vacuum_location(
+    pub(crate) async fn vacuum_location(
         &self,
         catalog: &Catalog,
         location: &StorageUrl,
