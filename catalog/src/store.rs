@@ -13,6 +13,7 @@ pub(crate) mod encoding;
 mod killed;
 mod location;
 mod migrations;
+mod packed;
 pub mod postgres;
 mod rows;
 mod sql;

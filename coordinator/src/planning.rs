@@ -1,6 +1,7 @@
 //! From a statement to a checked, distributed physical plan. The only part of this crate that knows the
 //! base library.
 
+mod bulk_scan;
 mod checked_arithmetic;
 mod chosen_rows;
 mod client_rows;
@@ -58,6 +59,7 @@ use datafusion_distributed::{
     rewrite_distributed_plan_with_metrics,
 };
 use skep_exchange::direct::{DirectAudience, DirectReaders};
+use skep_exchange::bulk_scan::make_bulk_scans;
 use skep_exchange::error::from_datafusion;
 use skep_exchange::panic_guard::{guard_call, guard_stream};
 use skep_protocol::{ErrorCode, QueryError};
@@ -227,6 +229,9 @@ impl ResolvedQuery {
         let physical = cooperate::cooperate(physical).map_err(|error| from_datafusion(&error))?;
         let physical = constant_partitions::sort_by_constants(physical);
         let physical = physical.map_err(|error| from_datafusion(&error))?;
+        let physical = make_bulk_scans(physical)
+            .and_then(cooperate::cooperate)
+            .map_err(|error| from_datafusion(&error))?;
         let checked = distribute_checked(physical, &self.state).await?;
         for violation in &checked.mended {
             tracing::debug!(%violation, "narrowed a stage that failed the plan check");

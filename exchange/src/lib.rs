@@ -4,6 +4,7 @@
 //! This is the only crate besides `coordinator::planning` and `executor::worker` that names types of
 //! `datafusion-distributed`: it implements that library's transport port over Arrow Flight.
 
+pub mod bulk_scan;
 pub mod channel;
 pub mod compact;
 pub mod constants;

@@ -19,6 +19,8 @@ use futures::stream::{self, BoxStream};
 use http::{HeaderMap, HeaderValue};
 use skep_exchange::channel::{Connections, CoordinatorConnection, LocalTasks};
 use skep_exchange::constants::ForgetConstantsCodec;
+use skep_exchange::bulk_scan::BulkScanCodec;
+use skep_exchange::channel::{Connections, LocalTasks};
 use skep_exchange::error::{from_datafusion, to_datafusion};
 use skep_exchange::functions::FunctionSet;
 use skep_exchange::memory::{NodeMemory, QueryPool};
@@ -245,6 +247,7 @@ impl SessionFactory {
             .with_distributed_user_codec(TextScanCodec)
             .with_distributed_user_codec(RowsCodec)
             .with_distributed_user_codec(ForgetConstantsCodec)
+            .with_distributed_user_codec(BulkScanCodec)
             .with_distributed_passthrough_headers(session.to_headers().map_err(to_datafusion)?)?
             .with_distributed_worker_plan_rewrite_handler(move |event: WorkerPlanRewriteEvent| {
                 guard_plan(event, state.as_deref())

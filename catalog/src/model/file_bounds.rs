@@ -52,9 +52,27 @@ impl FileBounds {
         std::iter::from_fn(move || reader.column())
     }
 
+    /// What is known of some columns, in the order in which it was given. The others are passed over
+    /// without being read, which saves most of the time where there are millions of files.
+    pub fn select<'a>(
+        &'a self,
+        columns: &'a [ColumnId],
+    ) -> impl Iterator<Item = ColumnBounds> + 'a {
+        let mut reader = self.entries().unwrap_or(Reader(&[]));
+        std::iter::from_fn(move || {
+            loop {
+                let column = reader.column_id()?;
+                match columns.contains(&column) {
+                    true => return reader.bounds(column),
+                    false => reader.skip_bounds()?,
+                }
+            }
+        })
+    }
+
     /// What is known of one column.
     pub fn get(&self, column: ColumnId) -> Option<ColumnBounds> {
-        self.iter().find(|bounds| bounds.column == column)
+        self.select(&[column]).next()
     }
 
     fn entries(&self) -> Option<Reader<'_>> {
@@ -156,7 +174,35 @@ struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
     fn column(&mut self) -> Option<ColumnBounds> {
-        let column = ColumnId(self.number()?.try_into().ok()?);
+        let column = self.column_id()?;
+        self.bounds(column)
+    }
+
+    fn column_id(&mut self) -> Option<ColumnId> {
+        Some(ColumnId(self.number()?.try_into().ok()?))
+    }
+
+    /// Passes over what [`Reader::bounds`] reads.
+    fn skip_bounds(&mut self) -> Option<()> {
+        let [flags] = self.bytes::<1>()?;
+        let count = |flag: u8| u32::from(flags & flag != 0);
+        for _ in 0..count(HAS_MIN) + count(HAS_MAX) {
+            match self.bytes::<1>()? {
+                [BOOLEAN] => drop(self.bytes::<1>()?),
+                [INT | UINT] => drop(self.number()?),
+                [FLOAT] => drop(self.bytes::<8>()?),
+                [DECIMAL] => drop(self.bytes::<16>()?),
+                [TEXT | BINARY] => drop(self.slice()?),
+                _ => return None,
+            }
+        }
+        for _ in 0..count(HAS_NULL_COUNT) + count(HAS_SIZE) {
+            self.number()?;
+        }
+        Some(())
+    }
+
+    fn bounds(&mut self, column: ColumnId) -> Option<ColumnBounds> {
         let [flags] = self.bytes::<1>()?;
         let has = |flag: u8| flags & flag != 0;
         let mut value = |flag| match has(flag) {
@@ -265,6 +311,10 @@ mod tests {
             assert_eq!(bounds.get(column.column).as_ref(), Some(column));
         }
         assert_eq!(bounds.get(ColumnId(7)), None);
+        let last = columns.last().unwrap();
+        let wanted = [last.column, columns[2].column];
+        let some: Vec<ColumnBounds> = bounds.select(&wanted).collect();
+        assert_eq!(some, [columns[2].clone(), last.clone()]);
     }
 
     #[test]

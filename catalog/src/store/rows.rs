@@ -116,7 +116,7 @@ pub(super) fn read_file(row: &Row) -> Result<DataFile, CatalogError> {
 }
 
 /// Catalogs of the first schema have a JSON array.
-fn read_bounds(bytes: &[u8]) -> Result<FileBounds, CatalogError> {
+pub(super) fn read_bounds(bytes: &[u8]) -> Result<FileBounds, CatalogError> {
     if bytes.first() == Some(&b'[') {
         let columns: Vec<ColumnBounds> = serde_json::from_slice(bytes)
             .map_err(|error| CatalogError::Damaged(error.to_string()))?;

@@ -2,7 +2,9 @@
 
 use super::changes::Applier;
 use super::database::{Database, Row, Transaction, Value};
-use super::{CatalogState, CatalogStore, Change, ReaderId, encoding, migrations, rows, sql};
+use super::{
+    CatalogState, CatalogStore, Change, ReaderId, encoding, migrations, packed, rows, sql,
+};
 use crate::error::CatalogError;
 use crate::model::{CatalogVersion, DataFile, Partition, TableId};
 use async_trait::async_trait;
@@ -177,6 +179,9 @@ impl CatalogStore for SqlStore {
     ) -> Result<Vec<Partition>, CatalogError> {
         let mut transaction = self.begin_read().await?;
         check_kept(&mut transaction, version).await?;
+        if matches!(self.database, Database::Sqlite(_)) {
+            return packed::read_partitions(&mut transaction, table, version).await;
+        }
         let values = vec![table.0.into(), encoding::encode_count(version.0)?.into()];
         let mut partitions = transaction
             .query(
@@ -198,26 +203,14 @@ impl CatalogStore for SqlStore {
     ) -> Result<Vec<DataFile>, CatalogError> {
         let mut transaction = self.begin_read().await?;
         check_kept(&mut transaction, version).await?;
-        let mut values: Vec<Value> =
-            vec![table.0.into(), encoding::encode_count(version.0)?.into()];
         let few = partitions.filter(|numbers| numbers.len() <= PARTITIONS_PER_QUERY_MAX);
-        let which = match few {
-            Some([]) => return Ok(Vec::new()),
-            Some(numbers) => {
-                values.extend(numbers.iter().map(|number| Value::from(*number)));
-                sql::is_one_of("partition_number", 3, numbers.len())
+        let mut files = match (&self.database, few) {
+            (_, Some([])) => return Ok(Vec::new()),
+            (Database::Sqlite(_), None) => {
+                packed::read_files(&mut transaction, table, version).await?
             }
-            None => String::new(),
+            _ => read_files(&mut transaction, table, version, few).await?,
         };
-        let statement = format!("{}{which}", sql::SELECT_FILES);
-        let mut files = transaction
-            .query(
-                &statement,
-                values,
-                rows::read_file,
-                failed("read a table's files"),
-            )
-            .await?;
         if let (Some(numbers), None) = (partitions, few) {
             let wanted: HashSet<Option<u32>> = numbers.iter().copied().map(Some).collect();
             files.retain(|file| wanted.contains(&file.partition));
@@ -339,6 +332,32 @@ impl CatalogStore for SqlStore {
         transaction.commit().await.map_err(failed("commit"))?;
         Ok(count)
     }
+}
+
+/// The files of a table, or those of a few of its partitions.
+async fn read_files(
+    transaction: &mut Transaction,
+    table: TableId,
+    version: CatalogVersion,
+    partitions: Option<&[u32]>,
+) -> Result<Vec<DataFile>, CatalogError> {
+    let mut values: Vec<Value> = vec![table.0.into(), encoding::encode_count(version.0)?.into()];
+    let which = match partitions {
+        Some(numbers) => {
+            values.extend(numbers.iter().map(|number| Value::from(*number)));
+            sql::is_one_of("partition_number", 3, numbers.len())
+        }
+        None => String::new(),
+    };
+    let statement = format!("{}{which}", sql::SELECT_FILES);
+    transaction
+        .query(
+            &statement,
+            values,
+            rows::read_file,
+            failed("read a table's files"),
+        )
+        .await
 }
 
 /// Fails where rows that `version` sees may be gone.

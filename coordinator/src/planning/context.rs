@@ -1,6 +1,7 @@
 //! What a statement is planned with: one snapshot of the catalog, one of the cluster, and the
 //! settings of its session.
 
+use super::bulk_scan;
 use super::checked_arithmetic::CheckedArithmetic;
 use super::client_rows::spread_over;
 use super::decimal_sums::WholeDecimalSums;
@@ -23,6 +24,7 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
 use datafusion_distributed::{DistributedExt, WorkerResolver};
+use skep_exchange::bulk_scan::BulkScanCodec;
 use skep_exchange::channel::Connections;
 use skep_exchange::constants::ForgetConstantsCodec;
 use skep_exchange::error::{from_datafusion, to_datafusion};
@@ -211,6 +213,9 @@ impl PlanningContext {
                 .with_distributed_user_codec(TextScanCodec)
                 .with_distributed_user_codec(RowsCodec)
                 .with_distributed_user_codec(ForgetConstantsCodec)
+                .with_distributed_user_codec(BulkScanCodec)
+                .with_distributed_desired_task_count_handler(bulk_scan::desired_tasks)
+                .with_distributed_scale_up_leaf_node_handler(bulk_scan::scale_up)
                 .with_distributed_worker_resolver(FixedExecutors(self.cluster.active_addresses()))
                 .with_distributed_passthrough_headers(headers)?
                 .with_distributed_max_tasks_per_stage(options.stage_tasks_max)?

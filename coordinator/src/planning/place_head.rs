@@ -15,6 +15,7 @@ use datafusion_distributed::{
     DistributedExec, DistributedLeafExec, NetworkBoundary, NetworkBoundaryExt, NetworkCoalesceExec,
     Stage,
 };
+use skep_exchange::bulk_scan::BulkScanExec;
 use skep_exchange::error::from_datafusion;
 use skep_exchange::rows::CoordinatorRowsExec;
 use skep_protocol::QueryError;
@@ -84,6 +85,14 @@ pub(super) fn scans_storage(head: &Arc<dyn ExecutionPlan>) -> bool {
                     .downcast_ref::<FileScanConfig>()
                     .is_some()
             })
+        if leaf.is::<BulkScanExec>() {
+            return true;
+        }
+        leaf.downcast_ref::<DataSourceExec>().is_some_and(|scan| {
+            scan.data_source()
+                .downcast_ref::<FileScanConfig>()
+                .is_some()
+        })
     })
 }
 

@@ -32,14 +32,16 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 use schema::ScanSchema;
 use selection::{PartitionValues, Selection};
-use skep_catalog::model::{DataFile, Table, TableFiles};
+use skep_catalog::model::{DataFile, FileFormat, Table, TableFiles};
 use skep_catalog::{CatalogError, CatalogSnapshot};
+use skep_exchange::bulk_scan::{FileList, FileShare, ListedFile};
 use skep_exchange::error::to_datafusion;
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-/// A scan of more files than this has statistics of all of them together only.
-const FILES_WITH_STATISTICS_MAX: usize = 10_000;
+/// A scan of more files than this has statistics of all of them together only, and is planned without
+/// looking at them one by one: see [`skep_exchange::bulk_scan`].
+const FILES_ONE_BY_ONE_MAX: usize = 10_000;
 
 /// The columns of a table as queries see them, partition columns last.
 pub fn table_schema(table: &Table) -> SchemaRef {
@@ -64,10 +66,28 @@ struct Scanned {
 }
 
 impl Scanned {
-    fn statistics(&self, table: &Table, schema: &ScanSchema) -> Statistics {
+    fn files(&self) -> impl Iterator<Item = &DataFile> + Clone {
         let indexes = self.selection.files.iter();
-        let files = indexes.filter_map(|index| self.files.files.get(*index));
-        statistics::of_many(files, &table.definition, schema)
+        indexes.filter_map(|index| self.files.files.get(*index))
+    }
+
+    /// The files, spread over `count` groups of one placeholder each.
+    fn placeholders(&self, schema: &ScanSchema, count: usize) -> Result<Vec<FileGroup>> {
+        let partition_of = |file: &DataFile| {
+            let index = self.files.partition_index(file.partition?)?;
+            u32::try_from(index).ok()
+        };
+        let listed = self.files().map(|file| ListedFile {
+            path: &file.path,
+            size_bytes: file.size_bytes,
+            modified_us: file.last_modified.timestamp_micros(),
+            partition: partition_of(file),
+        });
+        let list = FileList::new(listed, self.partitions.to_batch(schema)?)?;
+        FileShare::spread(&Arc::new(list), count)?
+            .into_iter()
+            .map(|share| Ok(FileGroup::new(vec![share.placeholder()?])))
+            .collect()
     }
 }
 
@@ -128,6 +148,41 @@ impl CatalogTable {
         })
     }
 
+    /// The files one by one with what is known of each, and of all.
+    fn groups(
+        &self,
+        scanned: &Scanned,
+        state: &dyn Session,
+    ) -> Result<(Vec<FileGroup>, Statistics)> {
+        let with_statistics = state.config().collect_statistics();
+        let files = scanned
+            .files()
+            .map(|file| self.partitioned_file(file, scanned, with_statistics))
+            .collect::<Result<Vec<_>>>()?;
+        let groups = split_by_size(files, state.config().target_partitions());
+        statistics::of_groups(groups, &self.schema.visible)
+    }
+
+    /// The files as a few that stand for all of them, and what is known of all together.
+    fn bulk_groups(
+        &self,
+        scanned: &Scanned,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+    ) -> Result<(Vec<FileGroup>, Statistics)> {
+        let partitions = state.config().target_partitions();
+        let groups = scanned.placeholders(&self.schema, partitions)?;
+        let statistics = match state.config().collect_statistics() {
+            true => {
+                let is_read = |index: usize| projection.is_none_or(|read| read.contains(&index));
+                let definition = &self.table.definition;
+                statistics::of_many(scanned.files(), definition, &self.schema, is_read)
+            }
+            false => Statistics::new_unknown(&self.schema.visible),
+        };
+        Ok((groups, statistics))
+    }
+
     fn kept(&self, scanned: &Scanned) -> KeptFiles {
         let definition = &self.table.definition;
         let selection = &scanned.selection;
@@ -151,7 +206,8 @@ impl CatalogTable {
             location,
             last_modified: file.last_modified,
             size: file.size_bytes,
-            e_tag: file.e_tag.clone(),
+            // Executors are not told: the base library does not send it.
+            e_tag: None,
             version: None,
         });
         result.partition_values = scanned.partitions.of_file(&scanned.files, file)?;
@@ -199,19 +255,11 @@ impl TableProvider for CatalogTable {
             let schema = project_schema(&self.schema.visible, projection)?;
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
-        let with_statistics = state.config().collect_statistics();
-        let is_large = scanned.selection.files.len() > FILES_WITH_STATISTICS_MAX;
-        let files = scanned
-            .selection
-            .files
-            .iter()
-            .filter_map(|index| scanned.files.files.get(*index))
-            .map(|file| self.partitioned_file(file, &scanned, with_statistics && !is_large))
-            .collect::<Result<Vec<_>>>()?;
-        let groups = split_by_size(files, state.config().target_partitions());
-        let (groups, mut statistics) = match with_statistics && is_large {
-            true => (groups, scanned.statistics(&self.table, &self.schema)),
-            false => statistics::of_groups(groups, &self.schema.visible)?,
+        let is_bulk = scanned.selection.files.len() > FILES_ONE_BY_ONE_MAX
+            && self.table.definition.format == FileFormat::Parquet;
+        let (groups, mut statistics) = match is_bulk {
+            true => self.bulk_groups(&scanned, state, projection)?,
+            false => self.groups(&scanned, state)?,
         };
         if scanned.selection.is_truncated {
             statistics = statistics.to_inexact();
@@ -223,9 +271,9 @@ impl TableProvider for CatalogTable {
         let source = reader.source(self.schema.scanned(), paths);
         let source = self.schema.project(source, projection.map(Vec::as_slice))?;
         let store = ObjectStoreUrl::parse(self.table.definition.location.store_url())?;
-        // Files that can only be read as a whole must not be cut, which the base library leaves be only
-        // where a scan says how it is partitioned.
-        let whole = (!source.supports_repartitioning())
+        // Files that can only be read as a whole must not be cut, nor must what stands for many, which the
+        // base library leaves be only where a scan says how it is partitioned.
+        let whole = (is_bulk || !source.supports_repartitioning())
             .then(|| Partitioning::UnknownPartitioning(groups.len()));
         let config = FileScanConfigBuilder::new(store, source)
             .with_output_partitioning(whole)

@@ -103,7 +103,9 @@ impl Operator {
     fn of_name(name: &str) -> Self {
         match name {
             "DistributedLeafExec" => Self::SplitLeaf,
-            "DataSourceExec" | "EmptyExec" | "PlaceholderRowExec" => Self::WholeLeaf,
+            "BulkScanExec" | "DataSourceExec" | "EmptyExec" | "PlaceholderRowExec" => {
+                Self::WholeLeaf
+            }
             "AggregateExec"
             | "AsyncFuncExec"
             | "BufferExec"

@@ -65,6 +65,16 @@ impl PartitionValues {
         })
     }
 
+    /// One row per partition.
+    pub(super) fn to_batch(&self, schema: &ScanSchema) -> Result<RecordBatch> {
+        let options = RecordBatchOptions::new().with_row_count(Some(self.count));
+        let columns = self.columns.clone();
+        let fields = Arc::clone(&schema.partition);
+        Ok(RecordBatch::try_new_with_options(
+            fields, columns, &options,
+        )?)
+    }
+
     /// For each partition whether it satisfies all of `filters`.
     pub(super) fn prune(
         &self,
@@ -82,10 +92,7 @@ impl PartitionValues {
             state.execution_props(),
             &PhysicalPlanningContext::default(),
         )?;
-        let options = RecordBatchOptions::new().with_row_count(Some(self.count));
-        let values = self.columns.clone();
-        let batch =
-            RecordBatch::try_new_with_options(Arc::clone(&schema.partition), values, &options)?;
+        let batch = self.to_batch(schema)?;
         let matches = predicate.evaluate(&batch)?.into_array(self.count)?;
         let matches = matches
             .as_boolean_opt()
@@ -240,6 +247,10 @@ impl FileBounds<'_> {
             return take(values, &self.partition_indexes(), None).ok();
         }
         let data_type = self.schema.field(index).data_type();
+        if data_type.is_floating() {
+            // Bounds do not speak of NaN, which lies beyond them.
+            return None;
+        }
         let unknown = ScalarValue::try_from(data_type).ok()?;
         let values = self.files.iter().map(|file| {
             let bound = self.bounds_of(file, index).and_then(pick);

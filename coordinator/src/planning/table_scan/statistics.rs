@@ -10,7 +10,6 @@ use datafusion::scalar::ScalarValue;
 use skep_catalog::model::{BoundValue, ColumnBounds, ColumnId, DataFile, TableDefinition};
 use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 /// The statistics of a file, partition columns included.
@@ -59,7 +58,9 @@ fn data_column(
             ..ColumnStatistics::new_unknown()
         };
     };
-    let precise = |value: Option<ScalarValue>, is_exact| match (value, is_exact) {
+    // Bounds do not speak of NaN, which lies beyond them.
+    let is_floating = data_type.is_floating();
+    let precise = |value: Option<ScalarValue>, is_exact| match (value, is_exact && !is_floating) {
         (Some(value), true) => Precision::Exact(value),
         (Some(value), false) => Precision::Inexact(value),
         (None, _) => Precision::Absent,
@@ -107,32 +108,40 @@ fn partition_column(value: &ScalarValue, rows: Option<usize>) -> ColumnStatistic
 
 /// The statistics of many files at once. Each file's own would take more memory than the files
 /// themselves and more time than the rest of planning: what the bounds of a column have in common is
-/// worked out without them, and of partition columns nothing is said.
+/// worked out without them, for the columns that are read; of partition columns nothing is said.
 pub(super) fn of_many<'f>(
     files: impl Iterator<Item = &'f DataFile>,
     definition: &TableDefinition,
     schema: &ScanSchema,
+    is_read: impl Fn(usize) -> bool,
 ) -> Statistics {
+    let columns = definition.columns.iter().enumerate();
+    let read: Vec<ColumnId> = columns
+        .filter_map(|(index, column)| is_read(index).then_some(column.id))
+        .collect();
     let mut rows = Some(0);
-    let mut folded: HashMap<ColumnId, Folded> = HashMap::new();
+    let mut folded: Vec<Option<Folded>> = read.iter().map(|_| None).collect();
     let mut count = 0;
     for file in files {
         count += 1;
         rows = rows.zip(file.rows).map(|(sum, rows)| sum + rows as usize);
-        for bounds in file.bounds.iter() {
+        for bounds in file.bounds.select(&read) {
             let is_empty = file.rows.is_some() && bounds.null_count == file.rows;
-            match folded.entry(bounds.column) {
-                Entry::Vacant(entry) => {
-                    entry.insert(Folded::new(bounds, is_empty));
-                }
-                Entry::Occupied(mut entry) => entry.get_mut().add(bounds, is_empty),
+            let Some(place) = read.iter().position(|id| *id == bounds.column) else {
+                continue;
+            };
+            match &mut folded[place] {
+                Some(folded) => folded.add(bounds, is_empty),
+                vacant => *vacant = Some(Folded::new(bounds, is_empty)),
             }
         }
     }
     let data_columns = definition.columns.iter().zip(schema.visible.fields());
     let data_columns = data_columns.map(|(column, field)| {
+        let place = read.iter().position(|id| *id == column.id);
+        let folded = place.and_then(|place| folded[place].as_ref());
         // A column that some file says nothing of is unknown.
-        let bounds = folded.get(&column.id).filter(|found| found.files == count);
+        let bounds = folded.filter(|found| found.files == count);
         data_column(bounds.map(|found| &found.bounds), field.data_type(), rows)
     });
     let partition_columns = schema.partition.fields().iter();

@@ -513,7 +513,7 @@ async fn many_files_have_the_statistics_that_they_have_in_common() {
     let table = snapshot.table("default", "t").unwrap();
     let files = snapshot.table_files(table).await.unwrap();
     let schema = ScanSchema::new(&table.definition, true);
-    let found = statistics::of_many(files.files.iter(), &table.definition, &schema);
+    let found = statistics::of_many(files.files.iter(), &table.definition, &schema, |_| true);
     assert_eq!(found.num_rows, Precision::Exact(6));
     let [id, n, k] = found.column_statistics.as_slice() else {
         panic!("{found}");
