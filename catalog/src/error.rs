@@ -71,7 +71,7 @@ pub enum CatalogError {
     },
     /// A column's values cannot be read as the type that it is to have.
     #[error(
-        "column '{column}' cannot become {to}, since it is {from}: only wider integers, DOUBLE for FLOAT and a higher decimal precision are possible"
+        "column '{column}' cannot become {to}, since it is {from}: only wider integers, DOUBLE for FLOAT, a higher decimal precision and more fields of a structure are possible"
     )]
     TypeNotWider {
         /// Which.

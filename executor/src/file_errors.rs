@@ -1,9 +1,14 @@
-//! Scans that say which file was at fault.
+//! Scans that say which file was at fault, and that read no file but the one that was planned.
 //!
 //! DataFusion's readers report that a page or a footer is damaged, not in which file, and lose the
 //! difference between a damaged file and one that is gone. Here every part of reading a file is
 //! wrapped: when it fails, the file is looked at once more, and the error names it.
+//!
+//! A file that somebody has replaced may well be readable, and would give rows that the table never
+//! had. So each file is looked at before it is read, and a local one, for which that costs next to
+//! nothing, once more afterwards: what is not as the plan says is an error.
 
+use crate::float_pruning::without_float_pruning;
 use datafusion::catalog::memory::DataSourceExec;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::datasource::listing::PartitionedFile;
@@ -19,11 +24,14 @@ use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan};
 use datafusion_datasource::TableSchema;
 use datafusion_datasource::morsel::{Morsel, MorselPlan, MorselPlanner, Morselizer};
 use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt};
+use futures::{StreamExt, TryStreamExt, stream};
 use skep_exchange::error::{from_datafusion, to_datafusion};
 use skep_protocol::{ErrorCode, QueryError};
 use std::fmt;
 use std::sync::Arc;
+
+/// What the local file system's URLs begin with.
+const LOCAL_STORE: &str = "file://";
 
 /// Makes every scan of `plan` name its files in errors.
 ///
@@ -37,7 +45,7 @@ pub(crate) fn name_files(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn Executi
         let Some(config) = scan else {
             return Ok(Transformed::no(node));
         };
-        let source = Arc::new(NamingSource(Arc::clone(config.file_source())));
+        let source = Arc::new(NamingSource(without_float_pruning(config.file_source())));
         let config = FileScanConfigBuilder::from(config.clone())
             .with_source(source)
             .build();
@@ -72,10 +80,12 @@ impl FileSource for NamingSource {
             .0
             .create_morselizer(object_store, base_config, partition)?;
         let root = base_config.object_store_url.as_str();
+        let local_root = root.strip_prefix(LOCAL_STORE);
         Ok(Box::new(NamingMorselizer {
             inner,
             store,
-            root: root.strip_prefix("file://").unwrap_or(root).to_owned(),
+            is_local: local_root.is_some(),
+            root: local_root.unwrap_or(root).to_owned(),
         }))
     }
 
@@ -123,6 +133,7 @@ impl FileSource for NamingSource {
 struct NamingMorselizer {
     inner: Box<dyn Morselizer>,
     store: Arc<dyn ObjectStore>,
+    is_local: bool,
     root: String,
 }
 
@@ -130,14 +141,37 @@ impl Morselizer for NamingMorselizer {
     fn plan_file(&self, file: PartitionedFile) -> Result<Box<dyn MorselPlanner>> {
         let scanned = ScannedFile {
             store: Arc::clone(&self.store),
+            is_local: self.is_local,
             name: format!("{}{}", self.root, file.object_meta.location),
             expected: file.object_meta.clone(),
         };
         let scanned = Arc::new(scanned);
         match self.inner.plan_file(file) {
-            Ok(planner) => Ok(naming(planner, &scanned)),
+            Ok(inner) => Ok(Box::new(CheckingPlanner {
+                inner,
+                file: scanned,
+            })),
             Err(error) => Err(scanned.name_in(&error)),
         }
+    }
+}
+
+/// Looks at the file before anything of it is read.
+#[derive(Debug)]
+struct CheckingPlanner {
+    inner: Box<dyn MorselPlanner>,
+    file: Arc<ScannedFile>,
+}
+
+impl MorselPlanner for CheckingPlanner {
+    fn plan(self: Box<Self>) -> Result<Option<MorselPlan>> {
+        let Self { inner, file } = *self;
+        let mut plan = MorselPlan::new();
+        plan.set_pending_planner(async move {
+            file.check().await?;
+            Ok(naming(inner, &file))
+        });
+        Ok(Some(plan))
     }
 }
 
@@ -189,14 +223,17 @@ impl Morsel for NamingMorsel {
     fn into_stream(
         self: Box<Self>,
     ) -> BoxStream<'static, Result<datafusion::arrow::array::RecordBatch>> {
-        let file = self.file;
-        self.inner
-            .into_stream()
-            .or_else(move |error| {
-                let file = Arc::clone(&file);
-                async move { Err(file.explain(error).await) }
-            })
-            .boxed()
+        let (file, checked) = (Arc::clone(&self.file), self.file);
+        let named = self.inner.into_stream().or_else(move |error| {
+            let file = Arc::clone(&file);
+            async move { Err(file.explain(error).await) }
+        });
+        if !checked.is_local {
+            return named.boxed();
+        }
+        let at_end = stream::once(async move { checked.check().await })
+            .filter_map(|checked| std::future::ready(checked.err().map(Err)));
+        named.chain(at_end).boxed()
     }
 }
 
@@ -204,6 +241,7 @@ impl Morsel for NamingMorsel {
 #[derive(Debug)]
 struct ScannedFile {
     store: Arc<dyn ObjectStore>,
+    is_local: bool,
     /// Its name for people.
     name: String,
     expected: object_store::ObjectMeta,
@@ -216,23 +254,51 @@ impl ScannedFile {
         if !is_of_the_file(classified.code) {
             return error;
         }
-        let name = &self.name;
-        let explained = match self.store.head(&self.expected.location).await {
-            Err(object_store::Error::NotFound { .. }) => QueryError::new(
-                ErrorCode::FileNotFound,
-                format!("file '{name}' not found: REFRESH TABLE takes note of files that are gone"),
-            ),
-            Ok(found) if found.size != self.expected.size => QueryError::new(
-                ErrorCode::DataCorrupt,
-                format!(
-                    "file '{name}' has changed: it has {} bytes instead of {}; REFRESH TABLE reads \
-                     it anew",
-                    found.size, self.expected.size
-                ),
-            ),
-            _ => return self.name_in(&error),
+        match self.check().await {
+            Err(changed) if is_change(&changed) => changed,
+            _ => self.name_in(&error),
+        }
+    }
+
+    /// Whether the file is there and is the one that was planned.
+    async fn check(&self) -> Result<()> {
+        let (name, expected) = (&self.name, &self.expected);
+        let found = match self.store.head(&expected.location).await {
+            Ok(found) => found,
+            Err(object_store::Error::NotFound { .. }) => {
+                return Err(to_datafusion(QueryError::new(
+                    ErrorCode::FileNotFound,
+                    format!(
+                        "file '{name}' not found: REFRESH TABLE takes note of files that are gone"
+                    ),
+                )));
+            }
+            Err(error) => {
+                let error = DataFusionError::ObjectStore(Box::new(error));
+                return Err(self.name_in(&error));
+            }
         };
-        to_datafusion(explained)
+        let change = if found.size != expected.size {
+            format!("it has {} bytes instead of {}", found.size, expected.size)
+        } else if self.time_of(&found) != self.time_of(expected) {
+            let (found, expected) = (found.last_modified, expected.last_modified);
+            format!("it was written at {found} instead of {expected}")
+        } else {
+            return Ok(());
+        };
+        Err(to_datafusion(QueryError::new(
+            ErrorCode::DataCorrupt,
+            format!("file '{name}' has changed: {change}; REFRESH TABLE reads it anew"),
+        )))
+    }
+
+    /// When the file was written, in microseconds as far as catalogs and stores agree: what some object
+    /// stores list to the millisecond, they tell of a single object to the second.
+    fn time_of(&self, meta: &object_store::ObjectMeta) -> i64 {
+        match self.is_local {
+            true => meta.last_modified.timestamp_micros(),
+            false => meta.last_modified.timestamp() * 1_000_000,
+        }
     }
 
     /// The error with the file's name.
@@ -244,6 +310,12 @@ impl ScannedFile {
         }
         to_datafusion(classified)
     }
+}
+
+/// Whether the file is not the one that was planned, rather than out of reach.
+fn is_change(error: &DataFusionError) -> bool {
+    let code = from_datafusion(error).code;
+    matches!(code, ErrorCode::FileNotFound | ErrorCode::DataCorrupt)
 }
 
 /// Whether an error may be the file's fault; the others are the query's, or the node's.

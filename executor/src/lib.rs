@@ -7,6 +7,7 @@ pub mod config;
 mod direct;
 mod exchange_service;
 mod file_errors;
+mod float_pruning;
 mod membership;
 mod progress;
 mod server;

@@ -8,5 +8,6 @@ pub mod cluster;
 pub mod dataset;
 pub mod embedded;
 pub mod logic;
+pub mod postgres;
 pub mod process;
 pub mod session;

@@ -2,7 +2,7 @@
 
 use crate::discovery::ExpectedPartitionColumn;
 use crate::error::CatalogError;
-use crate::model::types::is_wider;
+use crate::model::types::can_become;
 use crate::model::{
     Bucketing, Column, PartitionColumn, RetiredColumn, SortColumn, TableDefinition, TableKind,
     name, partition_value,
@@ -396,8 +396,7 @@ impl<'a> ColumnEditor<'a> {
 
 /// The column with another name, type or comment.
 fn changed(old: &Column, name: String, spec: &ColumnSpec) -> Result<Column, CatalogError> {
-    let is_same = old.data_type.equals_datatype(&spec.data_type);
-    if !is_same && !is_wider(&spec.data_type, &old.data_type) {
+    if !can_become(&spec.data_type, &old.data_type) {
         return Err(CatalogError::TypeNotWider {
             column: old.name.clone(),
             from: old.data_type.to_string(),
@@ -408,10 +407,7 @@ fn changed(old: &Column, name: String, spec: &ColumnSpec) -> Result<Column, Cata
         id: old.id,
         name,
         source_name: old.source_name.clone(),
-        data_type: match is_same {
-            true => old.data_type.clone(),
-            false => spec.data_type.clone(),
-        },
+        data_type: spec.data_type.clone(),
         sql_type: spec.sql_type.clone(),
         // Rows that are there may have none.
         nullable: old.nullable || spec.nullable,

@@ -3,10 +3,11 @@
 use super::Expectation;
 use super::footer::Footer;
 use crate::error::CatalogError;
-use crate::model::types::is_wider;
+use crate::model::types;
 use crate::model::{Column, ColumnId, name};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field, FieldRef};
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// A type without regard to how its values are laid out in memory, about which files written by
 /// different programs disagree.
@@ -15,8 +16,16 @@ pub(super) fn logical_type(data_type: &DataType) -> DataType {
         DataType::Dictionary(_, values) => logical_type(values),
         DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
         DataType::LargeBinary | DataType::BinaryView => DataType::Binary,
+        DataType::LargeList(item) | DataType::List(item) => DataType::List(logical_field(item)),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(logical_field).collect()),
+        DataType::Map(entries, is_sorted) => DataType::Map(logical_field(entries), *is_sorted),
         other => other.clone(),
     }
+}
+
+fn logical_field(field: &FieldRef) -> FieldRef {
+    let data_type = logical_type(field.data_type());
+    Arc::new(Field::new(field.name(), data_type, field.is_nullable()))
 }
 
 /// The columns of all files together with those that are expected, in the order in which they are
@@ -88,6 +97,35 @@ pub(super) fn merge(
     Ok(columns)
 }
 
+/// Whether a file that is to become part of a table can be read as the table says. Columns that it lacks
+/// are NULL.
+pub(super) fn check_fits(columns: &[Column], footer: &Footer) -> Result<(), CatalogError> {
+    let unfit = |reason: String| CatalogError::UnfitFile {
+        file: footer.file.clone(),
+        reason,
+    };
+    for column in columns {
+        let wanted = name::normalise(&column.source_name);
+        let mut same = footer
+            .fields
+            .iter()
+            .filter(|field| name::normalise(&field.source_name) == wanted);
+        let Some(field) = same.next() else {
+            if !column.nullable {
+                let reason = format!("it lacks column '{}', which is NOT NULL", column.name);
+                return Err(unfit(reason));
+            }
+            continue;
+        };
+        if same.next().is_some() {
+            return Err(unfit(format!("it has several columns named '{wanted}'")));
+        }
+        fit_type(&footer.file, &mut column.clone(), &field.data_type, true)?;
+        check_spelling(&footer.file, column, &field.source_name)?;
+    }
+    Ok(())
+}
+
 fn check_spelling(file: &str, column: &Column, found: &str) -> Result<(), CatalogError> {
     match column.source_name == found {
         true => Ok(()),
@@ -101,19 +139,20 @@ fn check_spelling(file: &str, column: &Column, found: &str) -> Result<(), Catalo
     }
 }
 
-/// A file may have a narrower type than the table: its values are widened when they are read. Where the
-/// columns are the files' own and a file has a wider one, so has the table from now on.
+/// A file may have a narrower type than the table, or a structure with fewer fields: its values are
+/// widened when they are read. Where the columns are the files' own and a file has a wider one, so has
+/// the table from now on.
 fn fit_type(
     file: &str,
     column: &mut Column,
     found: &DataType,
     is_final: bool,
 ) -> Result<(), CatalogError> {
-    if column.data_type.equals_datatype(found) || is_wider(&column.data_type, found) {
+    if types::can_read(&column.data_type, found) {
         return Ok(());
     }
-    if !is_final && is_wider(found, &column.data_type) {
-        column.data_type = found.clone();
+    if !is_final && let Some(merged) = types::merge(&column.data_type, found) {
+        column.data_type = merged;
         return Ok(());
     }
     Err(CatalogError::SchemaMismatch {

@@ -1,7 +1,8 @@
-//! Files that Skep has written itself: what they are is known but for what their footers say.
+//! Files that are to become part of a table, written by Skep itself or given to it: what they are is
+//! known but for what their footers say.
 
 use super::listing::storage_error;
-use super::{data_file, read_footers_of};
+use super::{data_file, read_footers_of, schema};
 use crate::error::CatalogError;
 use crate::model::{Column, DataFile, FileFormat};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -24,7 +25,7 @@ pub struct WrittenFile {
 /// What the catalog wants to know of files, in their order. They belong to no partition yet.
 ///
 /// # Errors
-/// Where a file is not there or is no file of that format.
+/// Where a file is not there, is no file of that format, or cannot be read as `columns` say.
 pub async fn describe_files(
     store: &Arc<dyn ObjectStore>,
     format: FileFormat,
@@ -47,6 +48,9 @@ pub async fn describe_files(
         }
         false => Vec::new(),
     };
+    footers
+        .iter()
+        .try_for_each(|footer| schema::check_fits(columns, footer))?;
     let mut footers = footers.into_iter();
     let described = metas.iter().zip(files).map(|(meta, file)| {
         let described = data_file(meta, None, columns, footers.next());

@@ -70,13 +70,20 @@ async fn a_file_that_is_gone_is_named() {
     broken.assert_alive().await;
 }
 
-/// Overwrites a part of a file with other bytes.
+/// Overwrites a part of a file with other bytes, as a failing disk would: nobody has written the file.
 fn damage(path: &Path, from: usize, bytes: usize) {
+    let modified = std::fs::metadata(path).and_then(|found| found.modified());
     let mut content = std::fs::read(path).expect("a file");
     for byte in &mut content[from..from + bytes] {
         *byte = !*byte;
     }
     std::fs::write(path, content).expect("written");
+    let file = std::fs::File::options()
+        .append(true)
+        .open(path)
+        .expect("a file");
+    file.set_modified(modified.expect("a time"))
+        .expect("the time is set");
 }
 
 #[tokio::test]

@@ -3,13 +3,18 @@
 
 mod bad_input;
 mod catalog;
+mod catalog_database;
+mod changed_files;
 mod command_line;
 mod differential;
+mod evolution;
 mod explain;
 mod faults;
 mod ingest;
 mod life;
+mod many_files;
 mod membership;
 mod scale;
+mod sql_model;
 mod temporary;
 mod writes;

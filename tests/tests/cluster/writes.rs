@@ -34,7 +34,8 @@ async fn spread(cluster: &Cluster) -> Client {
     client
 }
 
-fn files_below(directory: &Path) -> usize {
+/// How many files with an extension there are.
+pub(super) fn files_below(directory: &Path) -> usize {
     let Ok(entries) = std::fs::read_dir(directory) else {
         return 0;
     };
@@ -120,7 +121,8 @@ async fn interrupted(
     failed
 }
 
-async fn create_target(client: &mut Client) {
+/// A table whose writes make many small files.
+pub(super) async fn create_target(client: &mut Client) {
     let sql = "CREATE TABLE target (k BIGINT, c STRING) TBLPROPERTIES \
                ('skep.file.bytes' = '100000', 'skep.row_group.rows' = '10000')";
     rows(client, sql).await;
