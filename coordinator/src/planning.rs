@@ -58,8 +58,8 @@ use datafusion_distributed::{
     DistributedExec, DistributedMetricsFormat, NetworkBoundaryExt,
     rewrite_distributed_plan_with_metrics,
 };
-use skep_exchange::direct::{DirectAudience, DirectReaders};
 use skep_exchange::bulk_scan::make_bulk_scans;
+use skep_exchange::direct::{DirectAudience, DirectReaders};
 use skep_exchange::error::from_datafusion;
 use skep_exchange::panic_guard::{guard_call, guard_stream};
 use skep_protocol::{ErrorCode, QueryError};
@@ -226,11 +226,9 @@ impl ResolvedQuery {
             .create_physical_plan(&self.logical)
             .await
             .map_err(|error| resolve::semantic_error(&error))?;
-        let physical = cooperate::cooperate(physical).map_err(|error| from_datafusion(&error))?;
-        let physical = constant_partitions::sort_by_constants(physical);
-        let physical = physical.map_err(|error| from_datafusion(&error))?;
         let physical = make_bulk_scans(physical)
             .and_then(cooperate::cooperate)
+            .and_then(constant_partitions::sort_by_constants)
             .map_err(|error| from_datafusion(&error))?;
         let checked = distribute_checked(physical, &self.state).await?;
         for violation in &checked.mended {

@@ -113,6 +113,8 @@ impl Process {
             .parse::<u64>()
             .expect("a number")
             / 1024
+    }
+
     /// The most memory that it has had, in KiB; `None` where the system does not say.
     pub fn memory_kib_max(&self) -> Option<u64> {
         let status = format!("/proc/{}/status", self.child.id()?);

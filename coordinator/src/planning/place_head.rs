@@ -80,19 +80,12 @@ pub(super) fn scans_storage(head: &Arc<dyn ExecutionPlan>) -> bool {
             None => node,
         };
         leaf.is::<CoordinatorRowsExec>()
+            || leaf.is::<BulkScanExec>()
             || leaf.downcast_ref::<DataSourceExec>().is_some_and(|scan| {
                 scan.data_source()
                     .downcast_ref::<FileScanConfig>()
                     .is_some()
             })
-        if leaf.is::<BulkScanExec>() {
-            return true;
-        }
-        leaf.downcast_ref::<DataSourceExec>().is_some_and(|scan| {
-            scan.data_source()
-                .downcast_ref::<FileScanConfig>()
-                .is_some()
-        })
     })
 }
 
