@@ -284,6 +284,7 @@ impl Runner {
     /// Opens another session where the last one was lost, as far as possible as that was.
     async fn session(&mut self) -> Result<(), Trouble> {
         if self.interrupts.has_arrived() {
+            self.interrupts.forget();
             return Err(Trouble::Interrupted);
         }
         if self.session.is_some() {
