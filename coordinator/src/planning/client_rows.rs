@@ -2,6 +2,7 @@
 //!
 //! Their number is not known, so every executor gets a task: who has nothing to do costs little.
 
+use super::shown_names::ShownNames;
 use super::{PlanningContext, ResolvedQuery, resolve};
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -41,6 +42,7 @@ impl PlanningContext {
         Ok(ResolvedQuery {
             state,
             logical,
+            names: ShownNames::default(),
             router: self.router(),
         })
     }

@@ -5,6 +5,7 @@
 //! where one of them is another. What depends on the moment, such as `now()` and which executors there are,
 //! is decided anew in every run.
 
+use super::shown_names::ShownNames;
 use super::{PlanningContext, ResolvedQuery};
 use crate::session::{SessionCatalogVersion, Settings};
 use datafusion::logical_expr::LogicalPlan;
@@ -31,6 +32,7 @@ struct Kept {
     database: String,
     settings: Settings,
     logical: LogicalPlan,
+    names: ShownNames,
 }
 
 impl Kept {
@@ -54,6 +56,7 @@ impl PreparedPlan {
             database: context.session.database.clone(),
             settings: context.session.settings.clone(),
             logical: resolved.logical.clone(),
+            names: resolved.names.clone(),
         }));
     }
 
@@ -72,6 +75,7 @@ impl PreparedPlan {
         Ok(Some(ResolvedQuery {
             state: context.session_state()?,
             logical: kept.logical.clone(),
+            names: kept.names.clone(),
             router: context.router(),
         }))
     }
