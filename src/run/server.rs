@@ -76,16 +76,7 @@ impl RunningServer {
             tls,
             stop.clone(),
         ));
-        let sweeper = engine.clone();
-        work.spawn(async move {
-            sweeper.sweep_forever().await;
-            Ok(())
-        });
-        let idle = engine.clone();
-        work.spawn(async move {
-            idle.close_idle_sessions().await;
-            Ok(())
-        });
+        work.spawn(tidy_up(engine.clone()));
         info!(%address, "coordinator started");
 
         let mut executors = Vec::new();
@@ -166,6 +157,12 @@ fn reachable(address: SocketAddr) -> SocketAddr {
         std::net::IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
     };
     SocketAddr::new(ip, address.port())
+}
+
+/// Removes what nobody needs any more; it does not end by itself.
+async fn tidy_up(engine: Engine) -> anyhow::Result<()> {
+    tokio::join!(engine.close_idle_sessions(), engine.sweep_forever());
+    Ok(())
 }
 
 async fn serve_doors(

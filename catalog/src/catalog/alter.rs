@@ -1,9 +1,9 @@
 //! ALTER TABLE, but for what it does to partitions.
 
-use super::columns::{ColumnEditor, ColumnPosition, ColumnSpec, invalid};
+use super::columns::{ColumnEditor, ColumnPosition, ColumnSpec};
 use super::{Catalog, free_name, unset_properties};
 use crate::error::CatalogError;
-use crate::model::{StorageOptions, TableDefinition, TableKind};
+use crate::model::{StorageOptions, TableDefinition};
 use crate::snapshot::CatalogSnapshot;
 use crate::store::{Change, FileChanges};
 use std::collections::BTreeMap;
@@ -114,28 +114,7 @@ fn altered(
             ColumnEditor::new(&mut new).drop(names, *if_exists)?;
         }
     }
-    check_positions(definition, &new)?;
     Ok(new)
-}
-
-/// Where columns are known by their positions, those that files of the catalog's have must keep theirs.
-fn check_positions(old: &TableDefinition, new: &TableDefinition) -> Result<(), CatalogError> {
-    let is_concerned = old.kind == TableKind::Managed && old.format.has_positions();
-    let mut now = new.columns.iter().map(|column| column.id);
-    let keeps = old
-        .columns
-        .iter()
-        .all(|column| now.next() == Some(column.id));
-    match keeps || !is_concerned {
-        true => Ok(()),
-        false => Err(invalid(
-            &old.name,
-            format!(
-                "columns of {} files are known by their positions, which cannot be changed",
-                old.format.as_str()
-            ),
-        )),
-    }
 }
 
 #[cfg(test)]

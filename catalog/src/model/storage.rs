@@ -48,11 +48,6 @@ impl FileFormat {
         })
     }
 
-    /// Whether its files do not name their columns, so that these are known by their positions.
-    pub fn has_positions(self) -> bool {
-        matches!(self, Self::Text | Self::Csv)
-    }
-
     /// Whether its files say how many rows they have and within which bounds.
     pub fn has_footer(self) -> bool {
         self == Self::Parquet

@@ -264,7 +264,9 @@ mod tests {
         assert_eq!(merge(&left, &right), Some(both.clone()));
         assert_eq!(merge(&list(left.clone()), &list(right)), Some(list(both)));
         assert_eq!(merge(&left, &structure(&[("x", Utf8)])), None);
-        assert_eq!(merge(&left, &structure(&[("a", Utf8)])), None);
+        let all = structure(&[("x", Int32), ("y", Utf8), ("a", Utf8)]);
+        assert_eq!(merge(&left, &structure(&[("a", Utf8)])), Some(all));
+        assert_eq!(merge(&left, &structure(&[("X", Int32)])), None);
         assert_eq!(merge(&Int32, &Int64), Some(Int64));
         assert_eq!(merge(&Int32, &Utf8), None);
     }

@@ -289,7 +289,7 @@ mod tests {
             (Some(7), ["é", "\"x", "ABCD"])
         );
         assert!(last_of("", next_file).unwrap().is_none());
-        let page = "3 9 3 [\"a\",null]/x/";
+        let page = "3 10 3 [\"a\",null]/x/";
         let partitions = parse_partitions(page).unwrap();
         assert_eq!(partitions[0].values, [Some("a".to_owned()), None]);
         assert_eq!(partitions[0].location.to_string(), "/x/");

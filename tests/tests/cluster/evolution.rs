@@ -625,7 +625,7 @@ async fn formats_without_footers_keep_their_columns_apart_too() {
         "ALTER TABLE t CHANGE c c INT FIRST",
         "ALTER TABLE t REPLACE COLUMNS (id INT, c INT)",
     ] {
-        test.refused(sql, ErrorCode::InvalidArgument, "positions")
+        test.refused(sql, ErrorCode::Unsupported, "by their places")
             .await;
     }
     let found = rows(&mut test.client, "SELECT * FROM t").await;
