@@ -73,12 +73,15 @@ enum Relation {
 
 type Key = (String, String);
 
+/// The columns of a relation and its rows.
+type Rows = (Vec<(String, Type)>, Vec<Vec<Value>>);
+
 /// All that there is.
 #[derive(Clone, Debug)]
 pub struct Model {
     databases: BTreeMap<String, BTreeMap<String, Relation>>,
     /// What was written into directories: columns and rows.
-    directories: BTreeMap<u32, (Vec<(String, Type)>, Vec<Vec<Value>>)>,
+    directories: BTreeMap<u32, Rows>,
 }
 
 impl Default for Model {
@@ -308,14 +311,14 @@ impl Model {
     }
 
     /// The columns and the rows that a source has.
-    fn rows_of(&self, source: &Source) -> Result<(Vec<(String, Type)>, Vec<Vec<Value>>), String> {
+    fn rows_of(&self, source: &Source) -> Result<Rows, String> {
         match source {
             Source::Values(rows) => Ok((Vec::new(), rows.clone())),
             Source::Table(key) => self.rows_in(key),
         }
     }
 
-    fn rows_in(&self, key: &Key) -> Result<(Vec<(String, Type)>, Vec<Vec<Value>>), String> {
+    fn rows_in(&self, key: &Key) -> Result<Rows, String> {
         match self.relation(key) {
             None => fail("no such table"),
             Some(Relation::View(of)) => {

@@ -393,10 +393,7 @@ impl Statements {
 
     fn change(&mut self, model: &Model) -> Option<(Option<(String, String)>, Kind)> {
         let (key, table) = self.pick(&model.tables())?;
-        let column = self
-            .pick(&table.columns)
-            .map(|(name, data_type)| (name, data_type));
-        let (column, data_type) = column?;
+        let (column, data_type) = self.pick(&table.columns)?;
         // What is written into an external table stays in its directory, whatever becomes of the table.
         let choice = match table.directory {
             Some(_) => 23 + self.below(17),
