@@ -67,7 +67,7 @@ impl ExchangeService {
     pub(crate) async fn serve_direct(&self, ticket: DirectTicket) -> Result<Answer, QueryError> {
         let schema = Schema::try_from(IpcMessage(ticket.schema.clone()));
         let schema = schema.map_err(|error| QueryError::internal(error.to_string()))?;
-        let state = self.runner.state_of(ticket.task.clone())?;
+        let state = self.runner.state_of(ticket.task.clone()).await?;
         state.begin_direct()?;
         let reading = Reading(Arc::clone(&state));
         let runner = self.runner.clone();

@@ -1,5 +1,6 @@
 //! The coordinator's door to tasks: a task lives as long as the stream that started it.
 
+use crate::progress::TaskState;
 use crate::worker::TaskRunner;
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -26,6 +27,19 @@ pub(crate) struct TaskService {
     pub(crate) compute: Handle,
     pub(crate) node: String,
     pub(crate) running: Arc<AtomicU32>,
+}
+
+/// Ends a task when it is dropped: whoever reads its output learns that first, since the base library then
+/// ends the output as if there were no more of it.
+struct Ending {
+    state: Arc<TaskState>,
+    _ended: oneshot::Sender<()>,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.state.end();
+    }
 }
 
 /// Counts a task as running until it is dropped.
@@ -73,15 +87,15 @@ impl TaskService {
 
         let node = self.node.clone();
         // The request stream ends by itself, by `FinishTask`, or with the connection.
-        let state = Arc::clone(task.listed.state());
-        let finish = Box::pin(async move {
-            wait_for_finish(&mut commands).await;
-            state.end();
-        });
+        let finish = Box::pin(async move { wait_for_finish(&mut commands).await });
+        let ending = Ending {
+            state: Arc::clone(task.listed.state()),
+            _ended: ended,
+        };
         let reports = Arc::clone(task.listed.state()).reports().take_until(finish);
         let reports = reports.map(|report| Ok(event(task_event::Message::Progress(report))));
         let end = stream::once(async move {
-            drop(ended);
+            drop(ending);
             let metrics = task.metrics.await;
             drop(task.listed);
             drop(running);

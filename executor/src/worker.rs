@@ -31,6 +31,7 @@ use skep_protocol::proto::{ExchangeTicket, StartTask, head};
 use skep_protocol::{ErrorCode, QueryError, TaskKey};
 use skep_writer::WriteCodec;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use url::Url;
 
 /// The header that names a task within this executor.
@@ -135,19 +136,28 @@ impl TaskRunner {
         })
     }
 
-    /// What is known of a task.
+    /// What is known of a task that has been, or is just being, accepted: whoever reads its output may be
+    /// told of it before its executor is.
     ///
     /// # Errors
     /// `HandleNotFound` where it does not run (any more).
-    pub(crate) fn state_of(
+    pub(crate) async fn state_of(
         &self,
         task: Option<skep_protocol::proto::TaskId>,
     ) -> Result<Arc<TaskState>, QueryError> {
         let key = task_key(task)?;
-        self.board.get(&progress::name(&key)).ok_or_else(|| {
-            let text = format!("the query {} has ended", key.query);
-            QueryError::new(ErrorCode::HandleNotFound, text)
-        })
+        let name = progress::name(&key);
+        let started = Instant::now();
+        loop {
+            if let Some(state) = self.board.get(&name) {
+                return Ok(state);
+            }
+            if started.elapsed() > ACCEPTED_WITHIN {
+                let text = format!("the query {} has ended", key.query);
+                return Err(QueryError::new(ErrorCode::HandleNotFound, text));
+            }
+            tokio::time::sleep(ACCEPTED_POLL_INTERVAL).await;
+        }
     }
 
     /// Starts one partition of a task that has been, or is just being, accepted.
@@ -267,6 +277,10 @@ fn guard_plan(
     }
     Ok(WorkerPlanRewriteEventResponse::new(plan))
 }
+
+/// How long a task may take from its ticket's making until it is accepted, and how often that is looked for.
+const ACCEPTED_WITHIN: Duration = Duration::from_secs(3);
+const ACCEPTED_POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// A task's name, on its way through the base library to the session that it runs in.
 fn task_header(key: &TaskKey) -> Result<HeaderValue, QueryError> {
