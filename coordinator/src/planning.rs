@@ -13,6 +13,7 @@ mod direct;
 mod distribute;
 mod distribute_by;
 pub mod explain;
+mod filter_pushdown;
 mod information_schema;
 mod nested_types;
 mod null_aware_in;

@@ -1,5 +1,6 @@
 //! Where DataFusion takes for constant what is not: see [`ForgetConstantsExec`].
 
+use super::filter_pushdown::guarded;
 use datafusion::common::JoinType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
@@ -13,11 +14,11 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use skep_exchange::constants::ForgetConstantsExec;
 use std::sync::Arc;
 
-/// DataFusion's rules for physical plans, after one that forgets the constants which are none.
+/// DataFusion's rules for physical plans, with what keeps them right: see also `filter_pushdown.rs`.
 pub(super) fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> =
         vec![Arc::new(PaddedConstants)];
-    rules.extend(PhysicalOptimizer::new().rules);
+    rules.extend(PhysicalOptimizer::new().rules.into_iter().map(guarded));
     rules
 }
 
