@@ -50,9 +50,8 @@ pub(super) async fn read_partitions(
     loop {
         let values = vec![table.0.into(), version.into(), last.into()];
         let (text, count) = read_page(transaction, PARTITIONS_PAGE, values).await?;
-        if let Some(record) = last_of(&text, next_partition)? {
-            last = record.number(0)?;
-        }
+        let numbers = keys_of(&text, next_partition, |record| record.number(0))?;
+        last = numbers.into_iter().fold(last, i64::max);
         pages.add(text).await?;
         if count < PAGE_ROWS {
             return pages.finish().await;
@@ -79,9 +78,10 @@ pub(super) async fn read_files(
             path.into(),
         ];
         let (text, count) = read_page(transaction, FILES_PAGE, values).await?;
-        if let Some(record) = last_of(&text, next_file)? {
-            last = (record.number(0)?, record.texts[0].to_owned());
-        }
+        let key = |record: &Record<'_>| Ok((record.number(0)?, record.texts[0].to_owned()));
+        last = keys_of(&text, next_file, key)?
+            .into_iter()
+            .fold(last, Ord::max);
         pages.add(text).await?;
         if count < PAGE_ROWS {
             return pages.finish().await;
@@ -191,12 +191,18 @@ fn parse_all<T>(
     Ok(all)
 }
 
-fn last_of(mut text: &str, next: Next) -> Result<Option<Record<'_>>, CatalogError> {
-    let mut last = None;
+/// The keys of a page's rows. The next page begins behind the greatest one: which row comes last in an
+/// aggregate is not promised.
+fn keys_of<K>(
+    mut text: &str,
+    next: Next,
+    key: impl Fn(&Record<'_>) -> Result<K, CatalogError>,
+) -> Result<Vec<K>, CatalogError> {
+    let mut keys = Vec::with_capacity(PAGE_ROWS);
     while !text.is_empty() {
-        last = Some(next(&mut text)?);
+        keys.push(key(&next(&mut text)?)?);
     }
-    Ok(last)
+    Ok(keys)
 }
 
 /// One row: its numbers, of which one that is NULL is none, and its texts.
@@ -283,16 +289,18 @@ mod tests {
     #[test]
     fn a_page_says_where_the_next_one_begins() {
         let page = "-1 10 - 5 3 - 0 a b7 20 4 6 2 2 2 é\"xABCD";
-        let last = last_of(page, next_file).unwrap().unwrap();
+        let key = |record: &Record<'_>| Ok((record.numbers[0], record.texts.join("|")));
+        let keys = keys_of(page, next_file, key).unwrap();
+        let expected = [(Some(-1), "a b||"), (Some(7), "é|\"x|ABCD")];
         assert_eq!(
-            (last.numbers[0], last.texts),
-            (Some(7), ["é", "\"x", "ABCD"])
+            keys,
+            expected.map(|(number, texts)| (number, texts.to_owned()))
         );
-        assert!(last_of("", next_file).unwrap().is_none());
+        assert!(keys_of("", next_file, key).unwrap().is_empty());
         let page = "3 10 3 [\"a\",null]/x/";
         let partitions = parse_partitions(page).unwrap();
         assert_eq!(partitions[0].values, [Some("a".to_owned()), None]);
-        assert_eq!(partitions[0].location.to_string(), "/x/");
+        assert_eq!(partitions[0].location.to_string(), "file:///x/");
     }
 
     #[test]

@@ -1,8 +1,7 @@
 //! The plan of a prepared statement, kept from one run to the next.
 //!
-//! What is kept is the statement with all names resolved, which costs more than half of planning a small
-//! query. It holds for the catalog, the database and the settings that it was made with, and is made again
-//! where one of them is another. What depends on the moment, such as `now()` and which executors there are,
+//! What is kept is the statement with all names resolved. It holds for the catalog, the database and the
+//! settings that it was made with, and is made again where one of them is another. What depends on the moment, such as `now()` and which executors there are,
 //! is decided anew in every run.
 
 use super::shown_names::ShownNames;

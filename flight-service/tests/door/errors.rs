@@ -75,13 +75,14 @@ async fn what_is_not_supported_says_so() {
         .get_flight_info(FlightDescriptor::new_cmd(ingest.clone()))
         .await
         .unwrap_err();
-    assert_eq!(info.code(), Code::Unimplemented);
+    assert_eq!(info.code(), Code::InvalidArgument);
     let message = arrow_flight::FlightData {
         flight_descriptor: Some(FlightDescriptor::new_cmd(ingest)),
         ..Default::default()
     };
     let put = client.do_put(futures::stream::iter([message])).await;
-    assert_eq!(status(put.unwrap_err()).code(), Code::Unimplemented);
+    // It names no table.
+    assert_eq!(status(put.unwrap_err()).code(), Code::InvalidArgument);
     let action = client.do_action(Action::new("BeginTransaction", "")).await;
     assert_eq!(status(action.unwrap_err()).code(), Code::Unimplemented);
     let flights = client.inner_mut().list_flights(Criteria::default()).await;

@@ -3,6 +3,7 @@
 use futures::StreamExt;
 use skep_protocol::proto::cluster_client::ClusterClient;
 use skep_protocol::proto::{ExecutorMessage, Register, Version, executor_message};
+use skep_protocol::version::PROTOCOL_VERSION;
 use skep_protocol::{ErrorCode, QueryError};
 use skep_tests::cluster::{Cluster, Setup};
 use skep_tests::dataset;
@@ -156,7 +157,7 @@ async fn an_executor_of_another_version_is_refused() {
     let shown = columns(&mut client, "SHOW EXECUTORS", &["version"]).await;
     let other = Version {
         skep: "99.0.0".to_owned(),
-        protocol: 1,
+        protocol: PROTOCOL_VERSION,
         datafusion: "1.0.0".to_owned(),
         arrow: "1.0.0".to_owned(),
     };
