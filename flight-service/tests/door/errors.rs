@@ -75,7 +75,7 @@ async fn what_is_not_supported_says_so() {
         .get_flight_info(FlightDescriptor::new_cmd(ingest.clone()))
         .await
         .unwrap_err();
-    assert_eq!(info.code(), Code::InvalidArgument);
+    assert_eq!(info.code(), Code::Unimplemented);
     let message = arrow_flight::FlightData {
         flight_descriptor: Some(FlightDescriptor::new_cmd(ingest)),
         ..Default::default()
