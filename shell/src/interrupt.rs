@@ -2,6 +2,7 @@
 //! what was pressed just before arrives here.
 
 use std::time::{Duration, Instant};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -20,11 +21,14 @@ impl Interrupts {
     pub(crate) fn of_process() -> (Self, JoinSet<()>) {
         let (sender, interrupts) = Self::new();
         let mut listener = JoinSet::new();
-        listener.spawn(async move {
-            while tokio::signal::ctrl_c().await.is_ok() {
-                sender.send_modify(|count| *count += 1);
-            }
-        });
+        // Registered here and not in the task, which may begin late: until then Ctrl-C would end the process.
+        if let Ok(mut signal) = signal(SignalKind::interrupt()) {
+            listener.spawn(async move {
+                while signal.recv().await.is_some() {
+                    sender.send_modify(|count| *count += 1);
+                }
+            });
+        }
         (interrupts, listener)
     }
 
