@@ -118,7 +118,7 @@ async fn measure(directory: &Path, name: &str, condition: &str) -> Result<()> {
     println!(
         "{name}: cold {:.0} ms, warm {warm:.0} ms, memory at most {} MiB\n  {kept}",
         times[0],
-        server.memory_kib_max().unwrap_or(0) / 1024
+        server.peak_memory_mib()
     );
     server.terminate().await;
     Ok(())
@@ -133,7 +133,7 @@ async fn run_all(directory: &Path) -> Result<()> {
     println!(
         "run on all files: failed after {:.1} s, memory at most {} MiB\n  {failed}",
         begin.elapsed().as_secs_f64(),
-        server.memory_kib_max().unwrap_or(0) / 1024
+        server.peak_memory_mib()
     );
     ensure!(failed.to_string().contains(".parquet"), "no file is named");
     server.terminate().await;

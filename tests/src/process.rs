@@ -115,14 +115,6 @@ impl Process {
             / 1024
     }
 
-    /// The most memory that it has had, in KiB; `None` where the system does not say.
-    pub fn memory_kib_max(&self) -> Option<u64> {
-        let status = format!("/proc/{}/status", self.child.id()?);
-        let text = std::fs::read_to_string(status).ok()?;
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-        line.split_whitespace().next()?.parse().ok()
-    }
-
     /// What it has written to standard error.
     pub fn stderr(&self) -> String {
         let bytes = std::fs::read(&self.output).unwrap_or_default();
