@@ -157,6 +157,7 @@ impl Engine {
                 pool: Arc::clone(inner.planner.memory.pool()),
                 compute: inner.threads.compute.clone(),
             },
+            Arc::new(self.clone()),
         )
     }
 

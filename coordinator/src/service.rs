@@ -7,7 +7,7 @@ use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::scalar::ScalarValue;
 use futures::stream::BoxStream;
-pub use skep_exchange::direct::DirectEndpoint;
+pub use skep_exchange::direct::{ClientAddress, DirectEndpoint, DirectReaders};
 use skep_protocol::{QueryError, QueryId};
 use std::fmt;
 use std::sync::Arc;
@@ -129,6 +129,9 @@ pub struct SubmitRequest {
 pub struct DirectRequest {
     /// The schema that a client is told for rows of that schema.
     pub wire_schema: fn(&Schema, &FlightOptions) -> SchemaRef,
+    /// Whether the rows may travel with TLS alone. They come through the coordinator where not all
+    /// executors have a certificate.
+    pub needs_tls: bool,
     /// How long a share may wait until it is read.
     pub wait_max: Duration,
 }
@@ -227,6 +230,8 @@ pub enum QueryOutcome {
     Direct {
         /// Where, in no order; at least one.
         endpoints: Vec<DirectEndpoint>,
+        /// How far the client is; lets a share wait for longer.
+        readers: Arc<DirectReaders>,
         /// The running query. It has no rows, and ends when the client has read all of them. Dropping it
         /// cancels the query.
         running: ClientBatches,

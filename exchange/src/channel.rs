@@ -6,6 +6,7 @@
 
 mod connections;
 mod local;
+mod login;
 mod partition;
 mod rows;
 mod task;
@@ -152,13 +153,13 @@ impl WorkerChannel for ExecutorChannel {
         context: &Arc<TaskContext>,
     ) -> Result<Vec<BoxStream<'static, Result<RecordBatch>>>> {
         let session = TaskSession::of(context).map_err(to_datafusion)?;
-        let key = self.connections.key().map_err(to_datafusion)?;
-        let limits = self.connections.limits();
         let direct = context.session_config().get_extension::<DirectReaders>();
         if let Some(direct) = direct.filter(|direct| direct.covers(request.task_key.stage_id)) {
             let id = task_key(&session, &request.task_key)?;
-            return Ok(direct.hand_out(&key, &self.url, &id, request.target_partition_end));
+            return Ok(direct.hand_out(&self.url, &id, request.target_partition_end));
         }
+        let key = self.connections.key().map_err(to_datafusion)?;
+        let limits = self.connections.limits();
         let window_bytes = window_bytes(limits, context);
         let channel = self
             .connections

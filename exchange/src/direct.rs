@@ -22,30 +22,44 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use url::Url;
 
 /// Where a client reads a share of a result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirectEndpoint {
-    /// The executor's address for clients, `HOST:PORT`.
-    pub address: String,
+    /// The executor's address for clients.
+    pub address: ClientAddress,
     /// What to show there.
     pub ticket: Bytes,
+}
+
+/// How clients reach an executor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientAddress {
+    /// `HOST:PORT`.
+    pub authority: String,
+    /// Whether they use TLS there.
+    pub uses_tls: bool,
 }
 
 /// Who reads a result, and as what.
 #[derive(Clone, Debug)]
 pub struct DirectAudience {
+    /// What the tickets are signed with.
+    pub key: ClusterKey,
     /// Whose result it is.
     pub user: String,
     /// Whether the reader has to show a token of that user.
     pub needs_token: bool,
     /// What the client was told, as an IPC message.
     pub schema: Bytes,
+    /// Whether the rows may travel with TLS alone.
+    pub needs_tls: bool,
     /// How long a share may wait for its reader.
     pub wait_max: Duration,
     /// Where clients reach executors, by the addresses that nodes use.
-    pub addresses: HashMap<Url, String>,
+    pub addresses: HashMap<Url, ClientAddress>,
 }
 
 /// A schema as tickets hold it.
@@ -74,6 +88,9 @@ pub struct DirectReaders {
 #[derive(Debug)]
 struct Share {
     endpoint: DirectEndpoint,
+    ticket: DirectTicket,
+    /// Until when a reader may come.
+    deadline: Instant,
     reading: Option<DirectReading>,
 }
 
@@ -97,28 +114,31 @@ impl DirectReaders {
     /// Hands a task's output to the client; what takes its place here ends when the client has read it.
     pub(crate) fn hand_out(
         self: Arc<Self>,
-        key: &ClusterKey,
         url: &Url,
         task: &TaskKey,
         partitions: usize,
     ) -> Vec<BoxStream<'static, Result<RecordBatch>>> {
         let audience = &self.audience;
-        let wait_max = audience.wait_max;
         let ticket = DirectTicket {
             task: Some(proto::TaskId::from(task)),
             partitions: u32::try_from(partitions).unwrap_or(u32::MAX),
             schema: audience.schema.clone(),
             user: audience.user.clone(),
             needs_token: audience.needs_token,
-            expires_at_ms: unix_time_ms() + wait_max.as_millis() as u64,
+            expires_at_ms: expiry_ms(audience.wait_max),
         };
         let address = audience.addresses.get(url).cloned();
         let endpoint = DirectEndpoint {
-            address: address.unwrap_or_else(|| crate::channel::node_name(url)),
-            ticket: key.sign_direct(&ticket),
+            address: address.unwrap_or_else(|| ClientAddress {
+                authority: crate::channel::node_name(url),
+                uses_tls: audience.needs_tls,
+            }),
+            ticket: audience.key.sign_direct(&ticket),
         };
         let share = Share {
             endpoint,
+            ticket,
+            deadline: Instant::now() + audience.wait_max,
             reading: None,
         };
         let number = task.task;
@@ -153,6 +173,23 @@ impl DirectReaders {
         .await
     }
 
+    /// Lets the share that a ticket stands for wait once more as long as from the beginning, and returns
+    /// the ticket that is good until then. `None` where the ticket is none of this result's, or somebody
+    /// reads the share already. A ticket that has expired since it was renewed will do.
+    pub fn renew(&self, ticket: &[u8]) -> Option<Bytes> {
+        let audience = &self.audience;
+        let told = audience.key.verify_direct(ticket, 0).ok()??;
+        let mut shares = self.shares.lock();
+        let share = shares.get_mut(&told.task.as_ref()?.task)?;
+        if share.ticket.task != told.task || share.reading.is_some() {
+            return None;
+        }
+        share.ticket.expires_at_ms = expiry_ms(audience.wait_max);
+        share.deadline = Instant::now() + audience.wait_max;
+        share.endpoint.ticket = audience.key.sign_direct(&share.ticket);
+        Some(share.endpoint.ticket.clone())
+    }
+
     /// How many rows clients have read.
     pub fn rows(&self) -> u64 {
         let shares = self.shares.lock();
@@ -162,15 +199,7 @@ impl DirectReaders {
 
     /// Waits until a task's output has been read.
     async fn read(&self, task: u32) -> Result<(), QueryError> {
-        let begun = self.wait(|shares| shares.get(&task)?.reading.as_ref().map(|_| ()));
-        let wait_max = self.audience.wait_max;
-        if tokio::time::timeout(wait_max, begun).await.is_err() {
-            let text = format!(
-                "nobody read a share of the result within {} s",
-                wait_max.as_secs()
-            );
-            return Err(QueryError::new(ErrorCode::Canceled, text));
-        }
+        self.wait_for_reader(task).await?;
         let reading = self.wait(|shares| {
             let reading = shares.get(&task)?.reading.as_ref();
             reading.filter(|reading| reading.ended).cloned()
@@ -179,6 +208,25 @@ impl DirectReaders {
             None => Ok(()),
             Some(error) => Err(QueryError::from_detail(error)),
         }
+    }
+
+    /// Waits until somebody reads a task's output, for as long as that may take.
+    async fn wait_for_reader(&self, task: u32) -> Result<(), QueryError> {
+        let deadline = || self.shares.lock().get(&task).map(|share| share.deadline);
+        while let Some(until) = deadline() {
+            let begun = self.wait(|shares| shares.get(&task)?.reading.as_ref().map(|_| ()));
+            if tokio::time::timeout_at(until, begun).await.is_ok() {
+                return Ok(());
+            }
+            if deadline() == Some(until) {
+                break;
+            }
+        }
+        let text = format!(
+            "nobody read a share of the result within {} s",
+            self.audience.wait_max.as_secs_f32()
+        );
+        Err(QueryError::new(ErrorCode::Canceled, text))
     }
 
     async fn wait<T>(&self, found: impl Fn(&BTreeMap<u32, Share>) -> Option<T>) -> T {
@@ -195,6 +243,12 @@ impl DirectReaders {
     }
 }
 
+/// When what begins to wait now has waited for too long, in Unix milliseconds.
+fn expiry_ms(wait_max: Duration) -> u64 {
+    let wait_ms = u64::try_from(wait_max.as_millis()).unwrap_or(u64::MAX);
+    unix_time_ms().saturating_add(wait_ms)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,13 +258,22 @@ mod tests {
 
     fn readers(wait_max: Duration) -> Arc<DirectReaders> {
         let audience = DirectAudience {
+            key: ClusterKey::random(),
             user: "ada".into(),
             needs_token: true,
+            needs_tls: false,
             schema: schema_bytes(&Schema::empty()).unwrap(),
             wait_max,
-            addresses: [(url(), "public:1".to_owned())].into(),
+            addresses: [(url(), public())].into(),
         };
         Arc::new(DirectReaders::new(3, 2, audience))
+    }
+
+    fn public() -> ClientAddress {
+        ClientAddress {
+            authority: "public:1".to_owned(),
+            uses_tls: true,
+        }
     }
 
     fn url() -> Url {
@@ -239,12 +302,11 @@ mod tests {
     #[tokio::test]
     async fn a_query_ends_when_its_clients_have_read_everything() {
         let readers = readers(Duration::from_secs(60));
-        let key = ClusterKey::random();
-        let streams =
-            [0, 1].map(|number| Arc::clone(&readers).hand_out(&key, &url(), &task(number), 2));
+        let key = readers.audience.key.clone();
+        let streams = [0, 1].map(|number| Arc::clone(&readers).hand_out(&url(), &task(number), 2));
         let endpoints = readers.endpoints().await;
         assert_eq!(endpoints.len(), 2);
-        assert_eq!(endpoints[0].address, "public:1");
+        assert_eq!(endpoints[0].address, public());
         let ticket = key.verify_direct(&endpoints[0].ticket, 0).unwrap().unwrap();
         assert_eq!((ticket.user.as_str(), ticket.partitions), ("ada", 2));
         let ends = streams.map(end).map(Box::pin);
@@ -264,9 +326,8 @@ mod tests {
     #[tokio::test]
     async fn a_reader_that_goes_away_or_never_comes_ends_the_query() {
         let readers = readers(Duration::from_millis(20));
-        let key = ClusterKey::random();
         let mut streams =
-            [0, 1].map(|number| Arc::clone(&readers).hand_out(&key, &url(), &task(number), 1));
+            [0, 1].map(|number| Arc::clone(&readers).hand_out(&url(), &task(number), 1));
         let gone = QueryError::new(ErrorCode::Canceled, "the client went away");
         let reading = DirectReading {
             ended: true,
@@ -279,5 +340,35 @@ mod tests {
         let late = end(std::mem::take(&mut streams[1])).await.unwrap_err();
         assert_eq!(late.code, ErrorCode::Canceled);
         assert!(late.message.contains("nobody read"), "{late}");
+    }
+
+    #[tokio::test]
+    async fn a_share_that_is_renewed_waits_on() {
+        let wait_max = Duration::from_millis(400);
+        let readers = readers(wait_max);
+        let streams = [0, 1].map(|number| Arc::clone(&readers).hand_out(&url(), &task(number), 1));
+        let tickets = readers.endpoints().await.into_iter().map(|end| end.ticket);
+        let tickets: Vec<_> = tickets.collect();
+        assert!(readers.renew(b"nonsense").is_none());
+        let foreign = ClusterKey::random().sign_direct(&DirectTicket::default());
+        assert!(readers.renew(&foreign).is_none());
+        let reading = DirectReading {
+            ended: true,
+            rows: 1,
+            failed: None,
+        };
+        readers.report((3, 1), &reading);
+        assert!(readers.renew(&tickets[1]).is_none(), "it has been read");
+        let renewed = readers.renew(&tickets[0]).unwrap();
+        let key = &readers.audience.key;
+        assert!(key.verify_direct(&renewed, 0).unwrap().is_some());
+        assert!(readers.renew(&renewed).is_some(), "once more");
+        let [first, _] = streams.map(end).map(tokio::spawn);
+        tokio::time::sleep(wait_max / 2).await;
+        assert!(readers.renew(&renewed).is_some(), "before the deadline");
+        tokio::time::sleep(wait_max * 3 / 4).await;
+        assert!(!first.is_finished(), "it waits on");
+        let late = first.await.unwrap().unwrap_err();
+        assert!(late.message.contains("within 0.4 s"), "{late}");
     }
 }

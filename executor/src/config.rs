@@ -2,6 +2,7 @@
 
 use skep_exchange::functions::FunctionSet;
 use skep_exchange::limits::ExchangeLimits;
+use skep_listener::TlsKeeper;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -17,6 +18,8 @@ pub struct ExecutorConfig {
     /// How clients reach this executor where they read results from it, `HOST` or `HOST:PORT`; as other
     /// nodes do where it is absent.
     pub client_address: Option<String>,
+    /// The certificate, where clients that read results here have to use TLS.
+    pub tls: Option<TlsKeeper>,
     /// How many cores its tasks may use.
     pub cores: usize,
     /// How much memory its tasks may use, in bytes.

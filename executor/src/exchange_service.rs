@@ -1,17 +1,18 @@
-//! The exchange's door: standard Arrow Flight, of which an executor serves `DoGet` with signed tickets.
+//! The exchange's door: standard Arrow Flight, of which an executor serves `DoGet` with signed tickets, and
+//! `Handshake` for clients that log in wherever they read.
 
-use crate::direct::check_caller;
 use crate::worker::TaskRunner;
 use arrow_flight::flight_service_server::FlightService;
 use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo,
-    HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
+    HandshakeRequest, PollInfo, PutResult, SchemaResult, Ticket,
 };
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use skep_exchange::channel::SharedKey;
+use skep_exchange::channel::{CoordinatorConnection, SharedKey};
 use skep_exchange::limits::{ExchangeLimits, WireCompression};
 use skep_exchange::serve::{ServeOptions, serve_partition};
+use skep_listener::{HandshakeStream, check_transport, handshake};
 use skep_protocol::ticket::unix_time_ms;
 use skep_protocol::{ErrorCode, QueryError};
 use std::sync::Arc;
@@ -19,12 +20,13 @@ use std::sync::atomic::AtomicU64;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::metadata::MetadataMap;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Extensions, Request, Response, Status, Streaming};
 
 /// Serves the output of this executor's tasks.
 pub(crate) struct ExchangeService {
     pub(crate) runner: TaskRunner,
     pub(crate) key: SharedKey,
+    pub(crate) coordinator: Option<CoordinatorConnection>,
     pub(crate) limits: ExchangeLimits,
     pub(crate) compute: Handle,
     pub(crate) node: String,
@@ -37,14 +39,15 @@ impl ExchangeService {
     /// What a ticket stands for: a partition for another node, or a result for a client.
     async fn answer(
         &self,
-        metadata: &MetadataMap,
+        headers: &MetadataMap,
+        call: &Extensions,
         ticket: &[u8],
     ) -> Result<Answer<FlightData>, QueryError> {
         let key = self.key.get()?;
         match key.verify_direct(ticket, unix_time_ms())? {
             Some(direct) => {
-                check_caller(&direct, metadata, &key)?;
-                self.serve_direct(direct).await
+                check_transport(call)?;
+                self.serve_direct(direct, headers).await
             }
             None => self.serve(ticket).await,
         }
@@ -75,14 +78,14 @@ impl ExchangeService {
 
 fn not_served<T>(call: &str) -> Result<Response<T>, Status> {
     Err(Status::unimplemented(format!(
-        "an executor serves the exchange only, not {call}: connect to the coordinator"
+        "an executor serves rows only, not {call}: connect to the coordinator"
     )))
 }
 
 #[async_trait]
 impl FlightService for ExchangeService {
     type DoGetStream = Answer<FlightData>;
-    type HandshakeStream = Answer<HandshakeResponse>;
+    type HandshakeStream = HandshakeStream;
     type ListFlightsStream = Answer<FlightInfo>;
     type DoPutStream = Answer<PutResult>;
     type DoExchangeStream = Answer<FlightData>;
@@ -93,8 +96,8 @@ impl FlightService for ExchangeService {
         &self,
         request: Request<Ticket>,
     ) -> Result<Response<Self::DoGetStream>, Status> {
-        let (metadata, _, ticket) = request.into_parts();
-        let answer = self.answer(&metadata, &ticket.ticket).await;
+        let (headers, call, ticket) = request.into_parts();
+        let answer = self.answer(&headers, &call, &ticket.ticket).await;
         Ok(Response::new(
             answer.map_err(|error| error.on_node(self.node.clone()))?,
         ))
@@ -102,9 +105,9 @@ impl FlightService for ExchangeService {
 
     async fn handshake(
         &self,
-        _request: Request<Streaming<HandshakeRequest>>,
+        request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<Self::HandshakeStream>, Status> {
-        not_served("Handshake")
+        handshake(request, |credentials| self.token(credentials)).await
     }
 
     async fn list_flights(

@@ -176,6 +176,7 @@ impl Membership {
             proof,
             issued_at_ms,
             client_address: self.client_address.clone(),
+            client_tls: self.config.tls.is_some(),
         }
     }
 

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use skep_exchange::channel::{Connections, CoordinatorConnection, LocalTasks, SharedKey};
 use skep_exchange::memory::NodeMemory;
 use skep_exchange::storage::Storage;
+use skep_listener::{Incoming, ListenerOptions};
 use skep_protocol::QueryError;
 use skep_protocol::proto::tasks_server::TasksServer;
 use std::path::PathBuf;
@@ -23,13 +24,15 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tracing::info;
 use url::Url;
 use uuid::Uuid;
 
 /// The largest HTTP/2 frame that an executor takes, in bytes.
 const FRAME_BYTES_MAX: u32 = 1024 * 1024;
+
+/// The most connections at one time, of nodes and clients together.
+const CONNECTIONS_MAX: usize = 10_000;
 
 /// How often a draining executor looks whether its tasks have ended.
 const DRAIN_POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -94,12 +97,19 @@ impl Executor {
         let functions = config.functions.clone();
         let coordinator = to_coordinator(&config, &connections);
         let local = connections.clone();
-        let runner = TaskRunner::new(runtime, memory.clone(), connections, coordinator, functions);
+        let runner = TaskRunner::new(
+            runtime,
+            memory.clone(),
+            connections,
+            coordinator.clone(),
+            functions,
+        );
         let local = read_locally(&local, &address, &runner);
         let load = Arc::new(Load::of(memory));
         let exchange = ExchangeService {
             runner: runner.clone(),
             key: key.clone(),
+            coordinator,
             limits: config.exchange.clone(),
             compute: compute.clone(),
             node: node.clone(),
@@ -297,7 +307,11 @@ async fn serve(
     let tasks = TasksServer::new(tasks)
         .max_encoding_message_size(usize::MAX)
         .max_decoding_message_size(usize::MAX);
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let listening = ListenerOptions {
+        connections_max: CONNECTIONS_MAX,
+        tls: config.tls,
+    };
+    let incoming = Incoming::new(listener, listening);
     Server::builder()
         .http2_keepalive_interval(Some(limits.keep_alive_interval))
         .http2_keepalive_timeout(Some(limits.keep_alive_timeout))

@@ -157,10 +157,15 @@ impl Door {
     ) -> Result<FlightEndpoint, DoorError> {
         let mut endpoint = request.endpoint.unwrap_or_default();
         let wait = self.options.pending_result_wait_max;
-        let is_renewed = endpoint_handle(&endpoint)
-            .is_some_and(|handle| session.results.renew(handle, Instant::now() + wait));
-        if !is_renewed {
-            return Err(DoorError::UnknownHandle("result"));
+        let unknown = || DoorError::UnknownHandle("result");
+        match endpoint_handle(&endpoint) {
+            Some(handle) if session.results.renew(handle, Instant::now() + wait) => {}
+            Some(_) => return Err(unknown()),
+            None => {
+                let ticket = endpoint.ticket.as_mut().ok_or_else(unknown)?;
+                let renewed = session.results.renew_direct(&ticket.ticket);
+                ticket.ticket = renewed.ok_or_else(unknown)?;
+            }
         }
         expire_in(&mut endpoint, wait);
         Ok(endpoint)

@@ -7,18 +7,18 @@ use crate::actions::action_types;
 use crate::commands::schema_bytes;
 use crate::engine::QueryService;
 use crate::errors::DoorError;
-use crate::handshake::{address, check_transport, credentials, handshake};
 use crate::options::DoorOptions;
 use crate::sessions::{Session, Sessions};
 use crate::statements::{FlightStream, Statements};
 use arrow_flight::flight_service_server::{FlightService, FlightServiceServer};
 use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo,
-    HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
+    HandshakeRequest, PollInfo, PutResult, SchemaResult, Ticket,
 };
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use skep_listener::{HandshakeStream, address, check_transport, credentials, handshake};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -66,7 +66,7 @@ impl FlightSqlDoor {
     }
 
     async fn session<T>(&self, request: &Request<T>) -> Result<Arc<Session>, DoorError> {
-        check_transport(request)?;
+        check_transport(request.extensions())?;
         let credentials = credentials(request.metadata())?;
         let address = address(request);
         self.door.sessions.resolve(credentials, address).await
@@ -87,7 +87,7 @@ async fn sweep(sessions: Weak<Sessions>, interval: Duration) {
 
 #[async_trait]
 impl FlightService for FlightSqlDoor {
-    type HandshakeStream = BoxStream<'static, Result<HandshakeResponse, Status>>;
+    type HandshakeStream = HandshakeStream;
     type ListFlightsStream = BoxStream<'static, Result<FlightInfo, Status>>;
     type DoGetStream = FlightStream;
     type DoPutStream = BoxStream<'static, Result<PutResult, Status>>;
@@ -99,7 +99,11 @@ impl FlightService for FlightSqlDoor {
         &self,
         request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<Self::HandshakeStream>, Status> {
-        handshake(&self.door.sessions, request).await
+        let sessions = &self.door.sessions;
+        handshake(request, async |credentials| {
+            Ok(sessions.log_in(credentials).await?)
+        })
+        .await
     }
 
     async fn list_flights(

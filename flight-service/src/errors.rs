@@ -16,15 +16,9 @@ pub enum DoorError {
     /// A token that names no open session.
     #[error("the session has ended or never was: log in again")]
     UnknownSession,
-    /// Credentials that cannot be read.
-    #[error("the '{0}' header holds no credentials of a known kind")]
-    MalformedCredentials(&'static str),
     /// A call without a token on a connection without an address to tell it by.
     #[error("log in first: this connection has no address to keep a session by")]
     LoginNeeded,
-    /// A client without TLS at a server with a certificate.
-    #[error("this server takes clients over TLS alone: connect with `flights://` or `grpc+tls://`")]
-    TlsNeeded,
     /// A result, prepared statement or ticket that is not there for this session.
     #[error("unknown or expired {0}")]
     UnknownHandle(&'static str),
@@ -58,10 +52,7 @@ impl DoorError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Engine(error) => error.code,
-            Self::UnknownSession | Self::MalformedCredentials(_) | Self::LoginNeeded => {
-                ErrorCode::Unauthenticated
-            }
-            Self::TlsNeeded => ErrorCode::InvalidState,
+            Self::UnknownSession | Self::LoginNeeded => ErrorCode::Unauthenticated,
             Self::UnknownHandle(_) => ErrorCode::HandleNotFound,
             Self::TooMany { .. } => ErrorCode::QueueFull,
             Self::BadRequest(_) | Self::Rows(_) | Self::Decode(_) => ErrorCode::InvalidArgument,

@@ -5,8 +5,8 @@
 //! nothing of planning, executors or storage, and keeps no state but sessions, prepared statements
 //! and results that wait to be fetched, all of them bounded by [`DoorOptions`].
 //!
-//! Who may log in is the engine's affair; the door only finds out who says so. [`Incoming`] listens, with
-//! TLS where there is a certificate.
+//! Who may log in is the engine's affair; the door only finds out who says so. The connections come from
+//! `skep-listener`.
 //!
 //! Deliberately absent: Substrait and transactions. Calls for these answer `UNIMPLEMENTED`.
 
@@ -15,10 +15,8 @@ mod commands;
 mod door;
 mod errors;
 mod handle;
-mod handshake;
 mod ingest;
 mod keys;
-mod listener;
 mod metadata;
 mod options;
 mod parameters;
@@ -36,7 +34,6 @@ mod wire_schema;
 
 pub use door::FlightSqlDoor;
 pub use errors::DoorError;
-pub use listener::{Connection, Incoming, ListenerOptions, Peer, TlsError, TlsFiles, TlsKeeper};
 pub use options::DoorOptions;
 
 /// The protocol's types of the engine, under one name.

@@ -18,9 +18,9 @@ pub struct DoorOptions {
     pub prepared_statements_max: usize,
     /// The most rows of parameters that one call binds.
     pub parameter_rows_max: usize,
-    /// Whether sessions may have clients read results from executors themselves. Executors have no
-    /// certificate, so that is not for servers with one.
-    pub direct_results: bool,
+    /// Whether clients come over TLS alone, so that their rows may travel in no other way either where
+    /// they read them from executors.
+    pub needs_tls: bool,
     /// How often expired sessions and results are looked for.
     pub sweep_interval: Duration,
     /// The largest message that is accepted, in bytes.
@@ -39,7 +39,7 @@ impl Default for DoorOptions {
             pending_result_wait_max: Duration::from_secs(5 * 60),
             prepared_statements_max: 1_000,
             parameter_rows_max: 10_000,
-            direct_results: true,
+            needs_tls: false,
             sweep_interval: Duration::from_secs(5),
             received_message_bytes_max: 64 << 20,
             sent_batch_bytes_max: 2 << 20,

@@ -3,15 +3,17 @@
 //! A row stream is held under a [`Handle`] until it is taken, once. It is bounded in number over all
 //! sessions by a permit that it carries, and in time; dropping it cancels its query.
 
-use crate::engine::ClientBatches;
+use crate::engine::{ClientBatches, DirectReaders};
 use crate::errors::DoorError;
 use crate::handle::Handle;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
 use futures::stream::{BoxStream, Peekable};
 use parking_lot::Mutex;
 use skep_protocol::{QueryError, QueryId};
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -46,12 +48,19 @@ impl EntryState {
     }
 }
 
+/// A query whose rows the client reads from executors.
+struct DirectResult {
+    readers: Arc<DirectReaders>,
+    /// The running query, which ends where this is dropped.
+    _running: ClientBatches,
+}
+
 /// The results of one session.
 #[derive(Default)]
 pub(crate) struct Results {
     entries: Mutex<HashMap<Handle, Entry>>,
     /// The queries whose rows the client reads from executors.
-    running: Mutex<HashMap<QueryId, ClientBatches>>,
+    running: Mutex<HashMap<QueryId, DirectResult>>,
 }
 
 impl Results {
@@ -67,8 +76,26 @@ impl Results {
     }
 
     /// Keeps a query that sends its rows elsewhere, until it has ended or the session does.
-    pub(crate) fn keep_running(&self, query: &QueryId, running: ClientBatches) {
-        self.running.lock().insert(query.clone(), running);
+    pub(crate) fn keep_running(
+        &self,
+        query: &QueryId,
+        readers: Arc<DirectReaders>,
+        running: ClientBatches,
+    ) {
+        let result = DirectResult {
+            readers,
+            _running: running,
+        };
+        self.running.lock().insert(query.clone(), result);
+    }
+
+    /// The ticket with which the client may come later than with `ticket` to read a share of a result from
+    /// an executor; `None` where that is read already, or is none of this session's.
+    pub(crate) fn renew_direct(&self, ticket: &[u8]) -> Option<Bytes> {
+        let running = self.running.lock();
+        running
+            .values()
+            .find_map(|result| result.readers.renew(ticket))
     }
 
     /// Whether a query sends its rows elsewhere.
@@ -168,7 +195,6 @@ mod tests {
     use super::*;
     use arrow::datatypes::Schema;
     use futures::StreamExt;
-    use std::sync::Arc;
     use std::time::Duration;
     use tokio::sync::Semaphore;
 

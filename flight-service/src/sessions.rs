@@ -9,6 +9,7 @@ use crate::options::DoorOptions;
 use crate::prepared::PreparedStatements;
 use crate::results::Results;
 use parking_lot::Mutex;
+use skep_listener::Credentials;
 use skep_protocol::ticket::unix_time_ms;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -49,17 +50,6 @@ enum Key {
         address: SocketAddr,
         user: String,
     },
-}
-
-/// What a caller says about itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Credentials {
-    /// A token from an earlier login.
-    Token(String),
-    /// A user's name and password.
-    Password { user: String, password: String },
-    /// Nothing.
-    None,
 }
 
 /// All open sessions of the door.

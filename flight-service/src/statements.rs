@@ -64,19 +64,20 @@ impl Statements {
         let place = self.result_place()?;
         let submitted = self
             .submit(SubmitRequest {
-                direct: self.direct_request(),
+                direct: Some(self.direct_request()),
                 ..request(session, sql, vec![])
             })
             .await?;
         self.info(session, submitted, place)
     }
 
-    /// How a client may read rows from executors, where it may.
-    fn direct_request(&self) -> Option<DirectRequest> {
-        self.options.direct_results.then_some(DirectRequest {
+    /// How a client may read rows from executors.
+    fn direct_request(&self) -> DirectRequest {
+        DirectRequest {
             wire_schema: |schema, flight| wire_schema(schema, types_of(flight)),
+            needs_tls: self.options.needs_tls,
             wait_max: self.options.pending_result_wait_max,
-        })
+        }
     }
 
     /// Starts a prepared statement with the parameters that are bound.
@@ -93,7 +94,7 @@ impl Statements {
                 let first = rows.first().cloned().unwrap_or_default();
                 let sql = statement.sql.clone();
                 // Several runs follow one another, which is for one stream.
-                let direct = self.direct_request().filter(|_| rows.len() == 1);
+                let direct = (rows.len() == 1).then(|| self.direct_request());
                 let mut submitted = self
                     .submit(SubmitRequest {
                         prepared: Some(statement.plan.clone()),
@@ -269,9 +270,15 @@ impl Statements {
     ) -> Result<FlightInfo, DoorError> {
         let rows = match submitted.outcome {
             QueryOutcome::Rows(rows) => rows,
-            QueryOutcome::Direct { endpoints, running } => {
+            QueryOutcome::Direct {
+                endpoints,
+                readers,
+                running,
+            } => {
                 let schema = wire_schema(&submitted.schema, types_of(&submitted.flight));
-                session.results.keep_running(&submitted.id, running);
+                session
+                    .results
+                    .keep_running(&submitted.id, readers, running);
                 let wait_max = self.options.pending_result_wait_max;
                 return direct_info(&schema, &submitted.id, endpoints, wait_max);
             }
@@ -352,9 +359,15 @@ fn direct_info(
     info.endpoint = endpoints
         .into_iter()
         .map(|endpoint| {
-            let location = format!("grpc+tcp://{}", endpoint.address);
+            let DirectEndpoint { address, ticket } = endpoint;
+            let scheme = if address.uses_tls {
+                "grpc+tls"
+            } else {
+                "grpc+tcp"
+            };
+            let location = format!("{scheme}://{}", address.authority);
             let mut shown = FlightEndpoint::new()
-                .with_ticket(Ticket::new(endpoint.ticket))
+                .with_ticket(Ticket::new(ticket))
                 .with_location(location);
             expire_in(&mut shown, wait_max);
             shown

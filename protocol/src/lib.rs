@@ -8,6 +8,7 @@ pub mod access_token;
 pub mod error;
 pub mod ids;
 pub mod partition_path;
+pub mod sealed;
 pub mod storage_url;
 pub mod ticket;
 pub mod version;

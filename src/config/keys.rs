@@ -179,6 +179,8 @@ sections! {
         /// then.
         tls_client_authorities: Maybe<FilePath> = Fixed("none"),
             --"tls-client-authorities" on [Standalone, Coordinator];
+        /// How long a result may wait until its client comes for it. Its query is cancelled then.
+        result_wait: Time<1000> = Fixed("5min");
         /// How many connections may be open. One more is closed at once.
         max_connections: Count<1, 1_000_000> = Fixed("10000");
     }
@@ -199,6 +201,17 @@ sections! {
         /// setting skep.flight.direct) and other processes reach it under another one.
         client_address: Maybe<NodeUrl> = Fixed("none"),
             --"client-address" on [Executor];
+        /// The certificate of an executor in a process of its own, as PEM: with it, clients that read
+        /// results from the executor have to use TLS. Executors inside a coordinator's process have the
+        /// server's. A server with a certificate lets clients read from executors where all have one.
+        tls_certificate: Maybe<FilePath> = Fixed("none"),
+            --"tls-certificate" on [Executor];
+        /// The private key of the certificate, as PEM.
+        tls_key: Maybe<FilePath> = Fixed("none"),
+            --"tls-key" on [Executor];
+        /// The authorities, as PEM, one of which has to have signed the certificate that clients show.
+        tls_client_authorities: Maybe<FilePath> = Fixed("none"),
+            --"tls-client-authorities" on [Executor];
         /// How many cores each executor computes with.
         cores: Count<1, 1024> = Computed("all cores, divided by the executors of the process", defaults::cores),
             --"cores" on [Skep, Standalone, Coordinator, Executor, TpchRun];

@@ -17,9 +17,18 @@ pub(super) async fn serve(
 ) -> anyhow::Result<u8> {
     let coordinator = config.executor.coordinator.to_http();
     let settings = settings::executor(config, coordinator, storage_options);
+    let own = &config.executor;
+    let tls = server::certificate(server::TlsPaths {
+        section: "executor",
+        certificate: &own.tls_certificate,
+        key: &own.tls_key,
+        client_authorities: &own.tls_client_authorities,
+    });
+    let tls = tls.await?;
     let work_dir = settings.work_dir.join(std::process::id().to_string());
     let settings = skep_executor::ExecutorConfig {
         work_dir: work_dir.clone(),
+        tls,
         ..settings
     };
     let mut executor = Executor::start(settings, compute).await?;

@@ -7,12 +7,12 @@ use anyhow::Context;
 use skep_coordinator::service::QueryService;
 use skep_coordinator::{Authentication, Engine, EngineError, FIRST_ADMIN, Threads};
 use skep_executor::Executor;
-use skep_flight_service::{
-    DoorOptions, FlightSqlDoor, Incoming, ListenerOptions, TlsFiles, TlsKeeper,
-};
+use skep_flight_service::{DoorOptions, FlightSqlDoor};
+use skep_listener::{Incoming, ListenerOptions, TlsFiles, TlsKeeper};
 use skep_protocol::proto::cluster_server::ClusterServer;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -50,7 +50,14 @@ impl RunningServer {
         threads: Threads,
     ) -> anyhow::Result<Self> {
         let listen = config.server.listen;
-        let tls = certificate(config).await?;
+        let server = &config.server;
+        let files = TlsPaths {
+            section: "server",
+            certificate: &server.tls_certificate,
+            key: &server.tls_key,
+            client_authorities: &server.tls_client_authorities,
+        };
+        let tls = certificate(files).await?;
         let uses_tls = tls.is_some();
         let password = match &authentication {
             Authentication::Secret(secret) => Some(secret.clone()),
@@ -73,7 +80,7 @@ impl RunningServer {
             engine.clone(),
             listener,
             config.clone(),
-            tls,
+            tls.clone(),
             stop.clone(),
         ));
         work.spawn(tidy_up(engine.clone()));
@@ -83,6 +90,7 @@ impl RunningServer {
         for number in 0..config.server.executors {
             let url = format!("http://{}", reachable(address));
             let mut settings = settings::executor(config, url, storage_options.clone());
+            settings.tls = tls.clone();
             settings.listen = SocketAddr::new(address.ip(), 0).to_string();
             settings
                 .work_dir
@@ -175,7 +183,8 @@ async fn serve_doors(
     let exchange = &config.exchange;
     let service: Arc<dyn QueryService> = Arc::new(engine.clone());
     let options = DoorOptions {
-        direct_results: tls.is_none(),
+        needs_tls: tls.is_some(),
+        pending_result_wait_max: config.server.result_wait,
         ..DoorOptions::default()
     };
     let door = FlightSqlDoor::new(service, options);
@@ -234,21 +243,30 @@ fn no_users(listen: SocketAddr) -> String {
     )
 }
 
+/// Where a process is told to find its certificate.
+pub(super) struct TlsPaths<'a> {
+    /// The section of the configuration that tells.
+    pub section: &'static str,
+    pub certificate: &'a Option<PathBuf>,
+    pub key: &'a Option<PathBuf>,
+    pub client_authorities: &'a Option<PathBuf>,
+}
+
 /// The certificate, where there is one. Half a configuration is a mistake, and no reason to go without.
-async fn certificate(config: &Config) -> anyhow::Result<Option<TlsKeeper>> {
-    let server = &config.server;
-    match (&server.tls_certificate, &server.tls_key) {
+pub(super) async fn certificate(paths: TlsPaths<'_>) -> anyhow::Result<Option<TlsKeeper>> {
+    let section = paths.section;
+    match (paths.certificate, paths.key) {
         (Some(certificate), Some(key)) => {
             let files = TlsFiles {
                 certificate: certificate.clone(),
                 key: key.clone(),
-                client_authorities: server.tls_client_authorities.clone(),
+                client_authorities: paths.client_authorities.clone(),
             };
             Ok(Some(TlsKeeper::start(files).await?))
         }
-        (None, None) if server.tls_client_authorities.is_none() => Ok(None),
+        (None, None) if paths.client_authorities.is_none() => Ok(None),
         _ => anyhow::bail!(
-            "TLS needs both server.tls_certificate and server.tls_key: `skep tls init` makes a pair"
+            "TLS needs both {section}.tls_certificate and {section}.tls_key: `skep tls init` makes a pair"
         ),
     }
 }

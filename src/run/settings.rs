@@ -131,6 +131,7 @@ pub(super) fn executor(
             .client_address
             .as_ref()
             .map(|url| format!("{}:{}", url.host, url.port)),
+        tls: None,
         cores: executor.cores,
         memory_limit_bytes: executor.memory_limit as usize,
         work_dir: executor.work_dir.clone(),

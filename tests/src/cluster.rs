@@ -2,8 +2,9 @@
 //! directory.
 
 use crate::process::Process;
-use crate::session::{columns, connect, eventually};
-use skep_client::Client;
+use crate::session::{columns, eventually};
+use crate::tls::Certificate;
+use skep_client::{Client, ClientOptions};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -24,6 +25,8 @@ pub struct Setup {
     pub set: Vec<String>,
     /// Where tables may lie, besides the cluster's own directory.
     pub roots: Vec<PathBuf>,
+    /// What clients reach the processes with.
+    pub certificate: Option<Certificate>,
 }
 
 impl Setup {
@@ -39,6 +42,7 @@ impl Setup {
                 "cluster.heartbeat_timeout=3s".to_owned(),
             ],
             roots: Vec::new(),
+            certificate: None,
         }
     }
 
@@ -64,11 +68,17 @@ impl Setup {
         self
     }
 
+    /// The same for clients with TLS.
+    pub fn with_certificate(mut self, certificate: &Certificate) -> Self {
+        self.certificate = Some(certificate.clone());
+        self
+    }
+
     fn common_arguments(&self) -> Vec<String> {
-        self.set
-            .iter()
-            .flat_map(|setting| ["--set".to_owned(), setting.clone()])
-            .collect()
+        let set = self.set.iter();
+        let set = set.flat_map(|setting| ["--set".to_owned(), setting.clone()]);
+        let certificate = self.certificate.iter().flat_map(Certificate::flags);
+        set.chain(certificate).collect()
     }
 
     fn server_arguments(&self, listen: &str, directory: &Path) -> Vec<String> {
@@ -174,7 +184,8 @@ impl Cluster {
 
     /// Starts one more executor, without waiting for it.
     pub fn add_executor(&mut self) {
-        let process = self.start_executor("127.0.0.1:0", &self.url);
+        let coordinator = self.url.replace("flights://", "flight://");
+        let process = self.start_executor("127.0.0.1:0", &coordinator);
         self.executors.push(process);
     }
 
@@ -218,7 +229,15 @@ impl Cluster {
 
     /// Opens a session.
     pub async fn connect(&self) -> Client {
-        connect(&self.url).await
+        let pem = self.setup.certificate.as_ref().map(|certificate| {
+            std::fs::read(&certificate.certificate).expect("the certificate is there")
+        });
+        let options = ClientOptions {
+            ca_certificate_pem: pem,
+            ..ClientOptions::default()
+        };
+        let client = Client::connect(&self.url, options).await;
+        client.unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// What `SHOW EXECUTORS` says.

@@ -145,6 +145,7 @@ fn executor_config(coordinator: &str, work_dir: &Path, functions: FunctionSet) -
         listen: "127.0.0.1:0".to_owned(),
         advertise: None,
         client_address: None,
+        tls: None,
         cores: 2,
         memory_limit_bytes: MEMORY_BYTES,
         work_dir: work_dir.to_owned(),

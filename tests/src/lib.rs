@@ -11,3 +11,4 @@ pub mod logic;
 pub mod postgres;
 pub mod process;
 pub mod session;
+pub mod tls;

@@ -2,6 +2,7 @@
 //! snapshots.
 
 use parking_lot::Mutex;
+use skep_exchange::direct::ClientAddress;
 use skep_protocol::proto::{Heartbeat, Register};
 use skep_protocol::{ErrorCode, QueryError};
 use std::collections::BTreeMap;
@@ -49,8 +50,8 @@ pub struct ExecutorInfo {
     pub id: String,
     /// Where it is reached.
     pub address: Url,
-    /// Where clients reach it, `HOST:PORT`.
-    pub client_address: String,
+    /// Where clients reach it.
+    pub client_address: ClientAddress,
     /// Whether it takes tasks.
     pub state: ExecutorState,
     /// How many cores its tasks may use.
@@ -195,7 +196,10 @@ impl MemberList {
             ExecutorInfo {
                 id: register.executor_id.clone(),
                 address,
-                client_address: register.client_address.clone(),
+                client_address: ClientAddress {
+                    authority: register.client_address.clone(),
+                    uses_tls: register.client_tls,
+                },
                 state: ExecutorState::Active,
                 cores: (register.cores as usize).max(1),
                 memory_limit_bytes: register.memory_limit_bytes,

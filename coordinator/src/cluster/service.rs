@@ -2,19 +2,22 @@
 
 use super::members::Members;
 use crate::client_rows::ClientRows;
+use crate::service::QueryService;
 use async_trait::async_trait;
 use datafusion::execution::memory_pool::MemoryPool;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use prost::Message;
 use skep_exchange::limits::{ExchangeLimits, WireCompression};
 use skep_exchange::rows::serve_rows;
 use skep_exchange::serve::ServeOptions;
 use skep_exchange::this_version;
 use skep_protocol::proto::cluster_server::Cluster;
 use skep_protocol::proto::{
-    CoordinatorMessage, ExecutorMessage, HeartbeatReply, Register, Registered, RowsMessage,
-    RowsRequest, coordinator_message, executor_message,
+    CoordinatorMessage, ExecutorMessage, HeartbeatReply, LogInReply, LogInRequest, Login, Register,
+    Registered, RowsMessage, RowsRequest, coordinator_message, executor_message,
 };
+use skep_protocol::sealed::{LOGIN, TOKEN};
 use skep_protocol::ticket::{ClusterKey, unix_time_ms};
 use skep_protocol::version::check_compatible;
 use skep_protocol::{ErrorCode, QueryError};
@@ -33,6 +36,7 @@ pub struct ClusterService {
     heartbeat_interval: Duration,
     heartbeat_timeout: Duration,
     rows: RowsDoor,
+    users: Arc<dyn QueryService>,
 }
 
 /// Where tasks read the rows that clients send.
@@ -51,6 +55,7 @@ impl ClusterService {
         key: ClusterKey,
         config: &crate::config::CoordinatorConfig,
         rows: RowsDoor,
+        users: Arc<dyn QueryService>,
     ) -> Self {
         Self {
             members,
@@ -60,7 +65,23 @@ impl ClusterService {
             heartbeat_interval: config.heartbeat_interval,
             heartbeat_timeout: config.heartbeat_timeout,
             rows,
+            users,
         }
+    }
+
+    /// The answer to a client's login at an executor.
+    async fn sealed_token(&self, request: LogInRequest) -> Result<LogInReply, QueryError> {
+        let login = self.key.unseal(LOGIN, &request.sealed_login);
+        let login = login.and_then(|login| Login::decode(login.as_slice()).ok());
+        let Login { user, password } = login.ok_or_else(|| {
+            let text = "the login does not come from an executor of this cluster";
+            QueryError::new(ErrorCode::PermissionDenied, text)
+        })?;
+        let caller = self.users.log_in(&user, &password).await?;
+        let token = self.users.issue_token(&caller);
+        Ok(LogInReply {
+            sealed_token: self.key.seal(TOKEN, token.text.as_bytes())?,
+        })
     }
 
     fn share(
@@ -166,6 +187,12 @@ impl Cluster for ClusterService {
         request: Request<RowsRequest>,
     ) -> Result<Response<Self::ReadRowsStream>, Status> {
         Ok(Response::new(self.share(request.into_inner())?))
+    }
+
+    async fn log_in(&self, request: Request<LogInRequest>) -> Result<Response<LogInReply>, Status> {
+        Ok(Response::new(
+            self.sealed_token(request.into_inner()).await?,
+        ))
     }
 
     async fn join(

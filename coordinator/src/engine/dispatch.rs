@@ -34,7 +34,7 @@ enum Dispatched {
 
 /// Waits until it is known where the client reads from executors, or until the query has failed.
 async fn hand_out(
-    readers: &DirectReaders,
+    readers: Arc<DirectReaders>,
     mut running: ClientBatches,
 ) -> Result<QueryOutcome, QueryError> {
     let endpoints = tokio::select! {
@@ -44,7 +44,11 @@ async fn hand_out(
             _ => return Err(QueryError::internal("a query ended before it was read")),
         },
     };
-    Ok(QueryOutcome::Direct { endpoints, running })
+    Ok(QueryOutcome::Direct {
+        endpoints,
+        readers,
+        running,
+    })
 }
 
 impl Inner {
@@ -72,7 +76,7 @@ impl Inner {
                 let bytes_max = self.config.queries.result_buffer_bytes;
                 let rows = results::start(*run, handle, bytes_max, &self.threads.compute);
                 let outcome = match direct {
-                    Some(readers) => hand_out(&readers, rows).await?,
+                    Some(readers) => hand_out(readers, rows).await?,
                     None => QueryOutcome::Rows(rows),
                 };
                 (schema, outcome)
@@ -276,14 +280,18 @@ impl Inner {
         let Some(request) = request.filter(|_| flight.direct) else {
             return Ok(None);
         };
-        let executors = context.cluster.active();
-        let addresses = executors
-            .filter(|executor| !executor.client_address.is_empty())
-            .map(|executor| (executor.address.clone(), executor.client_address.clone()));
+        let executors = || context.cluster.active();
+        if request.needs_tls && executors().any(|executor| !executor.client_address.uses_tls) {
+            return Ok(None);
+        }
+        let addresses =
+            executors().map(|executor| (executor.address.clone(), executor.client_address.clone()));
         Ok(Some(DirectAudience {
+            key: self.key.clone(),
             user: context.session.user.clone(),
             needs_token: self.identity.is_login_required(context.catalog.permanent()),
             schema: schema_bytes(&(request.wire_schema)(schema, &flight))?,
+            needs_tls: request.needs_tls,
             wait_max: request.wait_max,
             addresses: addresses.collect(),
         }))

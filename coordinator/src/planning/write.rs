@@ -5,6 +5,7 @@
 
 use super::shown_names::ShownNames;
 use super::{PlanningContext, ResolvedQuery, resolve};
+use crate::statement::sql_type;
 use async_trait::async_trait;
 use datafusion::arrow::compute::can_cast_types;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -171,8 +172,10 @@ impl TargetColumn {
         let is_possible = can_cast_types(&found, &self.data_type);
         if !is_possible || is_lossy(&found, &self.data_type) {
             let text = format!(
-                "column '{}' is {}, and the query has {found} for it, which cannot be cast",
-                self.name, self.data_type
+                "column '{}' is {}, and the query has {} for it, which cannot be cast",
+                self.name,
+                sql_type(&self.data_type),
+                sql_type(&found)
             );
             return Err(QueryError::new(ErrorCode::Semantic, text));
         }
@@ -190,7 +193,7 @@ impl TargetColumn {
                 "'{}' is no value of column '{}', which is {}",
                 text.unwrap_or("NULL"),
                 self.name,
-                self.data_type
+                sql_type(&self.data_type)
             );
             QueryError::new(ErrorCode::Semantic, text)
         })?;

@@ -3,7 +3,8 @@
 use crate::fixture::{Client, Fixture, eventually, query, status};
 use arrow_flight::sql::client::FlightSqlServiceClient;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use skep_flight_service::{DoorOptions, ListenerOptions, TlsError, TlsFiles, TlsKeeper};
+use skep_flight_service::DoorOptions;
+use skep_listener::{ListenerOptions, TlsError, TlsFiles, TlsKeeper};
 use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;

@@ -11,6 +11,7 @@ use skep_tests::cluster::{Cluster, Setup, listening_url};
 use skep_tests::dataset::{TableFiles, small_tables, write_parquet};
 use skep_tests::process::{Process, arguments, run};
 use skep_tests::session::rows;
+use skep_tests::tls::Certificate;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -77,7 +78,8 @@ impl Served {
     }
 
     fn address(&self) -> &str {
-        self.cluster.url.trim_start_matches("flight://")
+        let url = &self.cluster.url;
+        url.split_once("://").map_or(url, |(_, address)| address)
     }
 
     /// Runs a client's checks, which must all pass.
@@ -110,6 +112,17 @@ fn python(script: &str) -> Option<Command> {
     Some(command)
 }
 
+/// A program that uses the JDBC driver.
+fn java(program: &str) -> Option<Command> {
+    let mut command = Command::new("java");
+    command
+        .arg("--add-opens=java.base/java.nio=ALL-UNNAMED")
+        .arg("-cp")
+        .arg(installed("flight-sql-jdbc-driver.jar")?)
+        .arg(sources().join("java").join(program));
+    Some(command)
+}
+
 #[tokio::test]
 async fn the_adbc_driver_of_python() {
     if let Some(command) = python("adbc.py") {
@@ -131,14 +144,25 @@ async fn pyarrow() {
     }
 }
 
-/// Results that clients read from two executors in processes of their own, without users and with.
+/// Results that clients read from two executors in processes of their own: without users, with users, and
+/// with users over TLS.
 #[tokio::test]
 async fn results_from_executors() {
-    for user in ["", "ada"] {
-        let Some(mut command) = python("direct.py") else {
-            return;
-        };
-        let served = Served::start_with(Setup::executors(2)).await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let certificate = Certificate::make(directory.path()).await;
+    for (user, with_tls) in [("", false), ("ada", false), ("ada", true)] {
+        let mut setup = Setup::executors(2).with("server.result_wait=5s");
+        let mut commands: Vec<Command> = python("direct.py").into_iter().collect();
+        commands.extend(java("Direct.java"));
+        if with_tls {
+            setup = setup.with_certificate(&certificate);
+            for command in &mut commands {
+                command
+                    .env("FLIGHT_SCHEME", "grpc+tls")
+                    .env("FLIGHT_CERTIFICATE", &certificate.certificate);
+            }
+        }
+        let served = Served::start_with(setup).await;
         let mut client = served.cluster.connect().await;
         rows(
             &mut client,
@@ -156,10 +180,14 @@ async fn results_from_executors() {
         if !user.is_empty() {
             let sql = format!("CREATE USER {user} PASSWORD '{PASSWORD}' ADMIN");
             rows(&mut client, &sql).await;
-            command.env("FLIGHT_PASSWORD", PASSWORD);
         }
-        command.env("FLIGHT_USER", user);
-        served.check(command).await;
+        for mut command in commands {
+            if !user.is_empty() {
+                command.env("FLIGHT_PASSWORD", PASSWORD);
+            }
+            command.env("FLIGHT_USER", user);
+            served.check(command).await;
+        }
     }
 }
 
@@ -199,13 +227,7 @@ async fn rows_are_those_of_duckdb() {
 
 #[tokio::test]
 async fn the_jdbc_driver() {
-    if let Some(jar) = installed("flight-sql-jdbc-driver.jar") {
-        let mut command = Command::new("java");
-        command
-            .arg("--add-opens=java.base/java.nio=ALL-UNNAMED")
-            .arg("-cp")
-            .arg(jar)
-            .arg(sources().join("java/Clients.java"));
+    if let Some(command) = java("Clients.java") {
         Served::start().await.check(command).await;
     }
 }
@@ -219,19 +241,9 @@ async fn the_go_driver() {
 
 /// A server that clients have to log in to, over TLS.
 async fn guarded(directory: &Path) -> (Process, String) {
-    let made = run(
-        &[
-            "tls",
-            "init",
-            "--directory",
-            &directory.display().to_string(),
-        ],
-        directory,
-    )
-    .await;
-    assert_eq!(made.code, Some(0), "{}", made.stderr);
+    let certificate = Certificate::make(directory).await;
     let path = |name: &str| directory.join(name).display().to_string();
-    let arguments = arguments(&[
+    let mut arguments = arguments(&[
         "standalone",
         "--listen",
         "127.0.0.1:0",
@@ -241,13 +253,10 @@ async fn guarded(directory: &Path) -> (Process, String) {
         &path("work"),
         "--memory-limit",
         "512MiB",
-        "--tls-certificate",
-        &path("skep-certificate.pem"),
-        "--tls-key",
-        &path("skep-key.pem"),
         "--set",
         &format!("server.first_admin_password={PASSWORD}"),
     ]);
+    arguments.extend(certificate.flags());
     let mut process = Process::start("guarded", directory, &arguments);
     let url = listening_url(&mut process).await;
     (process, url)

@@ -6,6 +6,7 @@ mod catalog;
 mod catalog_database;
 mod changed_files;
 mod command_line;
+mod crowd;
 mod differential;
 mod evolution;
 mod explain;

@@ -5,12 +5,13 @@ use serde_json::Value;
 use std::process::Command;
 
 /// What each crate may depend on among ours. The binary and the tests compose and may use all.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("skep-protocol", &[]),
     ("skep-exchange", &["skep-protocol"]),
     ("skep-catalog", &["skep-protocol"]),
     ("skep-client", &["skep-protocol"]),
     ("skep-hive-text", &["skep-exchange", "skep-protocol"]),
+    ("skep-listener", &["skep-protocol"]),
     (
         "skep-writer",
         &["skep-exchange", "skep-hive-text", "skep-protocol"],
@@ -20,6 +21,7 @@ const ALLOWED: [(&str, &[&str]); 11] = [
         &[
             "skep-exchange",
             "skep-hive-text",
+            "skep-listener",
             "skep-protocol",
             "skep-writer",
         ],
@@ -36,7 +38,7 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ),
     (
         "skep-flight-service",
-        &["skep-coordinator", "skep-protocol"],
+        &["skep-coordinator", "skep-listener", "skep-protocol"],
     ),
     ("skep-shell", &["skep-client", "skep-protocol"]),
     ("skep-tpch", &["skep-client", "skep-protocol"]),
@@ -46,8 +48,9 @@ const ALLOWED: [(&str, &[&str]); 11] = [
 const COMPOSING: [&str; 2] = ["skep", "skep-tests"];
 
 /// Who must do without which library.
-const WITHOUT: [(&str, &str); 8] = [
+const WITHOUT: [(&str, &str); 9] = [
     ("skep-protocol", "datafusion"),
+    ("skep-listener", "datafusion"),
     ("skep-catalog", "datafusion"),
     ("skep-client", "datafusion"),
     ("skep-shell", "datafusion"),

@@ -189,7 +189,7 @@ func cancelAndRenew() {
 	same(flight.CancelStatusCancelled, result.Status)
 }
 
-func errors() {
+func typedErrors() {
 	client, ctx := client()
 	defer client.Close()
 	for text, code := range map[string]codes.Code{
@@ -238,8 +238,17 @@ func main() {
 		{"prepared statements", preparedStatements},
 		{"sessions", sessions},
 		{"cancel and renew", cancelAndRenew},
-		{"errors", errors},
+		{"errors", typedErrors},
 		{"database/sql", databaseSql},
+		{"ADBC: queries", adbcQueries},
+		{"ADBC: parameters", adbcParameters},
+		{"ADBC: metadata", adbcMetadata},
+		{"ADBC: the current schema", adbcCurrentSchema},
+		{"ADBC: ingest", adbcIngest},
+		{"ADBC: partitions", adbcPartitions},
+		{"ADBC: the schema without running", adbcSchemaWithoutRunning},
+		{"ADBC: cancelling", adbcCancelling},
+		{"ADBC: errors", adbcErrors},
 	}
 	failed := false
 	for _, check := range checks {

@@ -34,6 +34,7 @@ public class Clients {
         checks.put("keys and types", Clients::keysAndTypes);
         checks.put("parameters", Clients::parameters);
         checks.put("commands", Clients::commands);
+        checks.put("batches", Clients::batches);
         checks.put("errors", Clients::errors);
         checks.put("a large result", Clients::largeResult);
         checks.put("cancel", Clients::cancel);
@@ -317,6 +318,34 @@ public class Clients {
                 count++;
             }
             same(40 * 40 * 40 * 3, count);
+        }
+    }
+
+    static void batches() throws Exception {
+        try (Connection connection = connect();
+                Statement statement = connection.createStatement()) {
+            statement.executeUpdate("DROP TABLE IF EXISTS by_batches");
+            statement.executeUpdate("CREATE TABLE by_batches (id BIGINT, text STRING)");
+            String insert = "INSERT INTO by_batches VALUES (?, ?)";
+            try (PreparedStatement prepared = connection.prepareStatement(insert)) {
+                for (int round = 0; round < 2; round++) {
+                    for (int row = 0; row < 10; row++) {
+                        prepared.setLong(1, round * 10 + row);
+                        prepared.setString(2, "row " + row);
+                        prepared.addBatch();
+                    }
+                    int changed = 0;
+                    for (int count : prepared.executeBatch()) {
+                        changed += count;
+                    }
+                    same(10, changed);
+                }
+            }
+            same(
+                "[[20, 190, 10]]",
+                query(
+                    connection,
+                    "SELECT count(*), CAST(sum(id) AS BIGINT), count(DISTINCT text) FROM by_batches"));
         }
     }
 

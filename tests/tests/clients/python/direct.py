@@ -1,15 +1,17 @@
 """Results that a client reads from executors, with pyarrow at every endpoint's own address, and with ADBC,
 which goes there by itself. The cluster has two executors in processes of their own."""
 
+import base64
 import threading
 import time
 
 import adbc_driver_flightsql.dbapi as dbapi
 import pyarrow as pa
-from flight import bearer, connect, descriptor, encoded_cancel, query, sql
+from adbc_driver_flightsql import DatabaseOptions
+from flight import bearer, connect, descriptor, encoded_field, query, sql
 from pyarrow import flight
 
-from checks import PASSWORD, URI, USER, raises, run
+from checks import CERTIFICATE, PASSWORD, SCHEME, URI, USER, raises, run
 
 ALL = "SELECT id, word, amount FROM rows"
 
@@ -25,8 +27,17 @@ def start(client, options, text):
     return client.get_flight_info(descriptor(sql.CommandStatementQuery(query=text)), options)
 
 
+def executor_of(endpoint):
+    location = endpoint.locations[0]
+    assert str(location.uri.decode()).startswith(SCHEME + "://"), location
+    if CERTIFICATE:
+        with open(CERTIFICATE, "rb") as file:
+            return flight.FlightClient(location, tls_root_certs=file.read())
+    return flight.FlightClient(location)
+
+
 def read(endpoint, options):
-    with flight.FlightClient(endpoint.locations[0]) as executor:
+    with executor_of(endpoint) as executor:
         return executor.do_get(endpoint.ticket, options).read_all()
 
 
@@ -128,7 +139,7 @@ def check_a_ticket_is_good_once_and_altered_by_no_bit():
         for position in range(0, len(second.ticket.ticket), 5):
             altered = bytearray(second.ticket.ticket)
             altered[position] ^= 1
-            with flight.FlightClient(second.locations[0]) as executor:
+            with executor_of(second) as executor:
                 ticket = flight.Ticket(bytes(altered))
                 raises(Exception, lambda: executor.do_get(ticket, options).read_all(), "ticket")
         read(first, options)
@@ -150,11 +161,92 @@ def check_a_result_is_for_its_user():
         text = ALL + " WHERE id >= 2"
         info = start(client, options, text)
         raises(flight.FlightUnauthorizedError, lambda: read(info.endpoints[0], eve), "another user")
-        nobody = flight.FlightCallOptions()
-        raises(flight.FlightUnauthenticatedError, lambda: read(info.endpoints[0], nobody))
+        for headers in ([], [(b"authorization", b"Bearer bm9uc2Vuc2U.bm9uc2Vuc2U")]):
+            nobody = flight.FlightCallOptions(headers=headers)
+            raises(flight.FlightUnauthenticatedError, lambda: read(info.endpoints[0], nobody))
         for endpoint in info.endpoints:
             read(endpoint, options)
         wait_for(client, options, text, "FINISHED")
+
+
+def check_executors_take_names_and_passwords():
+    """By a handshake and with every call; the coordinator is asked, which slows down whoever guesses."""
+    if not USER:
+        return
+    with connect() as client:
+        options = session(client)
+        query(client, options, "DROP USER IF EXISTS eve")
+        query(client, options, "CREATE USER eve PASSWORD 'another secret'")
+        text = ALL + " WHERE id >= 4"
+        first, second = start(client, options, text).endpoints
+
+        def basic(user, password):
+            pair = base64.b64encode(f"{user}:{password}".encode())
+            return flight.FlightCallOptions(headers=[(b"authorization", b"Basic " + pair)])
+
+        with executor_of(first) as executor:
+            header, token = executor.authenticate_basic_token(USER, PASSWORD)
+            raises(flight.FlightUnauthenticatedError, lambda: executor.authenticate_basic_token(USER, "wrong"))
+            raises(flight.FlightUnauthenticatedError, lambda: executor.authenticate_basic_token("nobody", PASSWORD))
+            raises(flight.FlightUnauthorizedError, lambda: executor.do_get(first.ticket, basic("eve", "another secret")).read_all())
+            raises(flight.FlightUnauthenticatedError, lambda: executor.do_get(first.ticket, basic(USER, "wrong")).read_all())
+            executor.do_get(first.ticket, flight.FlightCallOptions(headers=[(header, token)])).read_all()
+        read(second, basic(USER, PASSWORD))
+        wait_for(client, options, text, "FINISHED")
+
+
+def check_what_travels_with_tls_travels_in_no_other_way():
+    if not CERTIFICATE:
+        return
+    with connect() as client:
+        options = session(client)
+        endpoint = start(client, options, ALL + " WHERE id >= 5").endpoints[0]
+        plain = endpoint.locations[0].uri.decode().replace("grpc+tls", "grpc+tcp")
+        with flight.FlightClient(plain) as executor:
+            raises(Exception, lambda: executor.do_get(endpoint.ticket, options).read_all(), "over TLS alone")
+            raises(Exception, lambda: executor.authenticate_basic_token(USER, PASSWORD), "over TLS alone")
+
+
+def check_a_share_that_nobody_reads_ends_the_query():
+    """The server of this test keeps results for five seconds."""
+    with connect() as client:
+        options = session(client)
+        text = ALL + " WHERE id >= 6"
+        info = start(client, options, text)
+        read(info.endpoints[0], options)
+        ended = wait_for(client, options, text, "CANCELED", 15)
+        assert "nobody read" in str(describe(client, options, ended["query_id"])), ended
+        raises(Exception, lambda: read(info.endpoints[1], options))
+
+
+def describe(client, options, query_id):
+    return query(client, options, f"DESCRIBE QUERY '{query_id}'")[1].to_pylist()
+
+
+def check_a_share_that_is_renewed_waits_on():
+    with connect() as client, connect() as other:
+        options = session(client)
+        text = ALL + " WHERE id >= 7"
+        info = start(client, options, text)
+        first, second = info.endpoints
+        for _ in range(3):
+            time.sleep(2.5)
+            kept = [renewed(client, options, endpoint) for endpoint in (first, second)]
+        assert kept[0].expiration_time > first.expiration_time, kept[0]
+        # Another session has no say in it, and neither has nonsense.
+        raises(Exception, lambda: renewed(other, bearer(other, USER or "ada", PASSWORD), second))
+        nonsense = flight.FlightEndpoint(flight.Ticket(b"nonsense"), second.locations)
+        raises(Exception, lambda: renewed(client, options, nonsense))
+        assert sum(read(endpoint, options).num_rows for endpoint in kept) == 200_000 - 7
+        raises(Exception, lambda: renewed(client, options, kept[0]))
+        wait_for(client, options, text, "FINISHED")
+
+
+def renewed(client, options, endpoint):
+    body = endpoint.serialize()
+    action = flight.Action("RenewFlightEndpoint", encoded_field(body))
+    (result,) = client.do_action(action, options)
+    return flight.FlightEndpoint.deserialize(result.body.to_pybytes())
 
 
 def check_a_reader_that_goes_away_ends_the_query():
@@ -162,7 +254,7 @@ def check_a_reader_that_goes_away_ends_the_query():
         options = session(client)
         text = "SELECT a.id, repeat('x', 1000) AS t FROM rows a, numbers b"
         info = start(client, options, text)
-        with flight.FlightClient(info.endpoints[0].locations[0]) as executor:
+        with executor_of(info.endpoints[0]) as executor:
             reader = executor.do_get(info.endpoints[0].ticket, options)
             reader.read_chunk()
             reader.cancel()
@@ -175,10 +267,10 @@ def check_cancelling_reaches_the_executors():
         options = session(client)
         text = "SELECT a.id, repeat('y', 1000) AS t FROM rows a, numbers b"
         info = start(client, options, text)
-        with flight.FlightClient(info.endpoints[0].locations[0]) as executor:
+        with executor_of(info.endpoints[0]) as executor:
             reader = executor.do_get(info.endpoints[0].ticket, options)
             reader.read_chunk()
-            action = flight.Action("CancelFlightInfo", encoded_cancel(info))
+            action = flight.Action("CancelFlightInfo", encoded_field(info.serialize()))
             results = list(client.do_action(action, options))
             assert results[0].body.to_pybytes() == b"\x08\x01", "1 is cancelled"
             raises((Exception, KeyboardInterrupt), reader.read_all)
@@ -213,6 +305,9 @@ def check_a_closed_session_ends_its_queries():
 def check_adbc_reads_every_endpoint():
     """At the addresses that it is told, with the token of its login, all of them at once."""
     login = {"username": USER, "password": PASSWORD} if USER else {}
+    if CERTIFICATE:
+        with open(CERTIFICATE) as file:
+            login[DatabaseOptions.TLS_ROOT_CERTS.value] = file.read()
     with dbapi.connect(URI, db_kwargs=login, autocommit=True) as connection, connection.cursor() as cursor:
         cursor.execute("SET skep.scan_partition_bytes = 1")
         cursor.execute("SET skep.flight.direct = true")

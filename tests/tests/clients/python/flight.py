@@ -98,14 +98,14 @@ def check_cancelling_through_the_flight_info():
         info = client.get_flight_info(descriptor(sql.CommandStatementQuery(query=text)), options)
         reader = client.do_get(info.endpoints[0].ticket, options)
         reader.read_chunk()
-        request = flight.Action("CancelFlightInfo", encoded_cancel(info))
+        request = flight.Action("CancelFlightInfo", encoded_field(info.serialize()))
         results = list(client.do_action(request, options))
         assert results[0].body.to_pybytes() == b"\x08\x01", "1 is cancelled"
         raises((flight.FlightCancelledError, KeyboardInterrupt), reader.read_all)
 
 
-def encoded_cancel(info):
-    body = info.serialize()
+def encoded_field(body):
+    """A message with a message in its first field: what CancelFlightInfo and RenewFlightEndpoint are sent."""
     length, encoded = len(body), b""
     while length > 0x7F:
         encoded += bytes([length & 0x7F | 0x80])

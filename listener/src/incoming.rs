@@ -1,17 +1,12 @@
-//! The port: takes connections, over TLS where there is a certificate, and hands them to the server.
+//! Takes connections, over TLS where there is a certificate, and hands them to the server.
 //!
-//! One port serves clients and executors. Where it has a certificate, clients have to use TLS, while
-//! executors, which prove that they know the cluster's secret, may do without; the first byte of a
+//! One port serves clients and the nodes of the cluster. Where it has a certificate, clients have to use
+//! TLS, while nodes, which prove that they know the cluster's secret, may do without; the first byte of a
 //! connection tells which it is. A connection that says nothing is closed, and how many there are is
 //! bounded, so that nobody can keep others out by holding connections.
 
-mod connection;
-mod tls;
-
-pub use connection::{Connection, Peer};
-pub use tls::{TlsError, TlsFiles, TlsKeeper};
-
-use connection::Guarded;
+use crate::connection::{Connection, Guarded, Peer};
+use crate::tls::TlsKeeper;
 use futures::Stream;
 use std::io;
 use std::pin::Pin;

@@ -4,9 +4,7 @@
 //! response's headers; some send the older `BasicAuth` message as the payload and take the token from
 //! the answer's payload; some never log in and send `Basic` with every call.
 
-use crate::errors::DoorError;
-use crate::listener::Peer;
-use crate::sessions::{Credentials, Sessions};
+use crate::connection::Peer;
 use arrow_flight::{BasicAuth, HandshakeRequest, HandshakeResponse};
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
@@ -14,10 +12,11 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use prost::Message;
+use skep_protocol::{ErrorCode, QueryError};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tonic::metadata::MetadataMap;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Extensions, Request, Response, Status, Streaming};
 
 /// Where the token travels, in both directions.
 const AUTHORIZATION: &str = "authorization";
@@ -28,64 +27,96 @@ const AUTH_TOKEN: &str = "auth-token-bin";
 /// How long a client that sent no header may take to send its first message.
 const FIRST_MESSAGE_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// Answers a Handshake: opens a session and says its token.
-pub(crate) async fn handshake(
-    sessions: &Sessions,
+/// What a Handshake answers with.
+pub type HandshakeStream = BoxStream<'static, Result<HandshakeResponse, Status>>;
+
+/// What a caller says about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credentials {
+    /// A token from an earlier login.
+    Token(String),
+    /// A user's name and password.
+    Password {
+        /// The name.
+        user: String,
+        /// The password.
+        password: String,
+    },
+    /// Nothing.
+    None,
+}
+
+/// Answers a Handshake with the token that `log_in` gives for the caller's credentials.
+///
+/// # Errors
+/// Those of `log_in`; `InvalidState` for a caller without TLS who has to use it, `Unauthenticated` and
+/// `InvalidArgument` for credentials that cannot be read.
+pub async fn handshake<L>(
     request: Request<Streaming<HandshakeRequest>>,
-) -> Result<Response<BoxStream<'static, Result<HandshakeResponse, Status>>>, Status> {
-    check_transport(&request)?;
+    log_in: impl FnOnce(Credentials) -> L,
+) -> Result<Response<HandshakeStream>, Status>
+where
+    L: Future<Output = Result<String, QueryError>>,
+{
+    check_transport(request.extensions())?;
     let in_headers = credentials(request.metadata())?;
     // With credentials in the headers the answer does not wait for a message: some clients send
     // none. And it holds none, for some clients read none and would wait for ever.
     let (token, messages) = if in_headers == Credentials::None {
         let payload = first_payload(request.into_inner()).await?;
-        let token = sessions.log_in(payload_credentials(&payload)?).await?;
+        let token = log_in(payload_credentials(&payload)?).await?;
         let answer = HandshakeResponse {
             protocol_version: 0,
             payload: Bytes::from(token.clone()),
         };
         (token, stream::iter([Ok(answer)]).boxed())
     } else {
-        (sessions.log_in(in_headers).await?, stream::empty().boxed())
+        (log_in(in_headers).await?, stream::empty().boxed())
     };
     let header = format!("Bearer {token}")
         .parse()
-        .map_err(|_| DoorError::MalformedCredentials(AUTHORIZATION))?;
+        .map_err(|_| malformed(AUTHORIZATION))?;
     let mut response = Response::new(messages);
     response.metadata_mut().insert(AUTHORIZATION, header);
     Ok(response)
 }
 
 /// Refuses callers that should have used TLS and have not, before anything that they say is read.
-pub(crate) fn check_transport<T>(request: &Request<T>) -> Result<(), DoorError> {
-    match request.extensions().get::<Peer>() {
-        Some(peer) if peer.must_use_tls => Err(DoorError::TlsNeeded),
+///
+/// # Errors
+/// `InvalidState` with what to do instead.
+pub fn check_transport(call: &Extensions) -> Result<(), QueryError> {
+    let text =
+        "this server takes clients over TLS alone: connect with `flights://` or `grpc+tls://`";
+    match call.get::<Peer>() {
+        Some(peer) if peer.must_use_tls => Err(QueryError::new(ErrorCode::InvalidState, text)),
         _ => Ok(()),
     }
 }
 
 /// Where a call comes from.
-pub(crate) fn address<T>(request: &Request<T>) -> Option<SocketAddr> {
+pub fn address<T>(request: &Request<T>) -> Option<SocketAddr> {
     let peer = request.extensions().get::<Peer>();
     peer.map(|peer| peer.address).or(request.remote_addr())
 }
 
 /// The credentials in a call's headers.
-pub(crate) fn credentials(headers: &MetadataMap) -> Result<Credentials, DoorError> {
+///
+/// # Errors
+/// `Unauthenticated` where they are of no known kind.
+pub fn credentials(headers: &MetadataMap) -> Result<Credentials, QueryError> {
     if let Some(value) = headers.get(AUTHORIZATION) {
         return value
             .to_str()
             .ok()
             .and_then(parse_authorization)
-            .ok_or(DoorError::MalformedCredentials(AUTHORIZATION));
+            .ok_or(malformed(AUTHORIZATION));
     }
     if let Some(value) = headers.get_bin(AUTH_TOKEN) {
-        let bytes = value
-            .to_bytes()
-            .map_err(|_| DoorError::MalformedCredentials(AUTH_TOKEN))?;
+        let bytes = value.to_bytes().map_err(|_| malformed(AUTH_TOKEN))?;
         return String::from_utf8(bytes.to_vec())
             .map(Credentials::Token)
-            .map_err(|_| DoorError::MalformedCredentials(AUTH_TOKEN));
+            .map_err(|_| malformed(AUTH_TOKEN));
     }
     Ok(Credentials::None)
 }
@@ -93,11 +124,11 @@ pub(crate) fn credentials(headers: &MetadataMap) -> Result<Credentials, DoorErro
 async fn first_payload(mut messages: Streaming<HandshakeRequest>) -> Result<Bytes, Status> {
     let first = tokio::time::timeout(FIRST_MESSAGE_WAIT_MAX, messages.try_next())
         .await
-        .map_err(|_| DoorError::BadRequest("the handshake holds no message".to_owned()))??;
+        .map_err(|_| bad_request("the handshake holds no message"))??;
     Ok(first.map(|message| message.payload).unwrap_or_default())
 }
 
-fn payload_credentials(payload: &Bytes) -> Result<Credentials, DoorError> {
+fn payload_credentials(payload: &Bytes) -> Result<Credentials, QueryError> {
     if payload.is_empty() {
         return Ok(Credentials::None);
     }
@@ -106,7 +137,16 @@ fn payload_credentials(payload: &Bytes) -> Result<Credentials, DoorError> {
             user: login.username,
             password: login.password,
         })
-        .map_err(|_| DoorError::BadRequest("the handshake's payload is no login".to_owned()))
+        .map_err(|_| bad_request("the handshake's payload is no login"))
+}
+
+fn malformed(header: &str) -> QueryError {
+    let text = format!("the '{header}' header holds no credentials of a known kind");
+    QueryError::new(ErrorCode::Unauthenticated, text)
+}
+
+fn bad_request(text: &str) -> QueryError {
+    QueryError::new(ErrorCode::InvalidArgument, text)
 }
 
 fn parse_authorization(header: &str) -> Option<Credentials> {

@@ -20,13 +20,13 @@ pub struct Peer {
 }
 
 /// A connection and its place among those that there may be.
-pub(super) struct Guarded {
+pub(crate) struct Guarded {
     stream: TcpStream,
     _place: OwnedSemaphorePermit,
 }
 
 impl Guarded {
-    pub(super) fn new(stream: TcpStream, place: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn new(stream: TcpStream, place: OwnedSemaphorePermit) -> Self {
         Self {
             stream,
             _place: place,
@@ -46,14 +46,14 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub(super) fn plain(stream: Guarded, peer: Peer) -> Self {
+    pub(crate) fn plain(stream: Guarded, peer: Peer) -> Self {
         Self {
             kind: Kind::Plain(stream),
             peer,
         }
     }
 
-    pub(super) fn tls(stream: TlsStream<Guarded>, peer: Peer) -> Self {
+    pub(crate) fn tls(stream: TlsStream<Guarded>, peer: Peer) -> Self {
         Self {
             kind: Kind::Tls(Box::new(stream)),
             peer,

@@ -4,6 +4,7 @@
 //! there stays in use, because files are not replaced in one instant, and the log says so.
 
 use parking_lot::RwLock;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -75,6 +76,12 @@ pub struct TlsKeeper {
     _looking: Arc<JoinSet<()>>,
 }
 
+impl fmt::Debug for TlsKeeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsKeeper").finish_non_exhaustive()
+    }
+}
+
 impl TlsKeeper {
     /// Reads the files, and looks at them again for as long as a clone is there. Must be called within
     /// a Tokio runtime.
@@ -93,7 +100,7 @@ impl TlsKeeper {
     }
 
     /// What a new connection is to use.
-    pub(super) fn current(&self) -> Arc<ServerConfig> {
+    pub(crate) fn current(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.current.read())
     }
 }
