@@ -17,6 +17,7 @@ use skep_exchange::error::from_datafusion;
 use skep_exchange::monitor::AttemptMonitor;
 use skep_protocol::{ErrorCode, QueryError};
 use skep_writer::{WrittenFile, decode_reports};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -28,7 +29,7 @@ use tokio_util::task::AbortOnDropHandle;
 pub(crate) struct Run {
     pub(crate) planned: PlannedQuery,
     /// Held for as long as the query runs; a statement of several runs holds one itself.
-    pub(crate) _place: Option<Place>,
+    pub(crate) place: Option<Place>,
     pub(crate) monitor: Arc<AttemptMonitor>,
     pub(crate) deadline: Option<Deadline>,
 }
@@ -42,6 +43,9 @@ pub(crate) struct Deadline {
 
 type Rows = BoxStream<'static, Result<RecordBatch, QueryError>>;
 
+/// How long a client may read nothing before the query's place goes to the next.
+const LENDING_AFTER: Duration = Duration::from_secs(10);
+
 /// How many batches lie ready for a client at most, besides the bound in bytes.
 const READY_BATCHES_MAX: usize = 256;
 
@@ -54,18 +58,27 @@ struct Ready {
     _place: OwnedSemaphorePermit,
 }
 
-/// Where rows lie ready: at most so many bytes, or one larger batch alone.
+/// How much lies ready for a client, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReaderLimits {
+    /// At most so many bytes, or one larger batch alone.
+    pub(crate) bytes_max: u32,
+    /// How long the query waits for a client that reads nothing.
+    pub(crate) wait_max: Duration,
+}
+
+/// Where rows lie ready.
 struct ReadyRows {
     sender: mpsc::Sender<Result<Ready, QueryError>>,
     places: Arc<Semaphore>,
-    bytes_max: u32,
+    limits: ReaderLimits,
 }
 
 impl ReadyRows {
     /// Waits for a place for `batch`; false where the client is gone.
     async fn send(&self, batch: RecordBatch) -> bool {
         let size = u32::try_from(batch.get_array_memory_size()).unwrap_or(u32::MAX);
-        let needed = size.min(self.bytes_max);
+        let needed = size.min(self.limits.bytes_max);
         let Ok(place) = Arc::clone(&self.places).acquire_many_owned(needed).await else {
             return false;
         };
@@ -75,16 +88,41 @@ impl ReadyRows {
         };
         self.sender.send(Ok(ready)).await.is_ok()
     }
+
+    /// The same, for as long as a client may read nothing. Whoever has been waited for has no `place`
+    /// any more: clients that stop reading keep nobody else from running.
+    async fn send_in_time(
+        &self,
+        batch: RecordBatch,
+        place: &mut Option<Place>,
+    ) -> Result<bool, QueryError> {
+        let wait_max = self.limits.wait_max;
+        let mut sent = pin!(self.send(batch));
+        let lending_after = LENDING_AFTER.min(wait_max);
+        if let Ok(sent) = tokio::time::timeout(lending_after, &mut sent).await {
+            return Ok(sent);
+        }
+        drop(place.take());
+        let sent = tokio::time::timeout(wait_max - lending_after, sent).await;
+        sent.map_err(|_| {
+            let seconds = wait_max.as_secs_f32();
+            let text = format!("the client read nothing for {seconds} s (query.reader_wait)");
+            QueryError::new(ErrorCode::Canceled, text)
+        })
+    }
 }
 
-/// Starts `run` on `compute` and returns its rows, of which at most `bytes_max` lie ready.
-pub(crate) fn start(run: Run, handle: QueryHandle, bytes_max: u32, compute: &Handle) -> Rows {
+/// Starts `run` on `compute` and returns its rows.
+pub(crate) fn start(run: Run, handle: QueryHandle, limits: ReaderLimits, compute: &Handle) -> Rows {
     let (sender, mut receiver) = mpsc::channel(READY_BATCHES_MAX);
-    let bytes_max = bytes_max.max(1);
+    let bytes_max = limits.bytes_max.max(1);
     let rows = ReadyRows {
         sender,
         places: Arc::new(Semaphore::new(bytes_max as usize)),
-        bytes_max,
+        limits: ReaderLimits {
+            bytes_max,
+            ..limits
+        },
     };
     let task = AbortOnDropHandle::new(compute.spawn(drive(run, handle, rows)));
     stream::poll_fn(move |context| {
@@ -95,10 +133,11 @@ pub(crate) fn start(run: Run, handle: QueryHandle, bytes_max: u32, compute: &Han
     .boxed()
 }
 
-async fn drive(run: Run, handle: QueryHandle, ready: ReadyRows) {
-    let outcome = send_rows(&run, &handle, &ready).await;
+async fn drive(mut run: Run, handle: QueryHandle, ready: ReadyRows) {
+    let mut place = run.place.take();
+    let outcome = send_rows(&run, &handle, &ready, &mut place).await;
     let planned = run.planned;
-    drop(run._place);
+    drop(place);
     if let Some(direct) = planned.direct() {
         handle.add_rows(usize::try_from(direct.rows()).unwrap_or(usize::MAX));
     }
@@ -125,13 +164,18 @@ fn profile(planned: PlannedQuery) -> Profile {
     text.boxed().shared()
 }
 
-async fn send_rows(run: &Run, handle: &QueryHandle, ready: &ReadyRows) -> Result<(), QueryError> {
+async fn send_rows(
+    run: &Run,
+    handle: &QueryHandle,
+    ready: &ReadyRows,
+    place: &mut Option<Place>,
+) -> Result<(), QueryError> {
     let mut batches = run.planned.execute()?;
     while let Some(batch) = next_batch(run, handle, &mut batches).await? {
         let rows = batch.num_rows();
         let batch = with_schema(batch, run.planned.schema())?;
         tokio::select! {
-            sent = ready.send(batch) => match sent {
+            sent = ready.send_in_time(batch, place) => match sent? {
                 true => handle.add_rows(rows),
                 false => return Err(handle.canceled_error()),
             },

@@ -4,7 +4,7 @@ use super::Inner;
 use crate::planning::{PlanningContext, PreparedPlan, ResolvedQuery};
 use crate::query::QueryHandle;
 use crate::query::admission::Place;
-use crate::results::{self, Deadline, Run};
+use crate::results::{self, Deadline, ReaderLimits, Run};
 use crate::service::{
     ClientBatches, DirectRequest, QueryOutcome, StatementDescription, StatementKind, SubmitRequest,
     SubmittedQuery,
@@ -73,8 +73,11 @@ impl Inner {
             Dispatched::Run(run) => {
                 let schema = Arc::clone(run.planned.schema());
                 let direct = run.planned.direct().cloned();
-                let bytes_max = self.config.queries.result_buffer_bytes;
-                let rows = results::start(*run, handle, bytes_max, &self.threads.compute);
+                let limits = ReaderLimits {
+                    bytes_max: self.config.queries.result_buffer_bytes,
+                    wait_max: self.config.queries.reader_wait,
+                };
+                let rows = results::start(*run, handle, limits, &self.threads.compute);
                 let outcome = match direct {
                     Some(readers) => hand_out(readers, rows).await?,
                     None => QueryOutcome::Rows(rows),
@@ -264,7 +267,7 @@ impl Inner {
             .plan_run_for(&context, resolved, handle, audience)
             .await?;
         Ok(Dispatched::Run(Box::new(Run {
-            _place: Some(place),
+            place: Some(place),
             ..run
         })))
     }
@@ -326,7 +329,7 @@ impl Inner {
     ) -> Result<Run, QueryError> {
         let run = self.plan_run(context, resolved, handle).await?;
         Ok(Run {
-            _place: Some(place),
+            place: Some(place),
             ..run
         })
     }
@@ -355,7 +358,7 @@ impl Inner {
         handle.planned(Arc::clone(&monitor), planned.shape());
         Ok(Run {
             planned,
-            _place: None,
+            place: None,
             monitor,
             deadline,
         })
