@@ -26,6 +26,7 @@ mod relations;
 mod resolve;
 mod routing;
 mod scalar_subquery;
+mod session_functions;
 mod set_multiplicity;
 mod shown_names;
 mod snapshot_catalog;
@@ -36,6 +37,7 @@ mod write;
 pub use chosen_rows::chosen_rows;
 pub use context::{CATALOG_NAME, Planner, PlanningContext};
 pub use distribute::distribute_checked;
+pub use parameters::{parameter_schema, wrong_count};
 pub use place_head::place_head;
 pub use prepared::PreparedPlan;
 pub use snapshot_catalog::PlannedViews;
@@ -53,7 +55,6 @@ use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion_distributed::{
     DistributedExec, DistributedMetricsFormat, NetworkBoundaryExt,
@@ -173,23 +174,6 @@ impl ResolvedQuery {
             Ok(analyzed) => result_schema(analyzed.schema().as_arrow(), &self.names),
             Err(_) => result_schema(self.logical.schema().as_arrow(), &self.names),
         }
-    }
-
-    /// The parameters `$1`, `$2`, … in order, typed as far as the statement tells.
-    ///
-    /// # Errors
-    /// `Semantic` where a number is left out.
-    pub fn parameter_schema(&self) -> Result<SchemaRef, QueryError> {
-        parameters::schema(&self.logical)
-    }
-
-    /// Puts values in place of the parameters.
-    ///
-    /// # Errors
-    /// `InvalidArgument` where their number is not right.
-    pub fn bind(mut self, values: Vec<ScalarValue>) -> Result<Self, QueryError> {
-        self.logical = parameters::bind(self.logical, values)?;
-        Ok(self)
     }
 
     /// The optimised logical plan, for `EXPLAIN VERBOSE`.

@@ -195,6 +195,9 @@ pub struct StatementDescription {
     pub schema: SchemaRef,
     /// One field per parameter, named `$1`, `$2`, …
     pub parameter_schema: SchemaRef,
+    /// Whether one run of the command takes any number of rows of parameters, whose values stand one
+    /// behind the other: `INSERT … VALUES`.
+    pub takes_rows: bool,
     /// How the session wants its results sent.
     pub flight: FlightOptions,
     /// The plan that was made to find that out, for the runs of a prepared statement.

@@ -20,6 +20,8 @@ pub(crate) struct PreparedStatement {
     pub(crate) schema: SchemaRef,
     /// One field per parameter.
     pub(crate) parameter_schema: SchemaRef,
+    /// Whether one run of the command takes all rows of parameters.
+    pub(crate) takes_rows: bool,
     /// What the engine keeps of it.
     pub(crate) plan: Arc<PreparedPlan>,
     bound: Mutex<Option<Arc<ParameterRows>>>,
@@ -32,6 +34,7 @@ impl PreparedStatement {
             sql,
             kind: description.kind,
             schema: wire_schema(&description.schema, types_of(&description.flight)),
+            takes_rows: description.takes_rows,
             parameter_schema: wire_schema(&description.parameter_schema, WireTypes::Plain),
             plan: description.plan,
             bound: Mutex::new(None),
@@ -56,12 +59,20 @@ impl PreparedStatement {
         }
     }
 
-    /// The parameters of a command, which runs once per row: those that came with the call, or those
-    /// that were bound before it.
-    pub(crate) fn rows(
+    /// The values of each run of a command: one run for each row of parameters, or one with all of them.
+    /// They are those that came with the call, or those that were bound before it.
+    pub(crate) fn runs(
         &self,
         given: Option<ParameterRows>,
     ) -> Result<Arc<ParameterRows>, DoorError> {
+        let rows = self.rows(given)?;
+        match self.takes_rows && !rows.is_empty() {
+            true => Ok(Arc::new(vec![rows.iter().flatten().cloned().collect()])),
+            false => Ok(rows),
+        }
+    }
+
+    fn rows(&self, given: Option<ParameterRows>) -> Result<Arc<ParameterRows>, DoorError> {
         let needed = self.parameter_schema.fields().len();
         let bound = match given {
             Some(rows) => Some(Arc::new(self.checked(rows)?)),
@@ -144,6 +155,7 @@ mod tests {
                 kind: StatementKind::Query,
                 schema: Arc::new(Schema::empty()),
                 parameter_schema: Arc::new(Schema::new(fields)),
+                takes_rows: false,
                 flight: Default::default(),
                 plan: Default::default(),
             },

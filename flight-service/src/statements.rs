@@ -108,10 +108,10 @@ impl Statements {
                 self.info(session, submitted, place)
             }
             Command => {
-                let rows = statement.rows(None)?;
+                let runs = statement.runs(None)?;
                 let mut last = None;
                 let mut affected = None;
-                for parameters in rows.iter() {
+                for parameters in runs.iter() {
                     let (query, rows) = self
                         .run_command(session, statement.sql.clone(), parameters.clone())
                         .await?;
@@ -172,7 +172,7 @@ impl Statements {
         Ok(row_count(affected))
     }
 
-    /// Runs a prepared command once per row of parameters.
+    /// Runs a prepared command once per row of parameters, or once with all of them.
     pub(crate) async fn update_prepared(
         &self,
         session: &Session,
@@ -180,9 +180,9 @@ impl Statements {
         parameters: Option<ParameterRows>,
     ) -> Result<i64, DoorError> {
         let mut affected = None;
-        for row in statement.rows(parameters)?.iter() {
+        for run in statement.runs(parameters)?.iter() {
             let (_, rows) = self
-                .run_command(session, statement.sql.clone(), row.clone())
+                .run_command(session, statement.sql.clone(), run.clone())
                 .await?;
             affected = add(affected, rows);
         }

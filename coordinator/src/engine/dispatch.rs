@@ -1,7 +1,7 @@
 //! One statement from its text to its outcome.
 
 use super::Inner;
-use crate::planning::{PlanningContext, PreparedPlan, ResolvedQuery};
+use crate::planning::{PlanningContext, PreparedPlan, ResolvedQuery, parameter_schema};
 use crate::query::QueryHandle;
 use crate::query::admission::Place;
 use crate::results::{self, Deadline, ReaderLimits, Run};
@@ -30,6 +30,15 @@ enum Dispatched {
     Rows(RecordBatch),
     /// Nothing to return.
     Done { affected_rows: Option<u64> },
+}
+
+/// Whether a statement may have parameters.
+fn takes_parameters(statement: &Statement) -> bool {
+    match statement {
+        Statement::Query(_) | Statement::Insert(_) | Statement::InsertDirectory(_) => true,
+        Statement::CreateTable(create) => create.source.is_some(),
+        _ => false,
+    }
 }
 
 /// Waits until it is known where the client reads from executors, or until the query has failed.
@@ -132,8 +141,8 @@ impl Inner {
             place = Some(admitted);
         }
         let statement = parse(&sql, self.parse_options(session))?;
-        if !matches!(statement, Statement::Query(_)) && !parameters.is_empty() {
-            let text = "only queries have parameters";
+        if !takes_parameters(&statement) && !parameters.is_empty() {
+            let text = "statements have parameters where they are queries or write a query's rows";
             return Err(QueryError::new(ErrorCode::InvalidArgument, text));
         }
         match statement {
@@ -162,7 +171,7 @@ impl Inner {
                 Ok(Dispatched::Rows(show::files(&files)?))
             }
             other => {
-                let affected_rows = self.change(session, handle, other).await?;
+                let affected_rows = self.change(session, handle, other, parameters).await?;
                 Ok(Dispatched::Done { affected_rows })
             }
         }
@@ -174,12 +183,16 @@ impl Inner {
         session: &Session,
         handle: &QueryHandle,
         statement: Statement,
+        parameters: Vec<ScalarValue>,
     ) -> Result<Option<u64>, QueryError> {
         match statement {
-            Statement::Insert(inserts) => self.insert(session, handle, inserts).await.map(Some),
+            Statement::Insert(inserts) => {
+                let rows = self.insert(session, handle, inserts, &parameters).await?;
+                Ok(Some(rows))
+            }
             Statement::CreateTable(mut create) => match create.source.take() {
                 Some(source) => self
-                    .create_table_as(session, handle, *create, &source.statement)
+                    .create_table_as(session, handle, *create, &source.statement, parameters)
                     .await
                     .map(Some),
                 None => {
@@ -197,7 +210,9 @@ impl Inner {
                 Ok(None)
             }
             Statement::InsertDirectory(insert) => {
-                let rows = self.insert_directory(session, handle, *insert).await?;
+                let rows = self
+                    .insert_directory(session, handle, *insert, parameters)
+                    .await?;
                 Ok(Some(rows))
             }
             Statement::LoadData(load) => self.load_data(session, handle, load).await,
@@ -413,26 +428,48 @@ impl Inner {
             true => StatementKind::Query,
             false => StatementKind::Command,
         };
-        let no_parameters: SchemaRef = Arc::new(Schema::empty());
+        let nothing: SchemaRef = Arc::new(Schema::empty());
         let plan = Arc::<PreparedPlan>::default();
-        let (schema, parameter_schema) = match &statement {
+        // A description is no query of its own: it takes no place and is not in the list.
+        let id = QueryIdGenerator::new().next(chrono::Utc::now());
+        let resolve = async |query: &DataFusionStatement| {
+            let context = self.planning_context(session, &id);
+            let resolved = context.resolve(query).await?;
+            Ok::<_, QueryError>((context, resolved))
+        };
+        let mut takes_rows = false;
+        let (schema, parameter_schema) = match statement {
             Statement::Query(query) => {
-                // A description is no query of its own: it takes no place and is not in the list.
-                let id = QueryIdGenerator::new().next(chrono::Utc::now());
-                let context = self.planning_context(session, &id);
-                let resolved = context.resolve(query).await?;
+                let (context, resolved) = resolve(&query).await?;
                 plan.keep(&context, &resolved);
-                (resolved.schema(), resolved.parameter_schema()?)
+                (resolved.schema(), parameter_schema([&resolved])?)
             }
-            Statement::Explain(_) => (explain::schema(), no_parameters),
-            Statement::Show(what) => (show::schema(what), no_parameters),
-            Statement::Vacuum { .. } => (show::files_schema(), no_parameters),
-            _ => (Arc::new(Schema::empty()), no_parameters),
+            Statement::Insert(inserts) => {
+                let (parameters, rows) = self.insert_parameters(session, &id, inserts).await?;
+                takes_rows = rows;
+                (nothing, parameters)
+            }
+            Statement::CreateTable(create) => match &create.source {
+                Some(source) => {
+                    let (_, resolved) = resolve(&source.statement).await?;
+                    (nothing, parameter_schema([&resolved])?)
+                }
+                None => (Arc::clone(&nothing), nothing),
+            },
+            Statement::InsertDirectory(insert) => {
+                let (_, resolved) = resolve(&insert.source.statement).await?;
+                (nothing, parameter_schema([&resolved])?)
+            }
+            Statement::Explain(_) => (explain::schema(), nothing),
+            Statement::Show(what) => (show::schema(&what), nothing),
+            Statement::Vacuum { .. } => (show::files_schema(), nothing),
+            _ => (Arc::clone(&nothing), nothing),
         };
         Ok(StatementDescription {
             kind,
             schema,
             parameter_schema,
+            takes_rows,
             flight: session.settings.own().flight,
             plan,
         })

@@ -6,6 +6,7 @@ use crate::query::QueryHandle;
 use crate::results;
 use crate::session::Session;
 use crate::statement::{InsertDirectory, LoadData, complete, parse_location, storage_of};
+use datafusion::scalar::ScalarValue;
 use futures::StreamExt;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload};
@@ -33,6 +34,7 @@ impl Inner {
         session: &Session,
         handle: &QueryHandle,
         insert: InsertDirectory,
+        parameters: Vec<ScalarValue>,
     ) -> Result<u64, QueryError> {
         let location = parse_location(&insert.location)?.as_directory();
         self.config.allowed_roots.check(&location)?;
@@ -42,10 +44,11 @@ impl Inner {
         let (context, source) = self
             .resolve(session, handle, &insert.source.statement)
             .await?;
+        let source = source.bind(parameters)?;
         let definition = directory_definition(&location, &insert, query_columns(&source)?)?;
         let store = self.object_store(&location)?;
         let old = list(&store, &location).await?;
-        let target = write_target(&definition, handle, &Vec::new(), Vec::new(), true)?;
+        let target = write_target(&definition, handle.id(), &Vec::new(), Vec::new(), true)?;
         let write = context.write(source, target)?;
         let run = self.plan_run(&context, write, handle).await?;
         let written = results::collect_written(&run, handle, &self.threads.compute).await?;

@@ -90,7 +90,13 @@ impl Inner {
         let (catalog, place) = self.place(session, target, if_missing).await?;
         let (definition, target) = target_of(catalog, session, &source, place, if_exists).await?;
         let listed = schema.fields().iter().map(|field| field.name().clone());
-        let write = write_target(&definition, handle, &Vec::new(), listed.collect(), false)?;
+        let write = write_target(
+            &definition,
+            handle.id(),
+            &Vec::new(),
+            listed.collect(),
+            false,
+        )?;
         let (files, rows) = self
             .feed_and_write(
                 &context,

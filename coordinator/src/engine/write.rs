@@ -5,7 +5,10 @@
 //! swept later (`VACUUM`).
 
 use super::Inner;
-use crate::planning::{PlanningContext, ResolvedQuery, TargetColumn, WriteTarget, stored_type};
+use crate::planning::{
+    PlanningContext, ResolvedQuery, TargetColumn, WriteTarget, parameter_schema, stored_type,
+    wrong_count,
+};
 use crate::query::QueryHandle;
 use crate::results;
 use crate::session::Session;
@@ -13,6 +16,8 @@ use crate::statement::{
     CreateTable, Insert, PartitionSpec, SORT_PROPERTY, file_bytes_target, file_options,
     new_managed_table,
 };
+use arrow::datatypes::SchemaRef;
+use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use skep_catalog::Catalog;
 use skep_catalog::catalog::{
@@ -21,7 +26,7 @@ use skep_catalog::catalog::{
 };
 use skep_catalog::discovery::{WrittenFile as Described, describe_files};
 use skep_catalog::model::{Table, TableDefinition};
-use skep_protocol::{ErrorCode, QueryError};
+use skep_protocol::{ErrorCode, QueryError, QueryId};
 use skep_writer::{SortColumn, WriteColumn, WriteSpec, WrittenFile};
 use std::sync::Arc;
 
@@ -32,6 +37,34 @@ struct Replaced {
     is_one_partition: bool,
 }
 
+/// One INSERT, with all names resolved.
+struct ResolvedInsert {
+    insert: Insert,
+    context: PlanningContext,
+    source: ResolvedQuery,
+    table: Arc<Table>,
+    replaced: Replaced,
+    target: WriteTarget,
+}
+
+/// Puts values in place of the parameters that the statements have together. There may be several rows of
+/// them where the only statement has a list of rows.
+fn bind(inserts: &mut Vec<ResolvedInsert>, values: &[ScalarValue]) -> Result<(), QueryError> {
+    let schema = parameter_schema(inserts.iter().map(|insert| &insert.source))?;
+    let count = schema.fields().len();
+    let is_one = inserts.len() == 1;
+    let bound = std::mem::take(inserts).into_iter().map(|insert| {
+        let source = match values.len() == count {
+            true => insert.source.with_values(values)?,
+            false if is_one => insert.source.with_rows(values, count)?,
+            false => return Err(wrong_count(count, values.len())),
+        };
+        Ok(ResolvedInsert { source, ..insert })
+    });
+    *inserts = bound.collect::<Result<_, _>>()?;
+    Ok(())
+}
+
 impl Inner {
     /// Runs INSERT statements that have one snapshot and one commit; returns how many rows were
     /// written.
@@ -40,14 +73,22 @@ impl Inner {
         session: &Session,
         handle: &QueryHandle,
         inserts: Vec<Insert>,
+        parameters: &[ScalarValue],
     ) -> Result<u64, QueryError> {
         let _place = self.admission.admit().await?;
         handle.admitted();
         let mut commit = WriteCommit { tables: Vec::new() };
         let mut rows = 0;
         let catalog = self.catalog_of_all(session, &inserts)?;
+        let mut resolved = Vec::new();
         for insert in inserts {
-            let written = self.insert_one(session, handle, &insert).await?;
+            let source = self.resolve(session, handle, &insert.source.statement);
+            let source = source.await?;
+            resolved.push(self.resolved_insert(session, handle.id(), insert, source)?);
+        }
+        bind(&mut resolved, parameters)?;
+        for insert in resolved {
+            let written = self.insert_one(handle, insert).await?;
             let Some((write, count)) = written else {
                 continue;
             };
@@ -78,31 +119,75 @@ impl Inner {
         }
     }
 
-    /// Writes the rows of one INSERT; `None` where there is nothing to do.
-    async fn insert_one(
+    /// The parameters of INSERT statements, and whether one run takes any number of rows of them.
+    pub(super) async fn insert_parameters(
         &self,
         session: &Session,
-        handle: &QueryHandle,
-        insert: &Insert,
-    ) -> Result<Option<(TableWrite, u64)>, QueryError> {
+        query: &QueryId,
+        inserts: Vec<Insert>,
+    ) -> Result<(SchemaRef, bool), QueryError> {
+        let mut resolved = Vec::new();
+        for insert in inserts {
+            let context = self.planning_context(session, query);
+            let source = context.resolve(&insert.source.statement).await?;
+            resolved.push(self.resolved_insert(session, query, insert, (context, source))?);
+        }
+        let schema = parameter_schema(resolved.iter().map(|insert| &insert.source))?;
+        let takes_rows = match resolved.as_slice() {
+            [insert] => insert.source.is_row_list() && !schema.fields().is_empty(),
+            _ => false,
+        };
+        Ok((schema, takes_rows))
+    }
+
+    fn resolved_insert(
+        &self,
+        session: &Session,
+        query: &QueryId,
+        insert: Insert,
+        (context, source): (PlanningContext, ResolvedQuery),
+    ) -> Result<ResolvedInsert, QueryError> {
         let database = self.database_of(session, &insert.table);
-        let (context, source) = self
-            .resolve(session, handle, &insert.source.statement)
-            .await?;
         let table = Arc::clone(context.catalog.table(&database, &insert.table.table)?);
         let definition = &table.definition;
-        let replaced = replaced(definition, insert)?;
-        if insert.if_not_exists && has_partition(&context, &table, &replaced.mode).await? {
-            return Ok(None);
-        }
+        let replaced = replaced(definition, &insert)?;
         let target = write_target(
             definition,
-            handle,
+            query,
             &insert.partition,
             insert.columns.clone(),
             replaced.is_one_partition,
         )?;
-        let reads_target = source.reads(&database, &definition.name);
+        let source = source.typed_by(&target.taken_types()?)?;
+        Ok(ResolvedInsert {
+            insert,
+            context,
+            source,
+            table,
+            replaced,
+            target,
+        })
+    }
+
+    /// Writes the rows of one INSERT; `None` where there is nothing to do.
+    async fn insert_one(
+        &self,
+        handle: &QueryHandle,
+        resolved: ResolvedInsert,
+    ) -> Result<Option<(TableWrite, u64)>, QueryError> {
+        let ResolvedInsert {
+            insert,
+            context,
+            source,
+            table,
+            replaced,
+            target,
+        } = resolved;
+        let definition = &table.definition;
+        if insert.if_not_exists && has_partition(&context, &table, &replaced.mode).await? {
+            return Ok(None);
+        }
+        let reads_target = source.reads(&definition.database, &definition.name);
         let written = self
             .run_write(&context, source, target, definition, handle)
             .await?;
@@ -123,6 +208,7 @@ impl Inner {
         handle: &QueryHandle,
         create: CreateTable,
         source: &DataFusionStatement,
+        parameters: Vec<ScalarValue>,
     ) -> Result<u64, QueryError> {
         if create.external {
             let what = "CREATE EXTERNAL TABLE … AS";
@@ -132,6 +218,7 @@ impl Inner {
         let _place = self.admission.admit().await?;
         handle.admitted();
         let (context, source) = self.resolve(session, handle, source).await?;
+        let source = source.bind(parameters)?;
         let columns = query_columns(&source)?;
         let listed = columns.iter().map(|column| column.name.clone()).collect();
         let database = self.database_of(session, &create.name);
@@ -139,7 +226,7 @@ impl Inner {
         let Some(definition) = catalog.plan_managed_table(&new).await? else {
             return Ok(0);
         };
-        let target = write_target(&definition, handle, &Vec::new(), listed, false)?;
+        let target = write_target(&definition, handle.id(), &Vec::new(), listed, false)?;
         let written = self
             .run_write(&context, source, target, &definition, handle)
             .await?;
@@ -331,7 +418,7 @@ async fn has_partition(
 
 pub(super) fn write_target(
     definition: &TableDefinition,
-    handle: &QueryHandle,
+    query: &QueryId,
     partition: &PartitionSpec,
     listed: Vec<String>,
     is_one_partition: bool,
@@ -354,7 +441,7 @@ pub(super) fn write_target(
     let spec = WriteSpec {
         store_url: definition.location.store_url(),
         directory: definition.location.key().trim_matches('/').to_owned(),
-        file_prefix: format!("{WRITTEN_FILE_PREFIX}{}", handle.id()),
+        file_prefix: format!("{WRITTEN_FILE_PREFIX}{query}"),
         columns: definition
             .columns
             .iter()

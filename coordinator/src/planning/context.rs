@@ -12,6 +12,7 @@ use super::padded_constants::physical_rules;
 use super::relations::HiveRelations;
 use super::routing::Router;
 use super::scalar_subquery::SingleRowSubqueries;
+use super::session_functions;
 use super::set_multiplicity::CountedCopies;
 use super::snapshot_catalog::{PlannedViews, SnapshotCatalog};
 use super::table_scan::ScanLog;
@@ -21,7 +22,7 @@ use datafusion::catalog::{CatalogProviderList, MemoryCatalogProviderList};
 use datafusion::common::DataFusionError;
 use datafusion::config::ConfigOptions;
 use datafusion::execution::runtime_env::RuntimeEnv;
-use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
 use datafusion_distributed::{DistributedExt, WorkerResolver};
 use skep_exchange::bulk_scan::BulkScanCodec;
@@ -227,6 +228,9 @@ impl PlanningContext {
                 .with_distributed_route_tasks_handler(self.router())
                 .build();
             self.planner.functions.register(&mut state)?;
+            for function in session_functions::of(&self.session) {
+                state.register_udf(Arc::new(function))?;
+            }
             // What `now()` and its like are in all of the statement.
             let options = Arc::clone(state.config().options());
             state.execution_props_mut().mark_start_execution(options);

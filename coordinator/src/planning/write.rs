@@ -119,6 +119,15 @@ fn write_plan(
 }
 
 impl WriteTarget {
+    /// The types of the columns that the query has to have, in its order.
+    ///
+    /// # Errors
+    /// `Semantic` and `ColumnNotFound` where the columns that are listed are not the table's.
+    pub fn taken_types(&self) -> Result<Vec<DataType>, QueryError> {
+        let taken = self.taken()?.into_iter();
+        Ok(taken.map(|column| column.data_type.clone()).collect())
+    }
+
     /// The columns that the query has to have, in its order.
     fn taken(&self) -> Result<Vec<&TargetColumn>, QueryError> {
         let open = || self.columns.iter().filter(|column| column.fixed.is_none());

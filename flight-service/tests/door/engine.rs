@@ -212,6 +212,7 @@ impl QueryService for FakeEngine {
             },
             schema: known.map_or_else(|| Arc::new(Schema::empty()), |(schema, _)| schema),
             parameter_schema: Arc::new(Schema::new(fields)),
+            takes_rows: false,
             flight: FlightOptions::default(),
             plan: Arc::default(),
         })
