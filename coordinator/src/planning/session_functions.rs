@@ -1,4 +1,4 @@
-//! Functions that tell of the session: `current_database()` and its like. The optimiser puts their values
+//! Functions that tell of the session and of the engine: `current_database()` and its like. The optimiser puts their values
 //! in their place, so that no executor has to know them.
 
 use super::CATALOG_NAME;
@@ -10,6 +10,7 @@ use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit,
 };
+use skep_exchange::this_version;
 
 /// One function, with what it tells.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -22,6 +23,7 @@ struct OfSession {
 
 /// The functions of `session`.
 pub(super) fn of(session: &Session) -> Vec<ScalarUDF> {
+    let version = format!("Skep {}", this_version().skep);
     [
         (
             "current_database",
@@ -30,6 +32,7 @@ pub(super) fn of(session: &Session) -> Vec<ScalarUDF> {
         ),
         ("current_catalog", vec![], CATALOG_NAME),
         ("current_user", vec!["session_user"], session.user.as_str()),
+        ("version", vec![], version.as_str()),
     ]
     .map(|(name, aliases, value)| {
         ScalarUDF::from(OfSession {

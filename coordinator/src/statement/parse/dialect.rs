@@ -2,6 +2,7 @@
 
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::dialect::{Dialect as SqlDialect, GenericDialect};
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, TokenizerError};
 use std::fmt;
 use std::str::FromStr;
@@ -42,8 +43,8 @@ impl fmt::Display for Dialect {
 impl Dialect {
     /// The tokens of a statement, white space included.
     pub(super) fn tokenize(self, sql: &str) -> Result<Vec<TokenWithSpan>, TokenizerError> {
-        match self {
-            Self::Standard => Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location(),
+        let tokens = match self {
+            Self::Standard => Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location()?,
             Self::Hive => {
                 let tokens = Tokenizer::new(&HiveTokens, sql).tokenize_with_location()?;
                 let as_standard = |token: TokenWithSpan| TokenWithSpan {
@@ -53,10 +54,38 @@ impl Dialect {
                     },
                     span: token.span,
                 };
-                Ok(tokens.into_iter().map(as_standard).collect())
+                tokens.into_iter().map(as_standard).collect()
             }
+        };
+        Ok(without_empty_parentheses(tokens))
+    }
+}
+
+/// Leaves out the parentheses of `current_user()` and its like, which the parser knows without alone.
+fn without_empty_parentheses(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut kept: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        let is_empty = token.token == Token::LParen
+            && tokens.peek().map(|next| &next.token) == Some(&Token::RParen)
+            && kept
+                .last()
+                .is_some_and(|before| names_the_session(&before.token));
+        match is_empty {
+            true => drop(tokens.next()),
+            false => kept.push(token),
         }
     }
+    kept
+}
+
+fn names_the_session(token: &Token) -> bool {
+    let keywords = [
+        Keyword::CURRENT_CATALOG,
+        Keyword::CURRENT_USER,
+        Keyword::SESSION_USER,
+    ];
+    matches!(token, Token::Word(word) if keywords.contains(&word.keyword))
 }
 
 /// How Hive cuts a statement into tokens.

@@ -224,7 +224,7 @@ func adbcSchemaWithoutRunning() {
 
 func adbcCancelling() {
 	withAdbc(func(ctx context.Context, connection adbc.Connection) {
-		text := "SELECT count(*) FROM numbers a, numbers b, numbers c, numbers d, numbers e, numbers f"
+		text := "SELECT sum(a.id * b.id + f.id) FROM numbers a, numbers b, numbers c, numbers d, numbers e, numbers f"
 		statement := adbcStatement(connection, text)
 		defer statement.Close()
 		short, cancel := context.WithTimeout(ctx, 500*time.Millisecond)

@@ -133,6 +133,58 @@ def check_many_rows_of_parameters():
         )
 
 
+def check_rows_are_written_with_parameters():
+    """As many rows as there are values, in one statement and one transaction where they are a list."""
+    day = datetime.date(2024, 2, 29)
+    with connect() as connection, connection.cursor() as cursor:
+        rows(connection, "DROP TABLE IF EXISTS written")
+        rows(connection, "CREATE TABLE written (id BIGINT, text STRING, day DATE, price DECIMAL(10, 2))")
+        insert = "INSERT INTO written VALUES (?, ?, ?, ?)"
+        values = [(id, f"row {id}", day, decimal.Decimal("1.50")) for id in range(5000)]
+        cursor.executemany(insert, values)
+        assert cursor.rowcount == 5000, cursor.rowcount
+        assert len(rows(connection, "SHOW FILES IN written")) <= 2
+        cursor.executemany(insert, [(None, None, None, None), (7000, "x", None, None)])
+        cursor.execute("INSERT INTO written (text, id) VALUES (?, ? + 1), ('fixed', ?)", ("one more", 8000, 9000))
+        assert cursor.rowcount == 2, cursor.rowcount
+        found = rows(connection, "SELECT count(*), count(id), sum(price), max(id), count(DISTINCT day) FROM written")
+        assert found == [(5004, 5003, decimal.Decimal("7500.00"), 9000, 1)], found
+        # A query runs once for each row, one transaction after the other.
+        cursor.executemany("INSERT INTO written SELECT id + 10000, ?, day, price FROM written WHERE id = ?", [("a", 1), ("b", 2)])
+        found = rows(connection, "SELECT id, text, day FROM written WHERE id > 9500 ORDER BY id")
+        assert found == [(10001, "a", day), (10002, "b", day)], found
+        rows(connection, "DROP TABLE IF EXISTS chosen")
+        rows(connection, "CREATE TABLE chosen AS SELECT id, ? AS word FROM written WHERE id < ?", ("w", 2))
+        assert rows(connection, "SELECT * FROM chosen ORDER BY id") == [(0, "w"), (1, "w")]
+        for sql, parameters, part in [
+            (insert, ("no number", "x", day, 1), "no number"),
+            ("INSERT INTO written VALUES (?, ?, ?)", (1, "x", day), "takes 4"),
+            ("CREATE DATABASE for_nothing", (1,), "0 parameters"),
+        ]:
+            raises(connection.ProgrammingError, lambda: cursor.execute(sql, parameters), part)
+        assert rows(connection, "SELECT count(*) FROM written") == [(5006,)]
+        for sql, expected in [
+            (insert, [pa.int64(), pa.string(), pa.date32(), pa.decimal128(10, 2)]),
+            ("INSERT INTO written (text, day) SELECT ?, day FROM written WHERE id > ?", [pa.string(), pa.int64()]),
+        ]:
+            statement = adbc_driver_manager.AdbcStatement(connection.adbc_connection)
+            with statement:
+                statement.set_sql_query(sql)
+                statement.prepare()
+                handle = statement.get_parameter_schema()
+                schema = pa.Schema._import_from_c(handle.address)
+                assert schema.types == expected, schema
+
+
+def check_the_session_tells_of_itself():
+    with connect() as connection:
+        rows(connection, "CREATE DATABASE IF NOT EXISTS told")
+        rows(connection, "USE told")
+        (row,) = rows(connection, "SELECT current_database(), current_schema(), current_catalog(), current_user(), version()")
+        assert row[:3] == ("told", "told", "skep") and row[3] and row[4].startswith("Skep "), row
+        assert rows(connection, "SELECT current_user = current_user() AND current_catalog = 'skep'") == [(True,)]
+
+
 def check_a_prepared_statement_follows_the_catalog():
     with connect() as connection, connection.cursor() as cursor:
         rows(connection, "DROP TABLE IF EXISTS followed")
