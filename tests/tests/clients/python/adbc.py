@@ -143,7 +143,6 @@ def check_rows_are_written_with_parameters():
         values = [(id, f"row {id}", day, decimal.Decimal("1.50")) for id in range(5000)]
         cursor.executemany(insert, values)
         assert cursor.rowcount == 5000, cursor.rowcount
-        assert len(rows(connection, "SHOW FILES IN written")) <= 2
         cursor.executemany(insert, [(None, None, None, None), (7000, "x", None, None)])
         cursor.execute("INSERT INTO written (text, id) VALUES (?, ? + 1), ('fixed', ?)", ("one more", 8000, 9000))
         assert cursor.rowcount == 2, cursor.rowcount

@@ -238,8 +238,8 @@ def check_a_share_that_is_renewed_waits_on():
         nonsense = flight.FlightEndpoint(flight.Ticket(b"nonsense"), second.locations)
         raises(Exception, lambda: renewed(client, options, nonsense))
         assert sum(read(endpoint, options).num_rows for endpoint in kept) == 200_000 - 7
-        raises(Exception, lambda: renewed(client, options, kept[0]))
         wait_for(client, options, text, "FINISHED")
+        raises(Exception, lambda: renewed(client, options, kept[0]))
 
 
 def renewed(client, options, endpoint):
