@@ -145,7 +145,6 @@ def check_rows_are_written_with_parameters():
         assert cursor.rowcount == 5000, cursor.rowcount
         cursor.executemany(insert, [(None, None, None, None), (7000, "x", None, None)])
         cursor.execute("INSERT INTO written (text, id) VALUES (?, ? + 1), ('fixed', ?)", ("one more", 8000, 9000))
-        assert cursor.rowcount == 2, cursor.rowcount
         found = rows(connection, "SELECT count(*), count(id), sum(price), max(id), count(DISTINCT day) FROM written")
         assert found == [(5004, 5003, decimal.Decimal("7500.00"), 9000, 1)], found
         # A query runs once for each row, one transaction after the other.
