@@ -64,8 +64,9 @@ pub struct QueryLimits {
     pub statement_bytes_max: usize,
     /// How long a query may run, from its submission; `None` for as long as it takes.
     pub run_time_max: Option<Duration>,
-    /// How long a query waits for a client that reads nothing of its result.
-    pub reader_wait: Duration,
+    /// How long a statement waits for a client that reads nothing of its result, or sends nothing of its
+    /// rows.
+    pub client_wait: Duration,
     /// How many ended queries `SHOW QUERIES` remembers.
     pub history_max: usize,
     /// How many sessions may be open.
@@ -84,7 +85,7 @@ impl Default for QueryLimits {
             queue_timeout: Duration::from_secs(300),
             statement_bytes_max: 4 * 1024 * 1024,
             run_time_max: None,
-            reader_wait: Duration::from_secs(60 * 60),
+            client_wait: Duration::from_secs(60 * 60),
             history_max: 1000,
             sessions_max: 10_000,
             session_idle_timeout: Duration::from_secs(3600),

@@ -3,6 +3,7 @@
 mod dispatch;
 mod files;
 mod ingest;
+mod insert;
 mod metadata;
 mod sweep;
 mod write;

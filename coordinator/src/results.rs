@@ -5,7 +5,7 @@
 //! everything on the executors.
 
 use crate::planning::PlannedQuery;
-use crate::query::admission::Place;
+use crate::query::admission::{Place, wait_for_client};
 use crate::query::{Profile, QueryHandle};
 use arrow::array::RecordBatchOptions;
 use arrow::datatypes::SchemaRef;
@@ -17,7 +17,6 @@ use skep_exchange::error::from_datafusion;
 use skep_exchange::monitor::AttemptMonitor;
 use skep_protocol::{ErrorCode, QueryError};
 use skep_writer::{WrittenFile, decode_reports};
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -42,9 +41,6 @@ pub(crate) struct Deadline {
 }
 
 type Rows = BoxStream<'static, Result<RecordBatch, QueryError>>;
-
-/// How long a client may read nothing before the query's place goes to the next.
-const LENDING_AFTER: Duration = Duration::from_secs(10);
 
 /// How many batches lie ready for a client at most, besides the bound in bytes.
 const READY_BATCHES_MAX: usize = 256;
@@ -89,24 +85,17 @@ impl ReadyRows {
         self.sender.send(Ok(ready)).await.is_ok()
     }
 
-    /// The same, for as long as a client may read nothing. Whoever has been waited for has no `place`
-    /// any more: clients that stop reading keep nobody else from running.
+    /// The same, for as long as a client may read nothing.
     async fn send_in_time(
         &self,
         batch: RecordBatch,
         place: &mut Option<Place>,
     ) -> Result<bool, QueryError> {
         let wait_max = self.limits.wait_max;
-        let mut sent = pin!(self.send(batch));
-        let lending_after = LENDING_AFTER.min(wait_max);
-        if let Ok(sent) = tokio::time::timeout(lending_after, &mut sent).await {
-            return Ok(sent);
-        }
-        drop(place.take());
-        let sent = tokio::time::timeout(wait_max - lending_after, sent).await;
-        sent.map_err(|_| {
+        let sent = wait_for_client(self.send(batch), place, wait_max).await;
+        sent.ok_or_else(|| {
             let seconds = wait_max.as_secs_f32();
-            let text = format!("the client read nothing for {seconds} s (query.reader_wait)");
+            let text = format!("the client read nothing for {seconds} s (query.client_wait)");
             QueryError::new(ErrorCode::Canceled, text)
         })
     }

@@ -69,7 +69,7 @@ impl ExchangeService {
             Credentials::Password { user, password } => (user, password),
             Credentials::None => Default::default(),
         };
-        let coordinator = self.coordinator.as_ref().ok_or_else(|| {
+        let coordinator = self.runner.coordinator.as_ref().ok_or_else(|| {
             QueryError::internal("an executor without a coordinator cannot log anybody in")
         })?;
         coordinator.log_in(user, password).await

@@ -9,7 +9,7 @@ use arrow_flight::{
 };
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use skep_exchange::channel::{CoordinatorConnection, SharedKey};
+use skep_exchange::channel::SharedKey;
 use skep_exchange::limits::{ExchangeLimits, WireCompression};
 use skep_exchange::serve::{ServeOptions, serve_partition};
 use skep_listener::{HandshakeStream, check_transport, handshake};
@@ -26,7 +26,6 @@ use tonic::{Extensions, Request, Response, Status, Streaming};
 pub(crate) struct ExchangeService {
     pub(crate) runner: TaskRunner,
     pub(crate) key: SharedKey,
-    pub(crate) coordinator: Option<CoordinatorConnection>,
     pub(crate) limits: ExchangeLimits,
     pub(crate) compute: Handle,
     pub(crate) node: String,

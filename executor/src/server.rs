@@ -97,19 +97,12 @@ impl Executor {
         let functions = config.functions.clone();
         let coordinator = to_coordinator(&config, &connections);
         let local = connections.clone();
-        let runner = TaskRunner::new(
-            runtime,
-            memory.clone(),
-            connections,
-            coordinator.clone(),
-            functions,
-        );
+        let runner = TaskRunner::new(runtime, memory.clone(), connections, coordinator, functions);
         let local = read_locally(&local, &address, &runner);
         let load = Arc::new(Load::of(memory));
         let exchange = ExchangeService {
             runner: runner.clone(),
             key: key.clone(),
-            coordinator,
             limits: config.exchange.clone(),
             compute: compute.clone(),
             node: node.clone(),

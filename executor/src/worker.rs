@@ -43,6 +43,8 @@ pub(crate) struct TaskRunner {
     worker: Worker,
     memory: Arc<NodeMemory>,
     board: TaskBoard,
+    /// Who knows the users, where this node has joined a cluster.
+    pub(crate) coordinator: Option<CoordinatorConnection>,
 }
 
 /// One partition of a task's output.
@@ -78,7 +80,7 @@ impl TaskRunner {
             runtime: Arc::clone(&runtime),
             memory: Arc::clone(&memory),
             connections,
-            coordinator,
+            coordinator: coordinator.clone(),
         };
         let worker = Worker::from_session_builder(move |context| {
             let sessions = sessions.clone();
@@ -90,6 +92,7 @@ impl TaskRunner {
             worker,
             memory,
             board,
+            coordinator,
         }
     }
 

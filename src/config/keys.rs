@@ -251,9 +251,10 @@ sections! {
         statement_bytes_max: Size<{ KIB }> = Fixed("1MiB");
         /// How long a query may run before it is cancelled.
         max_run_time: Time<1> = Fixed("4h");
-        /// How long a query waits for a client that reads nothing of its result before it is cancelled. After
-        /// ten seconds of that its place among those that run goes to the next.
-        reader_wait: Time<1> = Fixed("1h");
+        /// How long a statement waits for a client that reads nothing of its result, or sends nothing of its
+        /// rows, before it is cancelled. After ten seconds of that its place among those that run goes to
+        /// the next.
+        client_wait: Time<1> = Fixed("1h");
         /// How much of a query's result waits on the coordinator for its client to fetch it.
         result_buffer: Size<{ MIB }> = Fixed("32MiB");
     }

@@ -96,7 +96,7 @@ pub(super) fn coordinator(
             queue_timeout: query.queue_timeout,
             statement_bytes_max: query.statement_bytes_max as usize,
             run_time_max: Some(query.max_run_time),
-            reader_wait: query.reader_wait,
+            client_wait: query.client_wait,
             result_buffer_bytes: to_u32(query.result_buffer),
             ..QueryLimits::default()
         },

@@ -84,7 +84,7 @@ impl Inner {
                 let direct = run.planned.direct().cloned();
                 let limits = ReaderLimits {
                     bytes_max: self.config.queries.result_buffer_bytes,
-                    wait_max: self.config.queries.reader_wait,
+                    wait_max: self.config.queries.client_wait,
                 };
                 let rows = results::start(*run, handle, limits, &self.threads.compute);
                 let outcome = match direct {

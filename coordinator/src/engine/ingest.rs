@@ -6,10 +6,12 @@ use super::write::{query_columns, write_target};
 use crate::client_rows::RowQueue;
 use crate::planning::{PlanningContext, ResolvedQuery, WriteTarget};
 use crate::query::QueryHandle;
+use crate::query::admission::{self, wait_for_client};
 use crate::service::{ClientBatches, IfExists, IfMissing, IngestRequest, IngestTarget};
 use crate::session::Session;
 use crate::statement::storage_of;
 use arrow::datatypes::{Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
 use futures::TryStreamExt;
 use skep_catalog::catalog::{
     NewManagedTable, TableWrite, WriteCommit, WriteMode, WriteTarget as CommitTarget,
@@ -19,6 +21,7 @@ use skep_catalog::{Catalog, CatalogError};
 use skep_protocol::{ErrorCode, QueryError};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::task::AbortOnDropHandle;
 
 /// What the list of queries shows of a request.
@@ -69,7 +72,7 @@ impl Inner {
         handle: &QueryHandle,
         request: IngestRequest,
     ) -> Result<u64, QueryError> {
-        let _place = self.admission.admit().await?;
+        let admitted = self.admission.admit().await?;
         handle.admitted();
         let mut context = self.planning_context(session, handle.id());
         if context.cluster.active().next().is_none() {
@@ -97,15 +100,14 @@ impl Inner {
             listed.collect(),
             false,
         )?;
+        let client = SendingClient {
+            schema,
+            batches,
+            admitted: Some(admitted),
+            wait_max: self.config.queries.client_wait,
+        };
         let (files, rows) = self
-            .feed_and_write(
-                &context,
-                handle,
-                (schema, batches),
-                source,
-                write,
-                &definition,
-            )
+            .feed_and_write(&context, handle, client, source, write, &definition)
             .await?;
         let commit = WriteCommit {
             tables: vec![TableWrite {
@@ -151,24 +153,25 @@ impl Inner {
         &self,
         context: &PlanningContext,
         handle: &QueryHandle,
-        (schema, batches): (SchemaRef, ClientBatches),
+        client: SendingClient,
         source: ResolvedQuery,
         write: WriteTarget,
         definition: &TableDefinition,
     ) -> Result<(Vec<skep_catalog::catalog::NewFile>, u64), QueryError> {
-        let open = self.client_rows.open(handle.id(), Arc::clone(&schema));
+        let schema = Arc::clone(&client.schema);
+        let open = self.client_rows.open(handle.id(), schema);
         // The rows are decoded as they are fed, which is work.
         let feeding = self
             .threads
             .compute
-            .spawn(feed(Arc::clone(&open.queue), schema, batches));
+            .spawn(feed(Arc::clone(&open.queue), client));
         let feeding = AbortOnDropHandle::new(feeding);
         let feeding = async move {
             let fed = feeding.await;
             fed.map_err(|error| QueryError::internal(format!("reading the rows failed: {error}")))?
         };
         let writing = self.run_write(context, source, write, definition, handle);
-        let (fed, written) = tokio::try_join!(feeding, writing)?;
+        let ((fed, _admitted), written) = tokio::try_join!(feeding, writing)?;
         if fed != written.rows {
             let text = format!("{fed} rows came in and {} were written", written.rows);
             return Err(QueryError::new(ErrorCode::TruncatedExchange, text));
@@ -254,18 +257,39 @@ fn check_columns(schema: &Schema) -> Result<(), QueryError> {
     }
 }
 
-/// Passes the client's batches on; returns how many rows there were.
+/// A client that sends rows.
+struct SendingClient {
+    schema: SchemaRef,
+    batches: ClientBatches,
+    /// The statement's place among those that run, where the client has not lost it.
+    admitted: Option<admission::Place>,
+    /// How long it may send nothing.
+    wait_max: Duration,
+}
+
+impl SendingClient {
+    async fn next(&mut self) -> Result<Option<RecordBatch>, QueryError> {
+        let next = self.batches.try_next();
+        let next = wait_for_client(next, &mut self.admitted, self.wait_max).await;
+        next.unwrap_or_else(|| {
+            let seconds = self.wait_max.as_secs_f32();
+            let text = format!("the client sent nothing for {seconds} s (query.client_wait)");
+            Err(QueryError::new(ErrorCode::Canceled, text))
+        })
+    }
+}
+
+/// Passes the client's batches on; returns how many rows there were, and the statement's place.
 async fn feed(
     queue: Arc<RowQueue>,
-    schema: SchemaRef,
-    mut batches: ClientBatches,
-) -> Result<u64, QueryError> {
+    mut client: SendingClient,
+) -> Result<(u64, Option<admission::Place>), QueryError> {
     let mut rows = 0;
     loop {
-        match batches.try_next().await {
+        match client.next().await {
             Ok(Some(batch)) => {
                 rows += batch.num_rows() as u64;
-                let batch = batch.with_schema(Arc::clone(&schema));
+                let batch = batch.with_schema(Arc::clone(&client.schema));
                 let batch = batch.map_err(|error| {
                     QueryError::new(ErrorCode::InvalidArgument, error.to_string())
                 })?;
@@ -273,7 +297,7 @@ async fn feed(
             }
             Ok(None) => {
                 queue.end(Ok(()));
-                return Ok(rows);
+                return Ok((rows, client.admitted));
             }
             // Not told to the queue: the client's error is to be seen, and no task's that follows from it.
             Err(error) => return Err(error),

@@ -2,8 +2,10 @@
 
 use crate::config::QueryLimits;
 use skep_protocol::{ErrorCode, QueryError};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Gives out places to queries, first come first served.
@@ -18,6 +20,26 @@ pub struct Admission {
 #[derive(Debug)]
 pub struct Place {
     _permit: OwnedSemaphorePermit,
+}
+
+/// How long a query may wait for its client before its place goes to the next.
+const LENDING_AFTER: Duration = Duration::from_secs(10);
+
+/// Waits for what a client does; `None` where it has done nothing for `wait_max`. A query that has waited
+/// for a while has no `place` any more: clients that stand still keep nobody else from running.
+pub async fn wait_for_client<T>(
+    action: impl Future<Output = T>,
+    place: &mut Option<Place>,
+    wait_max: Duration,
+) -> Option<T> {
+    let mut action = pin!(action);
+    let lending_after = LENDING_AFTER.min(wait_max);
+    if let Ok(done) = tokio::time::timeout(lending_after, &mut action).await {
+        return Some(done);
+    }
+    drop(place.take());
+    let rest = wait_max - lending_after;
+    tokio::time::timeout(rest, action).await.ok()
 }
 
 struct Waiting<'a>(&'a AtomicUsize);
@@ -74,7 +96,6 @@ impl Admission {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn admission(running_max: usize, queued_max: usize) -> Admission {
         Admission::new(QueryLimits {

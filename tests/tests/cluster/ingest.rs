@@ -4,7 +4,7 @@
 use arrow::array::{ArrayRef, Int64Array, StringArray};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
-use futures::{Stream, stream};
+use futures::{Stream, StreamExt, stream};
 use skep_client::{Client, ClientError, IngestMode};
 use skep_protocol::ErrorCode;
 use skep_tests::cluster::{Cluster, Setup};
@@ -278,6 +278,22 @@ async fn the_coordinator_holds_no_more_than_its_queue() {
     let grown = cluster.coordinator.peak_memory_mib() - before;
     eprintln!("the coordinator's peak grew from {before} MiB by {grown} MiB");
     assert!(grown < 150, "{before} MiB grew by {grown} MiB");
+}
+
+#[tokio::test]
+async fn a_client_that_stops_sending_is_told_so_and_leaves_nothing_that_is_seen() {
+    let setup = Setup::executors(2).with("query.client_wait=2s");
+    let cluster = Cluster::start(setup).await;
+    let mut client = cluster.connect().await;
+    let batches = some(3).chain(stream::pending());
+    let sent = client.ingest("t", IngestMode::Create, schema(), batches);
+    let ended = tokio::time::timeout(PATIENCE, sent).await;
+    let ended = engine_error(ended.expect("it ends").expect_err("it fails"));
+    assert_eq!(ended.code, ErrorCode::Canceled, "{ended}");
+    assert!(ended.message.contains("sent nothing for 2 s"), "{ended}");
+    let missing = error(&mut client, "SELECT * FROM t").await;
+    assert_eq!(missing.code, ErrorCode::TableNotFound, "{missing}");
+    cluster.wait_for_idle(PATIENCE).await;
 }
 
 #[tokio::test]

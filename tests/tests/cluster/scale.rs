@@ -80,7 +80,7 @@ async fn clients_that_stop_reading_keep_no_places() {
 
 #[tokio::test]
 async fn a_client_that_never_reads_on_is_told_so_and_loses_its_query() {
-    let setup = Setup::executors(2).with("query.reader_wait=2s");
+    let setup = Setup::executors(2).with("query.client_wait=2s");
     let cluster = Cluster::start(setup).await;
     let mut client = cluster.connect().await;
     create_numbers(&mut client).await;

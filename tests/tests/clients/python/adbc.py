@@ -143,6 +143,8 @@ def check_rows_are_written_with_parameters():
         values = [(id, f"row {id}", day, decimal.Decimal("1.50")) for id in range(5000)]
         cursor.executemany(insert, values)
         assert cursor.rowcount == 5000, cursor.rowcount
+        files = rows(connection, "SELECT files FROM information_schema.table_statistics WHERE table_name = 'written'")
+        assert files[0][0] <= 2, files
         cursor.executemany(insert, [(None, None, None, None), (7000, "x", None, None)])
         cursor.execute("INSERT INTO written (text, id) VALUES (?, ? + 1), ('fixed', ?)", ("one more", 8000, 9000))
         found = rows(connection, "SELECT count(*), count(id), sum(price), max(id), count(DISTINCT day) FROM written")
