@@ -340,6 +340,12 @@ pub struct DatabaseMetadata {
     pub tables: Vec<TableMetadata>,
 }
 
+/// Where the fields of [`TableMetadata`] have a column's comment.
+pub const COLUMN_COMMENT: &str = "comment";
+
+/// Where they have the type that the table was made with, where the field's own says less: `varchar(10)`.
+pub const COLUMN_SQL_TYPE: &str = "sql_type";
+
 /// A table or view.
 #[derive(Clone, Debug)]
 pub struct TableMetadata {

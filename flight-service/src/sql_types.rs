@@ -1,6 +1,7 @@
 //! How clients are told the SQL type of a column: names, precision and scale, from one table, for
 //! results, for table schemas and for GetXdbcTypeInfo.
 
+use crate::engine::{COLUMN_COMMENT, COLUMN_SQL_TYPE};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::metadata::{XdbcTypeInfo, XdbcTypeInfoData, XdbcTypeInfoDataBuilder};
@@ -15,9 +16,6 @@ const TYPE_NAME: &str = "ARROW:FLIGHT:SQL:TYPE_NAME";
 const PRECISION: &str = "ARROW:FLIGHT:SQL:PRECISION";
 const SCALE: &str = "ARROW:FLIGHT:SQL:SCALE";
 const REMARKS: &str = "ARROW:FLIGHT:SQL:REMARKS";
-
-/// Where the catalog keeps a column's comment in a field's metadata.
-const COMMENT: &str = "comment";
 
 /// The digits of microseconds.
 const TIMESTAMP_SCALE: u8 = 6;
@@ -92,6 +90,14 @@ pub(crate) fn type_metadata(data_type: &DataType) -> HashMap<String, String> {
     metadata
 }
 
+/// `VARCHAR` and `10` of `varchar(10)`.
+fn name_and_length(sql_type: &str) -> Option<(String, String)> {
+    let (name, rest) = sql_type.split_once('(')?;
+    let length = rest.strip_suffix(')')?;
+    let is_text = matches!(name, "varchar" | "char");
+    is_text.then(|| (name.to_uppercase(), length.to_owned()))
+}
+
 /// A table's wire schema with the metadata that drivers read column details from, and with the
 /// table's own nullability.
 pub(crate) fn table_schema(
@@ -106,8 +112,13 @@ pub(crate) fn table_schema(
         metadata.insert(CATALOG_NAME.to_owned(), catalog.to_owned());
         metadata.insert(SCHEMA_NAME.to_owned(), database.to_owned());
         metadata.insert(TABLE_NAME.to_owned(), table.to_owned());
-        if let Some(comment) = own.metadata().get(COMMENT) {
+        if let Some(comment) = own.metadata().get(COLUMN_COMMENT) {
             metadata.insert(REMARKS.to_owned(), comment.clone());
+        }
+        let sql_type = own.metadata().get(COLUMN_SQL_TYPE);
+        if let Some((name, length)) = sql_type.and_then(|sql_type| name_and_length(sql_type)) {
+            metadata.insert(TYPE_NAME.to_owned(), name);
+            metadata.insert(PRECISION.to_owned(), length);
         }
         field
             .clone()

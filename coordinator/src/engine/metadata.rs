@@ -4,13 +4,16 @@
 use super::Inner;
 use crate::planning::CATALOG_NAME;
 use crate::planning::table_schema;
-use crate::service::{CatalogMetadata, DatabaseMetadata, TableMetadata};
+use crate::service::{
+    COLUMN_COMMENT, COLUMN_SQL_TYPE, CatalogMetadata, DatabaseMetadata, TableMetadata,
+};
 use crate::session::{Session, Temporary, name_of};
 use arrow::datatypes::{Schema, SchemaRef};
 use parking_lot::Mutex;
 use skep_catalog::Relation;
-use skep_catalog::model::{CatalogVersion, View};
+use skep_catalog::model::{CatalogVersion, Table, View};
 use skep_protocol::QueryError;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The metadata of the version that was asked for last.
@@ -34,7 +37,7 @@ impl Inner {
                     continue;
                 }
                 let (table_type, schema) = match relation {
-                    Relation::Table(table) => ("LOCAL TEMPORARY", table_schema(table)),
+                    Relation::Table(table) => ("LOCAL TEMPORARY", described_schema(table)),
                     Relation::View(view) => ("VIEW", self.view_schema(session, view).await),
                 };
                 let name = name_of(relation);
@@ -75,7 +78,7 @@ impl Inner {
                 .map(|table| TableMetadata {
                     name: table.definition.name.clone(),
                     table_type: "TABLE".to_owned(),
-                    schema: table_schema(table),
+                    schema: described_schema(table),
                 })
                 .collect();
             for view in snapshot.views(&database.name)? {
@@ -109,4 +112,29 @@ impl Inner {
             Err(_) => Arc::new(Schema::empty()),
         }
     }
+}
+
+/// A table's columns with what the catalog says of them besides: comments, and the types that the table was
+/// made with.
+fn described_schema(table: &Table) -> SchemaRef {
+    let definition = &table.definition;
+    let columns = definition.columns.iter();
+    let columns = columns.map(|column| (&column.name, (&column.comment, &column.sql_type)));
+    let partitioning = definition.partition_columns.iter();
+    let partitioning =
+        partitioning.map(|column| (&column.name, (&column.comment, &column.sql_type)));
+    let known: HashMap<_, _> = columns.chain(partitioning).collect();
+    let schema = table_schema(table);
+    let fields = schema.fields().iter().map(|field| {
+        let mut metadata = field.metadata().clone();
+        if let Some((comment, sql_type)) = known.get(field.name()) {
+            let told = [(COLUMN_COMMENT, *comment), (COLUMN_SQL_TYPE, *sql_type)];
+            let told = told
+                .into_iter()
+                .filter_map(|(key, text)| Some((key, text.as_ref()?)));
+            metadata.extend(told.map(|(key, text)| (key.to_owned(), text.clone())));
+        }
+        field.as_ref().clone().with_metadata(metadata)
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }

@@ -113,6 +113,34 @@ def encoded_field(body):
     return b"\x0a" + encoded + bytes([length]) + body
 
 
+def check_columns_tell_their_types_and_comments():
+    """What JDBC's getColumns, ODBC and Power BI show."""
+    with connect() as client:
+        options = bearer(client)
+        query(client, options, "DROP TABLE IF EXISTS told")
+        query(
+            client,
+            options,
+            "CREATE TABLE told (id INT NOT NULL COMMENT 'the key', name VARCHAR(7), price DECIMAL(9, 3))"
+            " PARTITIONED BY (day STRING COMMENT 'of sale')",
+        )
+        message = sql.CommandGetTables(table_name_filter_pattern="told", include_schema=True)
+        info = client.get_flight_info(descriptor(message), options)
+        table = client.do_get(info.endpoints[0].ticket, options).read_all()
+        schema = pa.ipc.read_schema(pa.py_buffer(table.column("table_schema")[0].as_py()))
+        told = {}
+        for field in schema:
+            names = ("TYPE_NAME", "PRECISION", "SCALE", "REMARKS")
+            told[field.name] = [(field.metadata or {}).get(f"ARROW:FLIGHT:SQL:{name}".encode()) for name in names]
+        assert told == {
+            "id": [b"INT", b"10", b"0", b"the key"],
+            "name": [b"VARCHAR", b"7", None, None],
+            "price": [b"DECIMAL", b"9", b"3", None],
+            "day": [b"STRING", None, None, b"of sale"],
+        }, told
+        assert not schema.field("id").nullable and schema.field("name").nullable
+
+
 def check_messages_are_small_enough_for_any_client():
     with connect() as client:
         options = bearer(client)
