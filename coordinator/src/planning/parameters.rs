@@ -118,7 +118,7 @@ impl ResolvedQuery {
         let LogicalPlan::Values(list) = &self.logical else {
             return Err(wrong_count(count, values.len()));
         };
-        if count == 0 || !values.len().is_multiple_of(count) {
+        if count == 0 || values.is_empty() || !values.len().is_multiple_of(count) {
             return Err(wrong_count(count, values.len()));
         }
         let mut rows = Vec::new();
@@ -141,6 +141,9 @@ impl ResolvedQuery {
     /// # Errors
     /// Those of the base library.
     pub fn typed_by(self, columns: &[DataType]) -> Result<Self, QueryError> {
+        if types(&self.logical)?.is_empty() {
+            return Ok(self);
+        }
         let logical = match self.logical {
             LogicalPlan::Values(list) => {
                 let rows = list.values.into_iter();

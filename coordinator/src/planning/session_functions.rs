@@ -4,12 +4,12 @@
 use super::CATALOG_NAME;
 use crate::session::Session;
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::exec_err;
 use datafusion::error::Result;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit,
 };
+use datafusion::scalar::ScalarValue;
 use skep_exchange::this_version;
 
 /// One function, with what it tells.
@@ -67,6 +67,6 @@ impl ScalarUDFImpl for OfSession {
     }
 
     fn invoke_with_args(&self, _args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        exec_err!("{}() has a value before a query runs", self.name)
+        Ok(ColumnarValue::from(ScalarValue::from(self.value.as_str())))
     }
 }

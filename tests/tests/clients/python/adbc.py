@@ -160,6 +160,7 @@ def check_rows_are_written_with_parameters():
             (insert, ("no number", "x", day, 1), "no number"),
             ("INSERT INTO written VALUES (?, ?, ?)", (1, "x", day), "takes 4"),
             ("CREATE DATABASE for_nothing", (1,), "0 parameters"),
+            (insert, None, "4 parameters"),
         ]:
             raises(connection.ProgrammingError, lambda: cursor.execute(sql, parameters), part)
         assert rows(connection, "SELECT count(*) FROM written") == [(5006,)]
