@@ -1,5 +1,5 @@
-//! Functions that tell of the session and of the engine: `current_database()` and its like. The optimiser puts their values
-//! in their place, so that no executor has to know them.
+//! Functions that tell of the session and of the engine: `current_database()` and its like. The optimiser
+//! puts their values in their place, so that no executor has to know them.
 
 use super::CATALOG_NAME;
 use crate::session::Session;
