@@ -230,7 +230,7 @@ def check_a_share_that_is_renewed_waits_on():
         info = start(client, options, text)
         first, second = info.endpoints
         for _ in range(3):
-            time.sleep(2.5)
+            time.sleep(2)
             kept = [renewed(client, options, endpoint) for endpoint in (first, second)]
         assert kept[0].expiration_time.value > first.expiration_time.value, kept[0]
         # Another session has no say in it, and neither has nonsense.
