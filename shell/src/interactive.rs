@@ -146,9 +146,11 @@ async fn read_line(
 /// Whether a statement may have changed what there is to complete.
 fn changes_names(sql: &str) -> bool {
     let first = sql.split_whitespace().next().unwrap_or_default();
-    ["create", "drop", "alter", "msck", "refresh", "insert"]
-        .iter()
-        .any(|word| first.eq_ignore_ascii_case(word))
+    [
+        "create", "drop", "alter", "msck", "refresh", "insert", "load", "truncate", "from", "with",
+    ]
+    .iter()
+    .any(|word| first.eq_ignore_ascii_case(word))
 }
 
 fn leaves(flow: Flow) -> Option<i32> {

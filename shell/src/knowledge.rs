@@ -3,15 +3,12 @@
 use crate::format::values;
 use crate::session::Aside;
 use crate::sql::quoted_name;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use skep_client::{ClientError, Column};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
-
-/// How many questions may wait. What does not fit is asked again at the next key.
-const QUESTIONS_MAX: usize = 32;
 
 /// How many tables' columns and partitions are kept.
 const TABLES_MAX: usize = 1000;
@@ -60,20 +57,36 @@ impl Knowledge {
     }
 }
 
-/// A question to the server.
+/// A question about a table.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Question {
-    /// Everything anew, on another session where there is one.
-    Everything(Option<Box<dyn Aside>>),
-    /// The columns of a table.
-    Columns(String, String),
-    /// The partitions of a table.
-    Partitions(String, String),
+    /// Its columns.
+    Columns(TableKey),
+    /// Its partitions.
+    Partitions(TableKey),
+}
+
+/// What has yet to be asked. Nothing is in it twice, however often keys want it.
+#[derive(Default)]
+struct Wanted {
+    /// A session to ask on from now on.
+    session: Option<Box<dyn Aside>>,
+    /// Whether all names are to be asked for anew, which comes before the tables.
+    everything: bool,
+    tables: BTreeSet<Question>,
+}
+
+/// The questions, and a bell for who asks them.
+#[derive(Default)]
+struct Questions {
+    wanted: Mutex<Wanted>,
+    added: Notify,
 }
 
 /// Who asks questions, and does not wait for answers.
 #[derive(Clone)]
 pub(crate) struct Asker {
-    questions: mpsc::Sender<Question>,
+    questions: Arc<Questions>,
     knowledge: Arc<Knowledge>,
     /// The number of the session that is learned from.
     session: Option<u64>,
@@ -81,67 +94,58 @@ pub(crate) struct Asker {
 
 /// Starts learning; it ends when the set is dropped.
 pub(crate) fn start(knowledge: Arc<Knowledge>) -> (Asker, JoinSet<()>) {
-    let (questions, mut asked) = mpsc::channel(QUESTIONS_MAX);
+    let asker = Asker::new(Arc::clone(&knowledge));
+    let questions = Arc::clone(&asker.questions);
     let mut learning = JoinSet::new();
-    let learner = Arc::clone(&knowledge);
     learning.spawn(async move {
         let mut session: Option<Box<dyn Aside>> = None;
-        while let Some(question) = asked.recv().await {
-            let question = match question {
-                Question::Everything(Some(other)) => {
-                    session = Some(other);
-                    Question::Everything(None)
-                }
-                other => other,
-            };
+        loop {
+            questions.added.notified().await;
+            if let Some(other) = questions.wanted.lock().session.take() {
+                session = Some(other);
+            }
             if let Some(session) = &mut session {
-                // What cannot be learned is not completed; statements say what is wrong.
-                let _ = learn(session.as_mut(), &learner, question).await;
+                answer(session.as_mut(), &knowledge, &questions).await;
             }
         }
     });
-    let asker = Asker {
-        questions,
-        knowledge,
-        session: None,
-    };
     (asker, learning)
 }
 
-/// One that nobody answers, for tests.
-#[cfg(test)]
-pub(crate) fn start_idle(knowledge: Arc<Knowledge>) -> (Asker, ()) {
-    let (questions, _) = mpsc::channel(QUESTIONS_MAX);
-    let asker = Asker {
-        questions,
-        knowledge,
-        session: None,
-    };
-    (asker, ())
+/// Asks until nothing is wanted, or another session is to be asked. What cannot be learned is not
+/// completed; statements say what is wrong.
+async fn answer(session: &mut dyn Aside, knowledge: &Knowledge, questions: &Questions) {
+    while questions.wanted.lock().session.is_none() {
+        if std::mem::take(&mut questions.wanted.lock().everything) {
+            let _ = everything(session, knowledge).await;
+            continue;
+        }
+        // It stays until it is answered, so that keys do not add it again meanwhile.
+        let next = questions.wanted.lock().tables.first().cloned();
+        let Some(question) = next else { return };
+        let _ = learn(session, knowledge, &question).await;
+        questions.wanted.lock().tables.remove(&question);
+    }
 }
 
 async fn learn(
     session: &mut dyn Aside,
     knowledge: &Knowledge,
-    question: Question,
+    question: &Question,
 ) -> Result<(), ClientError> {
     match question {
-        Question::Everything(_) => everything(session, knowledge).await,
-        Question::Columns(database, table) => {
-            let columns = session.columns(&database, &table).await?;
+        Question::Columns(key) => {
+            let columns = session.columns(&key.0, &key.1).await?;
             knowledge.change(|names| {
-                names.columns.insert((database, table), columns);
+                names.columns.insert(key.clone(), columns);
             });
-            Ok(())
         }
-        Question::Partitions(database, table) => {
-            let name = format!("{}.{}", quoted_name(&database), quoted_name(&table));
+        Question::Partitions(key) => {
             // A table without partitions is asked about once.
             knowledge.change(|names| {
-                names
-                    .partitions
-                    .insert((database.clone(), table.clone()), Vec::new());
+                names.partitions.insert(key.clone(), Vec::new());
             });
+            let name = format!("{}.{}", quoted_name(&key.0), quoted_name(&key.1));
             let batches = session.rows(&format!("SHOW PARTITIONS {name}")).await?;
             let mut partitions = Vec::new();
             for batch in batches.iter() {
@@ -151,11 +155,11 @@ async fn learn(
             }
             partitions.truncate(PARTITIONS_MAX);
             knowledge.change(|names| {
-                names.partitions.insert((database, table), partitions);
+                names.partitions.insert(key.clone(), partitions);
             });
-            Ok(())
         }
     }
+    Ok(())
 }
 
 /// The values in `a=1/b=x`.
@@ -204,6 +208,15 @@ async fn pairs(session: &mut dyn Aside, sql: &str) -> Result<Vec<(String, String
 }
 
 impl Asker {
+    /// One whose questions nobody answers until somebody does.
+    pub(crate) fn new(knowledge: Arc<Knowledge>) -> Self {
+        Self {
+            questions: Arc::default(),
+            knowledge,
+            session: None,
+        }
+    }
+
     /// Learns from this session and looks names up in this database from now on. Each session has a
     /// number of its own.
     pub(crate) fn follow(&mut self, session: Option<(u64, Box<dyn Aside>)>, database: &str) {
@@ -215,13 +228,16 @@ impl Asker {
         if let Some((number, session)) = session.filter(|(number, _)| self.session != Some(*number))
         {
             self.session = Some(number);
-            self.ask(Question::Everything(Some(session)));
+            self.ask(|wanted| {
+                wanted.session = Some(session);
+                wanted.everything = true;
+            });
         }
     }
 
     /// Learns everything anew.
     pub(crate) fn refresh(&self) {
-        self.ask(Question::Everything(None));
+        self.ask(|wanted| wanted.everything = true);
     }
 
     /// Asks for the columns and, where wanted, the partitions of a table, unless they are known.
@@ -238,22 +254,98 @@ impl Asker {
             return;
         }
         if !has_columns {
-            self.ask(Question::Columns(key.0.clone(), key.1.clone()));
+            self.ask(|wanted| _ = wanted.tables.insert(Question::Columns(key.clone())));
         }
         if partitions && !has_partitions {
-            self.ask(Question::Partitions(key.0, key.1));
+            self.ask(|wanted| _ = wanted.tables.insert(Question::Partitions(key)));
         }
     }
 
-    fn ask(&self, question: Question) {
-        // Where too many questions wait, this one is asked again at the next key.
-        let _ = self.questions.try_send(question);
+    fn ask(&self, add: impl FnOnce(&mut Wanted)) {
+        add(&mut self.questions.wanted.lock());
+        self.questions.added.notify_one();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use arrow::array::{ArrayRef, RecordBatch, StringArray};
+    use async_trait::async_trait;
+    use skep_client::{QueryProgress, Table};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::{Duration, Instant};
+
+    /// A server with one table, which gets a partition more each time that all names are asked for, and
+    /// takes its time.
+    struct Growing {
+        rounds: Arc<AtomicUsize>,
+    }
+
+    #[async_trait]
+    impl Aside for Growing {
+        async fn progress(&mut self) -> Result<Vec<QueryProgress>, ClientError> {
+            Ok(Vec::new())
+        }
+
+        async fn databases(&mut self) -> Result<Vec<String>, ClientError> {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            self.rounds.fetch_add(1, Ordering::Relaxed);
+            Ok(vec!["default".to_owned()])
+        }
+
+        async fn tables(&mut self) -> Result<Vec<Table>, ClientError> {
+            Ok(Vec::new())
+        }
+
+        async fn columns(&mut self, _: &str, _: &str) -> Result<Vec<Column>, ClientError> {
+            Ok(Vec::new())
+        }
+
+        async fn rows(&mut self, sql: &str) -> Result<Vec<RecordBatch>, ClientError> {
+            if !sql.starts_with("SHOW PARTITIONS") {
+                return Ok(Vec::new());
+            }
+            let rounds = self.rounds.load(Ordering::Relaxed);
+            let partitions = (0..rounds).map(|round| Some(format!("day={round}")));
+            let partitions: ArrayRef = Arc::new(StringArray::from_iter(partitions));
+            Ok(vec![
+                RecordBatch::try_from_iter([("partition", partitions)]).unwrap(),
+            ])
+        }
+    }
+
+    /// Fast typing over a slow line: questions of many keys wait, and neither the news of a statement
+    /// that has just run nor the answers are lost.
+    #[tokio::test]
+    async fn a_slow_server_answers_everything_in_the_end() {
+        let knowledge = Arc::<Knowledge>::default();
+        let (mut asker, _learning) = start(Arc::clone(&knowledge));
+        let rounds = Arc::<AtomicUsize>::default();
+        let session = Growing {
+            rounds: Arc::clone(&rounds),
+        };
+        let days = || {
+            knowledge.with(|names| {
+                let key = ("default".to_owned(), "t".to_owned());
+                names.partitions.get(&key).map(Vec::len)
+            })
+        };
+        asker.follow(Some((1, Box::new(session))), "default");
+        for expected in 1..4 {
+            for _ in 0..500 {
+                asker.table("default", "t", true);
+            }
+            asker.refresh();
+            let until = Instant::now() + Duration::from_secs(20);
+            while days() != Some(expected) && Instant::now() < until {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                asker.table("default", "t", true);
+            }
+            assert_eq!(days(), Some(expected));
+            assert_eq!(rounds.load(Ordering::Relaxed), expected);
+        }
+    }
 
     #[test]
     fn partitions_are_taken_apart() {

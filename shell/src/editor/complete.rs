@@ -53,8 +53,10 @@ impl Completions {
         }
     }
 
-    /// Where what is completed begins, and what it may become.
+    /// Where what is completed begins, and what it may become. What is not known yet is asked for: the
+    /// next Tab has it.
     pub(super) fn complete(&self, before: &str, line: &str, cursor: usize) -> (usize, Vec<Pair>) {
+        self.look_ahead(before, line);
         let typed = &line[..cursor];
         if before.is_empty() && typed.trim_start().starts_with('\\') {
             return self.command(line, cursor);

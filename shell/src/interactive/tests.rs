@@ -40,7 +40,7 @@ fn more(mark: &str) -> String {
 }
 
 async fn run_typed(shell: &mut Harness, typist: &mut Typist) -> i32 {
-    let (mut asker, ()) = knowledge::start_idle(Arc::new(Knowledge::default()));
+    let mut asker = knowledge::Asker::new(Arc::new(Knowledge::default()));
     shell.shell.is_interactive = true;
     read_and_run(&mut shell.shell, typist, &mut asker).await
 }

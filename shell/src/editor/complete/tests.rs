@@ -1,7 +1,6 @@
 //! What is offered where.
 
 use super::*;
-use crate::knowledge;
 use skep_client::Column;
 
 fn column(name: &str) -> Column {
@@ -9,6 +8,12 @@ fn column(name: &str) -> Column {
         name: name.to_owned(),
         data_type: "Int64".to_owned(),
     }
+}
+
+/// Completions that nobody answers questions of.
+fn idle(knowledge: Arc<Knowledge>) -> Completions {
+    let asker = Asker::new(Arc::clone(&knowledge));
+    Completions::new(knowledge, asker)
 }
 
 /// Offers what would be offered at the `|`.
@@ -35,8 +40,7 @@ fn offered_after(before: &str, line: &str) -> Vec<String> {
         names.functions = vec![("to_char".into(), "to_char(expression, format)".into())];
         names.settings = vec!["datafusion.execution.batch_size".into()];
     });
-    let (asker, _) = knowledge::start_idle(Arc::clone(&knowledge));
-    let completions = Completions::new(knowledge, asker);
+    let completions = idle(knowledge);
     let cursor = line.find('|').expect("a cursor");
     let line = line.replacen('|', "", 1);
     let (start, candidates) = completions.complete(before, &line, cursor);
@@ -137,8 +141,7 @@ fn functions_tell_how_they_are_called() {
     knowledge.change(|names| {
         names.functions = vec![("to_char".into(), "to_char(expression, format)".into())];
     });
-    let (asker, _) = knowledge::start_idle(Arc::clone(&knowledge));
-    let completions = Completions::new(knowledge, asker);
+    let completions = idle(knowledge);
     let hint = |line: &str| completions.signature(line, line.len());
     assert_eq!(
         hint("select to_char(").as_deref(),
