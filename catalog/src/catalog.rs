@@ -238,10 +238,10 @@ fn free_name(
     name: &str,
 ) -> Result<(String, String), CatalogError> {
     let name = name::validate(what, name)?;
-    match snapshot.relation(database, &name) {
-        Ok(relation) => Err(taken(relation)),
-        Err(CatalogError::TableNotFound { database, .. }) => Ok((database, name)),
-        Err(error) => Err(error),
+    let database = snapshot.database(database)?.name.clone();
+    match snapshot.find_relation(&database, &name) {
+        Some(relation) => Err(taken(relation)),
+        None => Ok((database, name)),
     }
 }
 

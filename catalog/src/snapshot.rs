@@ -8,9 +8,9 @@ use crate::error::CatalogError;
 use crate::model::{
     CatalogVersion, Database, Partition, Table, TableFiles, TableId, User, View, name,
 };
-use crate::store::{CatalogState, CatalogStore};
+use crate::store::{CatalogState, CatalogStore, StateChanges};
 use skep_protocol::storage_url::StorageUrl;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -26,9 +26,11 @@ pub struct CatalogSnapshot {
     file_cache: Arc<FileCache>,
 }
 
+/// A database and what is in it, which snapshots share for as long as it stays the same.
+#[derive(Clone)]
 struct DatabaseEntry {
     database: Arc<Database>,
-    relations: BTreeMap<String, Relation>,
+    relations: Arc<BTreeMap<String, Relation>>,
 }
 
 /// What a name in a database stands for.
@@ -40,38 +42,82 @@ pub enum Relation {
     View(Arc<View>),
 }
 
+impl Relation {
+    fn id(&self) -> TableId {
+        match self {
+            Self::Table(table) => table.id,
+            Self::View(view) => view.id,
+        }
+    }
+
+    /// The names of its database and of itself.
+    fn names(&self) -> (&str, &str) {
+        let (database, name) = match self {
+            Self::Table(table) => (&table.definition.database, &table.definition.name),
+            Self::View(view) => (&view.definition.database, &view.definition.name),
+        };
+        (database, name)
+    }
+}
+
 impl CatalogSnapshot {
     pub(crate) fn new(
         state: CatalogState,
         store: Arc<dyn CatalogStore>,
         file_cache: Arc<FileCache>,
     ) -> Result<Self, CatalogError> {
-        let mut databases: BTreeMap<String, DatabaseEntry> = state
-            .databases
-            .into_iter()
-            .map(|database| {
-                let entry = DatabaseEntry {
-                    database: Arc::new(database),
-                    relations: BTreeMap::new(),
-                };
-                (entry.database.name.clone(), entry)
-            })
-            .collect();
-        let tables = state.tables.into_iter().map(|table| {
-            let (database, name) = (&table.definition.database, &table.definition.name);
-            let key = (database.clone(), name.clone());
-            (key, Relation::Table(Arc::new(table)))
-        });
-        let views = state.views.into_iter().map(|view| {
-            let (database, name) = (&view.definition.database, &view.definition.name);
-            let key = (database.clone(), name.clone());
-            (key, Relation::View(Arc::new(view)))
-        });
-        for ((database, name), relation) in tables.chain(views) {
+        let nothing = Self {
+            version: state.version,
+            databases: BTreeMap::new(),
+            users: BTreeMap::new(),
+            abandoned_locations: Vec::new(),
+            store,
+            file_cache,
+        };
+        nothing.after(StateChanges {
+            state,
+            dropped: Vec::new(),
+        })
+    }
+
+    /// This state of the same catalog, whatever has changed.
+    pub(crate) fn replaced_by(&self, state: CatalogState) -> Result<Self, CatalogError> {
+        Self::new(state, Arc::clone(&self.store), Arc::clone(&self.file_cache))
+    }
+
+    /// The state of the same catalog after these changes to this one.
+    pub(crate) fn after(&self, changes: StateChanges) -> Result<Self, CatalogError> {
+        let StateChanges { state, dropped } = changes;
+        let tables = state.tables.into_iter().map(Arc::new).map(Relation::Table);
+        let views = state.views.into_iter().map(Arc::new).map(Relation::View);
+        let changed: Vec<Relation> = tables.chain(views).collect();
+        let mut outdated: HashSet<TableId> = dropped.into_iter().collect();
+        outdated.extend(changed.iter().map(Relation::id));
+        let mut databases = BTreeMap::new();
+        for database in state.databases {
+            let known = self.databases.get(&database.name);
+            let mut relations =
+                known.map_or_else(Arc::default, |known| Arc::clone(&known.relations));
+            if relations.values().any(|old| outdated.contains(&old.id())) {
+                Arc::make_mut(&mut relations).retain(|_, old| !outdated.contains(&old.id()));
+            }
+            let name = database.name.clone();
+            let database = Arc::new(database);
+            databases.insert(
+                name,
+                DatabaseEntry {
+                    database,
+                    relations,
+                },
+            );
+        }
+        for relation in changed {
+            let (database, name) = relation.names();
             let entry = databases
-                .get_mut(&database)
+                .get_mut(database)
                 .ok_or_else(|| CatalogError::Damaged(format!("'{name}' has no database")))?;
-            entry.relations.insert(name, relation);
+            let name = name.to_owned();
+            Arc::make_mut(&mut entry.relations).insert(name, relation);
         }
         let users = state.users.into_iter();
         Ok(Self {
@@ -81,8 +127,8 @@ impl CatalogSnapshot {
                 .map(|user| (user.name.clone(), Arc::new(user)))
                 .collect(),
             abandoned_locations: state.abandoned_locations,
-            store,
-            file_cache,
+            store: Arc::clone(&self.store),
+            file_cache: Arc::clone(&self.file_cache),
         })
     }
 
@@ -145,6 +191,13 @@ impl CatalogSnapshot {
         database: &str,
     ) -> Result<impl Iterator<Item = &Relation>, CatalogError> {
         Ok(self.entry(database)?.relations.values())
+    }
+
+    /// What that name stands for, in any case, if it stands for something. Nothing is looked for in its
+    /// place, which takes far longer where there are many names.
+    pub fn find_relation(&self, database: &str, name: &str) -> Option<&Relation> {
+        let entry = self.databases.get(&name::normalise(database))?;
+        entry.relations.get(&name::normalise(name))
     }
 
     /// What that name stands for, in any case; the error offers the nearest name.

@@ -72,6 +72,15 @@ impl CatalogState {
     }
 }
 
+/// What is different between an earlier state and the latest one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StateChanges {
+    /// The latest state, but that of its tables and views only those are here that are new or different.
+    pub state: CatalogState,
+    /// The tables and views that are gone.
+    pub dropped: Vec<TableId>,
+}
+
 /// One of the processes that share a catalog.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ReaderId(String);
@@ -207,6 +216,10 @@ pub trait CatalogStore: Debug + Send + Sync + 'static {
 
     /// The latest state.
     async fn load(&self) -> Result<CatalogState, CatalogError>;
+
+    /// What is different from the state at `base`; `None` where that is so old that what has gone since
+    /// cannot be told any more.
+    async fn load_since(&self, base: CatalogVersion) -> Result<Option<StateChanges>, CatalogError>;
 
     /// The partitions of `table` at `version`, which may be older than the latest, by number. Fails
     /// with [`CatalogError::VersionForgotten`] where some may have been purged.

@@ -235,7 +235,7 @@ impl Inner {
         name: &str,
     ) -> &'a Catalog {
         let temporary = session.temporary.catalog();
-        let has = |catalog: &&Catalog| catalog.snapshot().relation(database, name).is_ok();
+        let has = |catalog: &&Catalog| catalog.snapshot().find_relation(database, name).is_some();
         temporary.filter(has).unwrap_or(&self.catalog)
     }
 

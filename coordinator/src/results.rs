@@ -5,7 +5,7 @@
 //! everything on the executors.
 
 use crate::planning::PlannedQuery;
-use crate::query::admission::{Place, wait_for_client};
+use crate::query::admission::{LENDING_AFTER, Place, wait_for_client};
 use crate::query::{Profile, QueryHandle};
 use arrow::array::RecordBatchOptions;
 use arrow::datatypes::SchemaRef;
@@ -160,7 +160,7 @@ async fn send_rows(
     place: &mut Option<Place>,
 ) -> Result<(), QueryError> {
     let mut batches = run.planned.execute()?;
-    while let Some(batch) = next_batch(run, handle, &mut batches).await? {
+    while let Some(batch) = next_or_lend(run, handle, &mut batches, place).await? {
         let rows = batch.num_rows();
         let batch = with_schema(batch, run.planned.schema())?;
         tokio::select! {
@@ -251,6 +251,27 @@ async fn hand_over(
         }
     }
     sender.send(Ok(None)).await.map_err(|_| ())
+}
+
+/// The next batch. Where clients read from executors, there is none, and a query that only waits for
+/// them has no `place` after a while.
+async fn next_or_lend(
+    run: &Run,
+    handle: &QueryHandle,
+    batches: &mut SendableRecordBatchStream,
+    place: &mut Option<Place>,
+) -> Result<Option<RecordBatch>, QueryError> {
+    let waiting = async {
+        match run.planned.direct() {
+            Some(direct) => direct.wait_for_clients(LENDING_AFTER).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        next = next_batch(run, handle, batches) => return next,
+        () = waiting, if place.is_some() => drop(place.take()),
+    }
+    next_batch(run, handle, batches).await
 }
 
 async fn next_batch(

@@ -58,6 +58,8 @@ pub struct DirectAudience {
     pub needs_tls: bool,
     /// How long a share may wait for its reader.
     pub wait_max: Duration,
+    /// How long a reader may stand still.
+    pub client_wait: Duration,
     /// Where clients reach executors, by the addresses that nodes use.
     pub addresses: HashMap<Url, ClientAddress>,
 }
@@ -92,6 +94,8 @@ struct Share {
     /// Until when a reader may come.
     deadline: Instant,
     reading: Option<DirectReading>,
+    /// Since when the query waits for its reader, who has not come or stands still.
+    waiting_since: Option<Instant>,
 }
 
 impl DirectReaders {
@@ -140,6 +144,7 @@ impl DirectReaders {
             ticket,
             deadline: Instant::now() + audience.wait_max,
             reading: None,
+            waiting_since: Some(Instant::now()),
         };
         let number = task.task;
         self.shares.lock().insert(number, share);
@@ -159,6 +164,13 @@ impl DirectReaders {
             return;
         }
         if let Some(share) = self.shares.lock().get_mut(&task) {
+            let last = share.reading.as_ref();
+            let has_moved = last.is_none_or(|last| last.fetches != reading.fetches);
+            share.waiting_since = match reading.stands_still {
+                true if has_moved => Some(Instant::now()),
+                true => share.waiting_since.or_else(|| Some(Instant::now())),
+                false => None,
+            };
             share.reading = Some(reading.clone());
         }
         self.changed.send_replace(());
@@ -200,13 +212,55 @@ impl DirectReaders {
     /// Waits until a task's output has been read.
     async fn read(&self, task: u32) -> Result<(), QueryError> {
         self.wait_for_reader(task).await?;
-        let reading = self.wait(|shares| {
+        let ended = self.wait(|shares| {
             let reading = shares.get(&task)?.reading.as_ref();
             reading.filter(|reading| reading.ended).cloned()
         });
-        match reading.await.failed {
-            None => Ok(()),
-            Some(error) => Err(QueryError::from_detail(error)),
+        let is_of_task = |number: u32| number == task;
+        let stopped = self.stand_still(self.audience.client_wait, is_of_task);
+        let failed = tokio::select! {
+            reading = ended => reading.failed.map(QueryError::from_detail),
+            () = stopped => {
+                let seconds = self.audience.client_wait.as_secs_f32();
+                let text = format!("the client read nothing for {seconds} s (query.client_wait)");
+                Some(QueryError::new(ErrorCode::Canceled, text))
+            }
+        };
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Resolves when the whole query has waited for its clients for `time`: of every share that has not
+    /// been read, the reader has not come, or stands still.
+    pub async fn wait_for_clients(&self, time: Duration) {
+        self.stand_still(time, |_| true).await;
+    }
+
+    /// Resolves when nothing has moved for `time` in those shares that are asked for.
+    async fn stand_still(&self, time: Duration, is_asked: impl Fn(u32) -> bool) {
+        let since = || {
+            let shares = self.shares.lock();
+            let is_open = |share: &Share| share.reading.as_ref().is_none_or(|last| !last.ended);
+            let open = shares
+                .iter()
+                .filter(|(number, share)| is_asked(**number) && is_open(share));
+            let mut waits = open.map(|(_, share)| share.waiting_since).peekable();
+            waits.peek()?;
+            // One that moves is as good as all of them.
+            let latest = waits.try_fold(None, |latest, since| Some(latest.max(Some(since?))));
+            latest.flatten().filter(|_| shares.len() >= self.tasks)
+        };
+        let mut changes = self.changed.subscribe();
+        loop {
+            let wait = async {
+                match since() {
+                    Some(since) => tokio::time::sleep_until(since + time).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = wait => return,
+                _ = changes.changed() => {}
+            }
         }
     }
 
@@ -265,6 +319,7 @@ mod tests {
             needs_tls: false,
             schema: schema_bytes(&Schema::empty()).unwrap(),
             wait_max,
+            client_wait: wait_max,
             addresses: [(url(), public())].into(),
         };
         Arc::new(DirectReaders::new(3, 2, audience))
@@ -315,7 +370,7 @@ mod tests {
         let done = DirectReading {
             ended: true,
             rows: 5,
-            failed: None,
+            ..DirectReading::default()
         };
         readers.report((3, 0), &done);
         readers.report((2, 1), &done);
@@ -334,6 +389,7 @@ mod tests {
             ended: true,
             rows: 1,
             failed: Some(gone.to_detail()),
+            ..DirectReading::default()
         };
         readers.report((3, 0), &reading);
         let failed = end(std::mem::take(&mut streams[0])).await.unwrap_err();
@@ -341,6 +397,32 @@ mod tests {
         let late = end(std::mem::take(&mut streams[1])).await.unwrap_err();
         assert_eq!(late.code, ErrorCode::Canceled);
         assert!(late.message.contains("nobody read"), "{late}");
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_stands_still_is_noticed() {
+        let readers = readers(Duration::from_millis(300));
+        let streams = [0, 1].map(|number| Arc::clone(&readers).hand_out(&url(), &task(number), 1));
+        let reading = |ended, stands_still| DirectReading {
+            ended,
+            stands_still,
+            ..DirectReading::default()
+        };
+        let short = Duration::from_millis(20);
+        let is_waiting = || async {
+            let wait = readers.wait_for_clients(short);
+            tokio::time::timeout(short * 5, wait).await.is_ok()
+        };
+        assert!(is_waiting().await, "nobody has come");
+        readers.report((3, 0), &reading(false, false));
+        assert!(!is_waiting().await, "one reads");
+        readers.report((3, 1), &reading(false, true));
+        assert!(!is_waiting().await, "one still reads");
+        readers.report((3, 0), &reading(true, false));
+        assert!(is_waiting().await, "only the one that stands still is left");
+        let [_, still] = streams;
+        let ended = end(still).await.unwrap_err();
+        assert!(ended.message.contains("read nothing for 0.3 s"), "{ended}");
     }
 
     #[tokio::test]
@@ -356,7 +438,7 @@ mod tests {
         let reading = DirectReading {
             ended: true,
             rows: 1,
-            failed: None,
+            ..DirectReading::default()
         };
         readers.report((3, 1), &reading);
         assert!(readers.renew(&tickets[1]).is_none(), "it has been read");

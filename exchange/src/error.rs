@@ -7,7 +7,7 @@ use arrow::error::ArrowError;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 use datafusion::parquet::errors::ParquetError;
-use skep_protocol::{ErrorCode, Position, QueryError};
+use skep_protocol::{ErrorCode, ErrorKind, Position, QueryError};
 use std::error::Error;
 use std::sync::Arc;
 use tokio::task::JoinError;
@@ -61,7 +61,9 @@ fn classify(error: &DataFusionError) -> QueryError {
         DataFusionError::Shared(inner) => from_datafusion(inner),
         DataFusionError::Context(context, inner) => {
             let mut classified = from_datafusion(inner);
-            if classified.code != ErrorCode::Panic {
+            let is_own_affair =
+                is_stage_of_planning(context) && classified.code.kind() == ErrorKind::User;
+            if classified.code != ErrorCode::Panic && !is_own_affair {
                 classified.message = format!("{context}: {}", classified.message);
             }
             classified
@@ -97,6 +99,11 @@ fn classify(error: &DataFusionError) -> QueryError {
         },
         _ => QueryError::internal(message()),
     }
+}
+
+/// Whether a context names a step of the planner, which says nothing to whoever wrote the statement.
+fn is_stage_of_planning(context: &str) -> bool {
+    context.starts_with("Optimizer rule ") || context == "type_coercion"
 }
 
 fn from_foreign(error: &(dyn Error + 'static), message: String) -> QueryError {
@@ -148,8 +155,8 @@ fn from_arrow(error: &ArrowError) -> QueryError {
     let evaluation = |text: &str| QueryError::new(ErrorCode::Evaluation, one_line(text));
     match error {
         ArrowError::DivideByZero => evaluation("division by zero"),
+        ArrowError::CastError(text) => evaluation(&with_sql_type(text)),
         ArrowError::ArithmeticOverflow(text)
-        | ArrowError::CastError(text)
         | ArrowError::ParseError(text)
         | ArrowError::InvalidArgumentError(text)
         | ArrowError::ComputeError(text) => evaluation(text),
@@ -168,6 +175,28 @@ fn from_arrow(error: &ArrowError) -> QueryError {
         },
         _ => QueryError::internal(one_line(&error.to_string())),
     }
+}
+
+/// `Cannot cast string 'x' to value of Int32 type` with the name that the type has in SQL.
+fn with_sql_type(text: &str) -> String {
+    let target = text.strip_suffix(" type");
+    let target = target.and_then(|text| text.rsplit_once(" to value of "));
+    let Some((failed, name)) = target else {
+        return text.to_owned();
+    };
+    let sql = match name.split('(').next().unwrap_or(name) {
+        "Boolean" => "BOOLEAN",
+        "Int8" => "TINYINT",
+        "Int16" => "SMALLINT",
+        "Int32" => "INT",
+        "Int64" => "BIGINT",
+        "Float32" => "FLOAT",
+        "Float64" => "DOUBLE",
+        "Date32" => "DATE",
+        "Timestamp" => "TIMESTAMP",
+        _ => return text.to_owned(),
+    };
+    format!("{failed} to {sql}")
 }
 
 fn from_parquet(error: &ParquetError) -> QueryError {
@@ -238,6 +267,22 @@ mod tests {
         let classified = from_datafusion(&error);
         assert_eq!(classified.code, ErrorCode::Evaluation);
         assert_eq!(classified.message, "division by zero");
+    }
+
+    /// What is wrong is said in the words of SQL, without the names of the planner's steps.
+    #[test]
+    fn a_failed_cast_is_told_as_its_user_wrote_it() {
+        let text = "Cannot cast string 'x' to value of Int32 type";
+        let cast = ArrowError::CastError(text.to_owned());
+        let error = DataFusionError::ArrowError(Box::new(cast), None);
+        let error = error.context("Optimizer rule 'simplify_expressions' failed");
+        let told = from_datafusion(&error);
+        assert_eq!(told.code, ErrorCode::Evaluation);
+        assert_eq!(told.message, "Cannot cast string 'x' to INT");
+        let internal =
+            DataFusionError::Internal("a bug".to_owned()).context("Optimizer rule 'x' failed");
+        let told = from_datafusion(&internal);
+        assert!(told.message.starts_with("Optimizer rule 'x'"), "{told}");
     }
 
     #[test]

@@ -184,7 +184,12 @@ impl Stream for Watched {
     type Item = Result<FlightData, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        // The transport asks when the client has room for more.
+        self.reading.0.fetched();
         let next = self.messages.poll_next_unpin(context);
+        if next.is_ready() {
+            self.reading.0.fetchable();
+        }
         match next {
             // A query ends when all of it has been read: one that is over before that was cancelled.
             Poll::Ready(None) if self.over.is_cancelled() && !self.is_told => {

@@ -14,11 +14,14 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// How often a task reports.
 const REPORT_INTERVAL: Duration = Duration::from_millis(300);
+
+/// After what time a client stands still that does not fetch what lies ready for it.
+const STANDSTILL: Duration = Duration::from_secs(1);
 
 /// The metric in which readers of files count bytes.
 const BYTES_SCANNED_METRIC: &str = "bytes_scanned";
@@ -36,6 +39,8 @@ pub(crate) struct TaskState {
     partitions_ended: AtomicU32,
     /// How far the client is that reads the output here, where one does.
     direct: Mutex<Option<DirectReading>>,
+    /// Since when that client could fetch something, and has not.
+    fetchable_since: Mutex<Option<Instant>>,
     /// Whether the coordinator has ended the task.
     over: CancellationToken,
 }
@@ -126,7 +131,7 @@ impl TaskState {
             read_rows,
             read_bytes,
             output_ended: opened > 0 && opened == ended,
-            direct: self.direct.lock().clone(),
+            direct: self.direct_reading(),
         }
     }
 
@@ -152,6 +157,28 @@ impl TaskState {
         }
         *direct = Some(DirectReading::default());
         Ok(())
+    }
+
+    fn direct_reading(&self) -> Option<DirectReading> {
+        let reading = self.direct.lock().clone()?;
+        let since = *self.fetchable_since.lock();
+        Some(DirectReading {
+            stands_still: !reading.ended && since.is_some_and(|at| at.elapsed() >= STANDSTILL),
+            ..reading
+        })
+    }
+
+    /// The client asks for more.
+    pub(crate) fn fetched(&self) {
+        *self.fetchable_since.lock() = None;
+        if let Some(reading) = self.direct.lock().as_mut() {
+            reading.fetches += 1;
+        }
+    }
+
+    /// Something lies ready for the client from now on.
+    pub(crate) fn fetchable(&self) {
+        *self.fetchable_since.lock() = Some(Instant::now());
     }
 
     /// Rows are on their way to the client.

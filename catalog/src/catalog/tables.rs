@@ -7,7 +7,7 @@ use crate::error::CatalogError;
 use crate::model::{
     FileFormat, StorageOptions, TableDefinition, TableFiles, TableId, TableKind, name,
 };
-use crate::snapshot::CatalogSnapshot;
+use crate::snapshot::{CatalogSnapshot, Relation};
 use crate::store::Change;
 use chrono::{DateTime, Utc};
 use object_store::ObjectStore;
@@ -241,8 +241,10 @@ pub(super) fn is_of(
     name: &str,
     id: Option<TableId>,
 ) -> bool {
-    let found = snapshot.table(database, name);
-    found.is_ok_and(|table| Some(table.id) == id)
+    match snapshot.find_relation(database, name) {
+        Some(Relation::Table(table)) => Some(table.id) == id,
+        _ => false,
+    }
 }
 
 /// Whether a table of that name is there and may be; an error where it may not.
@@ -253,11 +255,11 @@ pub(super) fn is_taken(
     if_not_exists: bool,
 ) -> Result<bool, CatalogError> {
     let name = name::validate("table", name)?;
-    match snapshot.relation(database, &name) {
-        Ok(_) if if_not_exists => Ok(true),
-        Ok(relation) => Err(super::taken(relation)),
-        Err(CatalogError::TableNotFound { .. }) => Ok(false),
-        Err(error) => Err(error),
+    snapshot.database(database)?;
+    match snapshot.find_relation(database, &name) {
+        Some(_) if if_not_exists => Ok(true),
+        Some(relation) => Err(super::taken(relation)),
+        None => Ok(false),
     }
 }
 

@@ -28,7 +28,6 @@ pub(super) struct Timeline {
     store: Arc<dyn CatalogStore>,
     /// Which process this is among those that share the store.
     reader: ReaderId,
-    file_cache: Arc<FileCache>,
     snapshots: Mutex<Snapshots>,
 }
 
@@ -49,12 +48,11 @@ impl Timeline {
         let state = store.load().await?;
         // This process holds nothing older.
         store.purge(&reader, version).await?;
-        let file_cache = Arc::new(FileCache::default());
-        let latest = CatalogSnapshot::new(state, Arc::clone(&store), Arc::clone(&file_cache))?;
+        let file_cache = Arc::<FileCache>::default();
+        let latest = CatalogSnapshot::new(state, Arc::clone(&store), file_cache)?;
         Ok(Self {
             store,
             reader,
-            file_cache,
             snapshots: Mutex::new(Snapshots {
                 latest: Arc::new(latest),
                 older: Vec::new(),
@@ -72,11 +70,15 @@ impl Timeline {
         Arc::clone(&self.snapshots.lock().latest)
     }
 
-    /// Reads the latest version from the store.
+    /// Reads the latest version from the store: what has changed since the one that is known here, as
+    /// long as that can be told.
     pub(super) async fn reload(&self) -> Result<(), CatalogError> {
-        let state = self.store.load().await?;
-        let store = Arc::clone(&self.store);
-        let snapshot = CatalogSnapshot::new(state, store, Arc::clone(&self.file_cache))?;
+        let known = self.latest();
+        let changes = self.store.load_since(known.version()).await?;
+        let snapshot = match changes {
+            Some(changes) => known.after(changes)?,
+            None => known.replaced_by(self.store.load().await?)?,
+        };
         let mut snapshots = self.snapshots.lock();
         if snapshot.version() > snapshots.latest.version() {
             let old = std::mem::replace(&mut snapshots.latest, Arc::new(snapshot));

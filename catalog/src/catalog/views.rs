@@ -124,18 +124,18 @@ fn create(
         owner: new.owner.clone(),
         created_at: now,
     };
-    match snapshot.relation(&definition.database, &definition.name) {
-        Err(CatalogError::TableNotFound { .. }) => Ok(vec![Change::CreateView(definition)]),
-        Err(error) => Err(error),
-        Ok(_) if new.if_not_exists => Ok(Vec::new()),
-        Ok(Relation::View(view)) if new.or_replace => {
+    snapshot.database(&definition.database)?;
+    match snapshot.find_relation(&definition.database, &definition.name) {
+        None => Ok(vec![Change::CreateView(definition)]),
+        Some(_) if new.if_not_exists => Ok(Vec::new()),
+        Some(Relation::View(view)) if new.or_replace => {
             definition.created_at = view.definition.created_at;
             Ok(vec![Change::UpdateView {
                 id: view.id,
                 definition,
             }])
         }
-        Ok(relation) => Err(super::taken(relation)),
+        Some(relation) => Err(super::taken(relation)),
     }
 }
 

@@ -108,7 +108,8 @@ async fn apply_small(
             write_view(transaction, sql::UPDATE_VIEW, *id, version, definition).await
         }
         Change::DropView { id } => {
-            write_one(transaction, sql::DELETE_VIEW, vec![id.0.into()]).await
+            let values = vec![id.0.into(), encoding::encode_count(version.0)?.into()];
+            write_one(transaction, sql::DROP_VIEW, values).await
         }
         Change::CreateTable { .. }
         | Change::ExtendTable { .. }

@@ -1,5 +1,7 @@
 //! What every [`CatalogStore`] must do, as tests that are run against each of them.
 
+mod state_changes;
+
 use super::{CatalogStore, Change, Cleared, FileChanges, ReaderId, RemovedFile};
 use crate::error::CatalogError;
 use crate::model::{
@@ -29,6 +31,7 @@ where
     users_come_change_and_go(make_store().await).await;
     databases_change(make_store().await).await;
     views_come_change_and_go(make_store().await).await;
+    state_changes::are_told_from_what_stays(make_store().await).await;
     files_go_without_being_named(make_store().await).await;
     files_are_found_by_partition(make_store().await).await;
     a_dropped_table_leaves_its_location(make_store().await).await;

@@ -10,6 +10,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_users.sql"),
     include_str!("migrations/0003_hive.sql"),
+    include_str!("migrations/0004_changes.sql"),
 ];
 
 /// Brings the schema up to date. A newer one is refused and left alone.

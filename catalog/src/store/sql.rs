@@ -34,9 +34,16 @@ pub(super) const SELECT_TABLES: &str = "SELECT id, database_name, name, version,
      storage, location, columns, columns_declared, retired_columns, partition_columns, bucketing, \
      properties, comment, owner, created_at FROM tables WHERE dropped_version IS NULL";
 
-/// Every view.
+/// Every view that has not been dropped.
 pub(super) const SELECT_VIEWS: &str = "SELECT id, database_name, name, version, columns, query, \
-     resolve_in, properties, comment, owner, created_at FROM views";
+     resolve_in, properties, comment, owner, created_at FROM views WHERE dropped_version IS NULL";
+
+/// Follows [`SELECT_TABLES`] or [`SELECT_VIEWS`]: only what is new or different since version `$1`.
+pub(super) const CHANGED_SINCE: &str = " AND version > $1";
+
+/// The tables and views that have gone since version `$1`, as far as they have not been purged.
+pub(super) const SELECT_DROPPED: &str = "SELECT id FROM tables WHERE dropped_version > $1 \
+     UNION ALL SELECT id FROM views WHERE dropped_version > $1";
 
 /// Everybody who may log in.
 pub(super) const SELECT_USERS: &str = "SELECT name, password_hash, is_admin, created_at FROM users";
@@ -102,9 +109,10 @@ pub(super) const INSERT_VIEW: &str = "INSERT INTO views (id, version, database_n
 /// Has the parameters of INSERT_VIEW.
 pub(super) const UPDATE_VIEW: &str = "UPDATE views SET version = $2, database_name = $3, name = $4, \
      columns = $5, query = $6, resolve_in = $7, properties = $8, comment = $9, owner = $10, \
-     created_at = $11 WHERE id = $1";
+     created_at = $11 WHERE id = $1 AND dropped_version IS NULL";
 
-pub(super) const DELETE_VIEW: &str = "DELETE FROM views WHERE id = $1";
+pub(super) const DROP_VIEW: &str =
+    "UPDATE views SET dropped_version = $2 WHERE id = $1 AND dropped_version IS NULL";
 
 pub(super) const INSERT_USER: &str =
     "INSERT INTO users (name, password_hash, is_admin, created_at) VALUES ($1, $2, $3, $4)";
@@ -136,10 +144,11 @@ pub(super) const INSERT_FILES: &str = "INSERT INTO data_files (table_id, path, a
 pub(super) const INSERT_FILES_WIDTH: usize = 9;
 
 /// What no version from `$1` on can see. Dropping a table takes its partitions and files along.
-pub(super) const PURGE: [&str; 3] = [
+pub(super) const PURGE: [&str; 4] = [
     "DELETE FROM data_files WHERE removed_version <= $1",
     "DELETE FROM partitions WHERE removed_version <= $1",
     "DELETE FROM tables WHERE dropped_version <= $1",
+    "DELETE FROM views WHERE dropped_version <= $1",
 ];
 
 /// Says that what only versions before `$1` see may be missing.

@@ -3,10 +3,11 @@
 use super::changes::Applier;
 use super::database::{Database, Row, Transaction, Value};
 use super::{
-    CatalogState, CatalogStore, Change, ReaderId, encoding, migrations, packed, rows, sql,
+    CatalogState, CatalogStore, Change, ReaderId, StateChanges, encoding, migrations, packed, rows,
+    sql,
 };
 use crate::error::CatalogError;
-use crate::model::{CatalogVersion, DataFile, Partition, TableId};
+use crate::model::{CatalogVersion, DataFile, Partition, Table, TableId, View};
 use async_trait::async_trait;
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
@@ -153,23 +154,28 @@ impl CatalogStore for SqlStore {
     async fn load(&self) -> Result<CatalogState, CatalogError> {
         // One transaction, so that all of it belongs to one version.
         let mut transaction = self.begin_read().await?;
-        let version = read_one(&mut transaction, sql::SELECT_VERSION).await?;
-        let mut state = CatalogState {
-            version: CatalogVersion(encoding::decode_count(version)?),
-            databases: read_all(&mut transaction, sql::SELECT_DATABASES, rows::read_database)
-                .await?,
-            tables: read_all(&mut transaction, sql::SELECT_TABLES, rows::read_table).await?,
-            views: read_all(&mut transaction, sql::SELECT_VIEWS, rows::read_view).await?,
-            users: read_all(&mut transaction, sql::SELECT_USERS, rows::read_user).await?,
-            abandoned_locations: read_all(
-                &mut transaction,
-                sql::SELECT_ABANDONED_LOCATIONS,
-                rows::read_location,
-            )
-            .await?,
-        };
-        state.sort();
-        Ok(state)
+        let tables = read_all(&mut transaction, sql::SELECT_TABLES, rows::read_table).await?;
+        let views = read_all(&mut transaction, sql::SELECT_VIEWS, rows::read_view).await?;
+        read_state(&mut transaction, tables, views).await
+    }
+
+    async fn load_since(&self, base: CatalogVersion) -> Result<Option<StateChanges>, CatalogError> {
+        let mut transaction = self.begin_read().await?;
+        match check_kept(&mut transaction, base).await {
+            Err(CatalogError::VersionForgotten(_)) => return Ok(None),
+            kept => kept?,
+        }
+        let base = encoding::encode_count(base.0)?;
+        let tables = format!("{}{}", sql::SELECT_TABLES, sql::CHANGED_SINCE);
+        let tables = read_since(&mut transaction, &tables, base, rows::read_table).await?;
+        let views = format!("{}{}", sql::SELECT_VIEWS, sql::CHANGED_SINCE);
+        let views = read_since(&mut transaction, &views, base, rows::read_view).await?;
+        let dropped = sql::SELECT_DROPPED;
+        let dropped = read_since(&mut transaction, dropped, base, rows::read_number).await?;
+        Ok(Some(StateChanges {
+            state: read_state(&mut transaction, tables, views).await?,
+            dropped: dropped.into_iter().map(TableId).collect(),
+        }))
     }
 
     async fn load_partitions(
@@ -334,6 +340,26 @@ impl CatalogStore for SqlStore {
     }
 }
 
+/// The latest state with these of its tables and views.
+async fn read_state(
+    transaction: &mut Transaction,
+    tables: Vec<Table>,
+    views: Vec<View>,
+) -> Result<CatalogState, CatalogError> {
+    let version = read_one(transaction, sql::SELECT_VERSION).await?;
+    let locations = sql::SELECT_ABANDONED_LOCATIONS;
+    let mut state = CatalogState {
+        version: CatalogVersion(encoding::decode_count(version)?),
+        databases: read_all(transaction, sql::SELECT_DATABASES, rows::read_database).await?,
+        tables,
+        views,
+        users: read_all(transaction, sql::SELECT_USERS, rows::read_user).await?,
+        abandoned_locations: read_all(transaction, locations, rows::read_location).await?,
+    };
+    state.sort();
+    Ok(state)
+}
+
 /// The files of a table, or those of a few of its partitions.
 async fn read_files(
     transaction: &mut Transaction,
@@ -379,6 +405,18 @@ async fn read_all<T>(
 ) -> Result<Vec<T>, CatalogError> {
     transaction
         .query(statement, Vec::new(), read, failed("read the catalog"))
+        .await
+}
+
+async fn read_since<T>(
+    transaction: &mut Transaction,
+    statement: &str,
+    base: i64,
+    read: fn(&Row) -> Result<T, CatalogError>,
+) -> Result<Vec<T>, CatalogError> {
+    let failed = failed("read what has changed");
+    transaction
+        .query(statement, vec![base.into()], read, failed)
         .await
 }
 

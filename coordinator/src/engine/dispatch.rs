@@ -35,7 +35,10 @@ enum Dispatched {
 /// Whether a statement may have parameters.
 fn takes_parameters(statement: &Statement) -> bool {
     match statement {
-        Statement::Query(_) | Statement::Insert(_) | Statement::InsertDirectory(_) => true,
+        Statement::Query(_)
+        | Statement::Explain(_)
+        | Statement::Insert(_)
+        | Statement::InsertDirectory(_) => true,
         Statement::CreateTable(create) => create.source.is_some(),
         _ => false,
     }
@@ -142,7 +145,7 @@ impl Inner {
         }
         let statement = parse(&sql, self.parse_options(session))?;
         if !takes_parameters(&statement) && !parameters.is_empty() {
-            let text = "statements have parameters where they are queries or write a query's rows";
+            let text = "statements have parameters where they are queries, write a query's rows or explain one";
             return Err(QueryError::new(ErrorCode::InvalidArgument, text));
         }
         match statement {
@@ -159,7 +162,9 @@ impl Inner {
                 self.run_query(handle, place, query, parameters, direct)
                     .await
             }
-            Statement::Explain(statement) => self.explain(session, handle, &statement).await,
+            Statement::Explain(statement) => {
+                self.explain(session, handle, &statement, parameters).await
+            }
             Statement::Show(what) => {
                 handle.admitted();
                 let rows = show::rows(self, session, &what, handle.id()).await?;
@@ -311,6 +316,7 @@ impl Inner {
             schema: schema_bytes(&(request.wire_schema)(schema, &flight))?,
             needs_tls: request.needs_tls,
             wait_max: request.wait_max,
+            client_wait: self.config.queries.client_wait,
             addresses: addresses.collect(),
         }))
     }
@@ -400,10 +406,12 @@ impl Inner {
         session: &Session,
         handle: &QueryHandle,
         statement: &Explain,
+        parameters: Vec<ScalarValue>,
     ) -> Result<Dispatched, QueryError> {
         let place = self.admission.admit().await?;
         handle.admitted();
         let (context, resolved) = self.resolve(session, handle, &statement.statement).await?;
+        let resolved = resolved.bind(parameters)?;
         let logical = match statement.verbose {
             true => Some(resolved.optimised()?),
             false => None,
@@ -460,7 +468,10 @@ impl Inner {
                 let (_, resolved) = resolve(&insert.source.statement).await?;
                 (nothing, parameter_schema([&resolved])?)
             }
-            Statement::Explain(_) => (explain::schema(), nothing),
+            Statement::Explain(explained) => {
+                let (_, resolved) = resolve(&explained.statement).await?;
+                (explain::schema(), parameter_schema([&resolved])?)
+            }
             Statement::Show(what) => (show::schema(&what), nothing),
             Statement::Vacuum { .. } => (show::files_schema(), nothing),
             _ => (Arc::clone(&nothing), nothing),

@@ -12,9 +12,8 @@ use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::common::DataFusionError;
 use datafusion::logical_expr::TableType;
 use parking_lot::RwLock;
+use skep_catalog::Relation;
 use skep_catalog::model::Table;
-use skep_catalog::{CatalogError, Relation};
-use skep_exchange::error::to_datafusion;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -123,11 +122,10 @@ struct SnapshotDatabase {
 }
 
 impl SnapshotDatabase {
-    fn find(&self, name: &str) -> Result<Option<&Arc<Table>>, DataFusionError> {
-        match self.catalog.snapshot.table(&self.name, name) {
-            Ok(table) => Ok(Some(table)),
-            Err(CatalogError::TableNotFound { .. } | CatalogError::IsView { .. }) => Ok(None),
-            Err(error) => Err(to_datafusion(error.into())),
+    fn find(&self, name: &str) -> Option<&Arc<Table>> {
+        match self.catalog.snapshot.find_relation(&self.name, name)? {
+            Relation::Table(table) => Some(table),
+            Relation::View(_) => None,
         }
     }
 }
@@ -155,7 +153,7 @@ impl SchemaProvider for SnapshotDatabase {
         if let Some(view) = self.catalog.views.get(&key) {
             return Ok(Some(view));
         }
-        let Some(table) = self.find(name)? else {
+        let Some(table) = self.find(name) else {
             return Ok(None);
         };
         let snapshot = Arc::clone(self.catalog.snapshot.owner(&self.name, name));
@@ -164,15 +162,15 @@ impl SchemaProvider for SnapshotDatabase {
     }
 
     async fn table_type(&self, name: &str) -> Result<Option<TableType>, DataFusionError> {
-        match self.catalog.snapshot.relation(&self.name, name) {
-            Ok(Relation::Table(_)) => Ok(Some(TableType::Base)),
-            Ok(Relation::View(_)) => Ok(Some(TableType::View)),
-            Err(_) => Ok(None),
-        }
+        let found = self.catalog.snapshot.find_relation(&self.name, name);
+        Ok(found.map(|relation| match relation {
+            Relation::Table(_) => TableType::Base,
+            Relation::View(_) => TableType::View,
+        }))
     }
 
     fn table_exist(&self, name: &str) -> bool {
         let key = ViewKey::new(&self.catalog.snapshot, &self.name, name);
-        self.catalog.views.has(&key) || self.catalog.snapshot.table(&self.name, name).is_ok()
+        self.catalog.views.has(&key) || self.find(name).is_some()
     }
 }

@@ -23,7 +23,7 @@ pub struct Place {
 }
 
 /// How long a query may wait for its client before its place goes to the next.
-const LENDING_AFTER: Duration = Duration::from_secs(10);
+pub const LENDING_AFTER: Duration = Duration::from_secs(10);
 
 /// Waits for what a client does; `None` where it has done nothing for `wait_max`. A query that has waited
 /// for a while has no `place` any more: clients that stand still keep nobody else from running.

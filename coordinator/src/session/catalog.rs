@@ -52,13 +52,13 @@ impl SessionCatalog {
     /// Whether that name stands for something temporary.
     pub fn is_temporary(&self, database: &str, name: &str) -> bool {
         let temporary = self.temporary.as_ref();
-        temporary.is_some_and(|temporary| temporary.relation(database, name).is_ok())
+        temporary.is_some_and(|temporary| temporary.find_relation(database, name).is_some())
     }
 
     /// The snapshot in which that name is to be looked up.
     pub fn owner(&self, database: &str, name: &str) -> &Arc<CatalogSnapshot> {
         match &self.temporary {
-            Some(temporary) if temporary.relation(database, name).is_ok() => temporary,
+            Some(temporary) if temporary.find_relation(database, name).is_some() => temporary,
             _ => &self.permanent,
         }
     }
@@ -82,6 +82,11 @@ impl SessionCatalog {
     /// `DatabaseNotFound` and `TableNotFound`.
     pub fn relation(&self, database: &str, name: &str) -> Result<&Relation, CatalogError> {
         self.owner(database, name).relation(database, name)
+    }
+
+    /// What that name stands for, if it stands for something.
+    pub fn find_relation(&self, database: &str, name: &str) -> Option<&Relation> {
+        self.owner(database, name).find_relation(database, name)
     }
 
     /// The table of that name; the error offers the nearest name.

@@ -7,6 +7,7 @@
 
 mod everything;
 
+use skep_client::Client;
 use skep_tests::cluster::{Cluster, Setup, listening_url};
 use skep_tests::dataset::{TableFiles, small_tables, write_parquet};
 use skep_tests::process::{Process, arguments, run};
@@ -164,19 +165,7 @@ async fn results_from_executors() {
         }
         let served = Served::start_with(setup).await;
         let mut client = served.cluster.connect().await;
-        rows(
-            &mut client,
-            "CREATE TABLE rows (id BIGINT, word STRING, amount DOUBLE)",
-        )
-        .await;
-        // Several files, so that both executors have some.
-        for first in [0, 50_000, 100_000, 150_000] {
-            let sql = format!(
-                "INSERT INTO rows SELECT value, concat('w', value % 97), value * 7919 % 10007 \
-                 FROM range({first}, {first} + 50000)"
-            );
-            rows(&mut client, &sql).await;
-        }
+        create_rows(&mut client).await;
         if !user.is_empty() {
             let sql = format!("CREATE USER {user} PASSWORD '{PASSWORD}' ADMIN");
             rows(&mut client, &sql).await;
@@ -188,6 +177,31 @@ async fn results_from_executors() {
             command.env("FLIGHT_USER", user);
             served.check(command).await;
         }
+    }
+}
+
+/// Clients that begin to read from executors and stop.
+#[tokio::test]
+async fn readers_that_stand_still() {
+    if let Some(command) = python("standing.py") {
+        let setup = Setup::executors(2).with("query.client_wait=12s");
+        let served = Served::start_with(setup.with("query.max_running=2")).await;
+        create_rows(&mut served.cluster.connect().await).await;
+        served.check(command).await;
+    }
+}
+
+/// The table of 200,000 rows that clients read from executors.
+async fn create_rows(client: &mut Client) {
+    let create = "CREATE TABLE rows (id BIGINT, word STRING, amount DOUBLE)";
+    rows(client, create).await;
+    // Several files, so that both executors have some.
+    for first in [0, 50_000, 100_000, 150_000] {
+        let sql = format!(
+            "INSERT INTO rows SELECT value, concat('w', value % 97), value * 7919 % 10007 \
+             FROM range({first}, {first} + 50000)"
+        );
+        rows(client, &sql).await;
     }
 }
 
