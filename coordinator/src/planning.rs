@@ -15,6 +15,7 @@ mod distribute_by;
 pub mod explain;
 mod filter_pushdown;
 mod information_schema;
+mod logical_rules;
 mod nested_types;
 mod null_aware_in;
 mod padded_constants;

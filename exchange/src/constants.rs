@@ -6,6 +6,10 @@
 //! their keys. Below such an operator, this one lets nothing be known of constants; the rows are passed on
 //! as they are.
 //!
+//! It stands above unions of different constants, too (`SELECT 'a', id … UNION ALL SELECT 'b', id …`): each
+//! partition has one of them, so that it is left out of the sort that an ORDER BY needs. With a LIMIT, all
+//! partitions share the bound below which rows are not looked at, and of that sort's keys alone it is none.
+//!
 //! It goes to the executors with the plan, because they look at the properties of operators again.
 
 use datafusion::common::config::ConfigOptions;

@@ -286,11 +286,14 @@ pub(super) async fn serve(
         tracing::warn!("passwords and rows travel without encryption: see server.tls_certificate");
     }
     let mut server = RunningServer::start(config, authentication, storage_options, threads).await?;
+    let executors = match config.server.executors {
+        1 => "1 executor".to_owned(),
+        count => format!("{count} executors"),
+    };
     eprintln!(
-        "skep {} listens on {} with {} executors in this process; data in {}",
+        "skep {} listens on {} with {executors} in this process; data in {}",
         crate::version::SKEP,
         server.url(),
-        config.server.executors,
         config.server.data_dir.display()
     );
     tokio::select! {

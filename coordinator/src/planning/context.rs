@@ -6,8 +6,9 @@ use super::checked_arithmetic::CheckedArithmetic;
 use super::client_rows::spread_over;
 use super::decimal_sums::WholeDecimalSums;
 use super::distribute_by::DistributeByHash;
+use super::logical_rules::logical_rules;
 use super::nested_types::NestedTypes;
-use super::null_aware_in::{NullAwareIn, NullAwareJoinsHaveOneKey};
+use super::null_aware_in::NullAwareIn;
 use super::padded_constants::physical_rules;
 use super::relations::HiveRelations;
 use super::routing::Router;
@@ -205,7 +206,7 @@ impl PlanningContext {
                 .with_analyzer_rule(Arc::new(CheckedArithmetic))
                 .with_analyzer_rule(Arc::new(DistributeByHash))
                 .with_type_planner(Arc::new(NestedTypes))
-                .with_optimizer_rule(Arc::new(NullAwareJoinsHaveOneKey))
+                .with_optimizer_rules(logical_rules())
                 .with_relation_planners(vec![Arc::new(HiveRelations)])
                 .with_catalog_list(catalogs)
                 .with_distributed_channel_resolver(self.planner.connections.clone())

@@ -5,11 +5,13 @@ use datafusion::common::JoinType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result;
+use datafusion::physical_expr::AcrossPartitions;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec};
+use datafusion::physical_plan::union::{InterleaveExec, UnionExec};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use skep_exchange::constants::ForgetConstantsExec;
 use std::sync::Arc;
@@ -22,8 +24,8 @@ pub(super) fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Syn
     rules
 }
 
-/// Forgets constants below operators that put NULLs into their columns. It belongs before every rule that
-/// looks at the properties of operators.
+/// Forgets constants below operators that put NULLs into their columns, and above unions of different ones. It
+/// belongs before every rule that looks at the properties of operators.
 #[derive(Debug)]
 struct PaddedConstants;
 
@@ -67,7 +69,7 @@ fn forget(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionP
         false => node,
     };
     // A key that is written as a constant is one even then.
-    if has_sets && has_constants(&node) {
+    if (has_sets && has_constants(&node)) || is_union_of_constants(&node) {
         node = Arc::new(ForgetConstantsExec::new(node));
         changed = true;
     }
@@ -79,6 +81,15 @@ fn forget(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionP
 
 fn has_constants(plan: &Arc<dyn ExecutionPlan>) -> bool {
     !plan.equivalence_properties().constants().is_empty()
+}
+
+/// Whether a column is constant in each input of a union, and not the same in all of them.
+fn is_union_of_constants(node: &Arc<dyn ExecutionPlan>) -> bool {
+    let constants = || node.equivalence_properties().constants();
+    (node.is::<UnionExec>() || node.is::<InterleaveExec>())
+        && constants()
+            .iter()
+            .any(|constant| constant.across_partitions == AcrossPartitions::Heterogeneous)
 }
 
 fn has_grouping_sets(node: &Arc<dyn ExecutionPlan>) -> bool {
