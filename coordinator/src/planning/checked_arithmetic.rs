@@ -25,10 +25,15 @@ impl AnalyzerRule for CheckedArithmetic {
         let checked = plan.transform_up_with_subqueries(|node| {
             let names = NamePreserver::new(&node);
             let schema = merge_schema(&node.inputs());
-            node.map_expressions(|expression| {
+            let checked = |expression: Expr| {
                 let name = names.save(&expression);
                 let checked = expression.transform_up(|part| Ok(check(part, &schema)))?;
                 Ok(checked.update_data(|expression| name.restore(expression)))
+            };
+            node.map_expressions(|expression| match expression {
+                // It is no column: those that it names are.
+                Expr::GroupingSet(_) => expression.map_children(checked),
+                column => checked(column),
             })?
             .map_data(LogicalPlan::recompute_schema)
         })?;
@@ -81,6 +86,27 @@ mod tests {
         let batch = &batches[0];
         let name = batch.schema().field(0).name().clone();
         Ok((name, array_value_to_string(batch.column(0), 0)?))
+    }
+
+    #[tokio::test]
+    async fn grouping_sets_have_keys_that_are_computed() {
+        for (sql, expected) in [
+            (
+                "SELECT x + 1, count(*) FROM (VALUES (1), (1)) t(x) GROUP BY ROLLUP (x + 1) ORDER BY 1",
+                "2",
+            ),
+            (
+                "SELECT sum(g) FROM (SELECT grouping(-x, x * 2) AS g FROM (VALUES (1), (2)) t(x) \
+                 GROUP BY CUBE (-x, x * 2))",
+                "9",
+            ),
+        ] {
+            let (_, value) = first(true, sql).await.expect(sql);
+            assert_eq!(value, expected, "{sql}");
+        }
+        let sql = "SELECT x + 1 FROM (VALUES (9223372036854775807)) t(x) GROUP BY ROLLUP (x + 1)";
+        let error = first(true, sql).await.expect_err(sql).to_string();
+        assert!(error.contains("is beyond the range"), "{error}");
     }
 
     const OVERFLOWS: &[&str] = &[
