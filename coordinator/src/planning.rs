@@ -20,6 +20,7 @@ mod nested_types;
 mod null_aware_in;
 mod padded_constants;
 mod parameters;
+mod physical_rules;
 mod place_head;
 mod plan_check;
 mod prepared;

@@ -66,8 +66,9 @@ impl ExecutionPlan for ForgetConstantsExec {
         &self.properties
     }
 
+    /// It does, but a sort must not be pushed below, where it is taken for done without the constants.
     fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
+        vec![false]
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {

@@ -9,7 +9,7 @@ use super::distribute_by::DistributeByHash;
 use super::logical_rules::logical_rules;
 use super::nested_types::NestedTypes;
 use super::null_aware_in::NullAwareIn;
-use super::padded_constants::physical_rules;
+use super::physical_rules::physical_rules;
 use super::relations::HiveRelations;
 use super::routing::Router;
 use super::scalar_subquery::SingleRowSubqueries;

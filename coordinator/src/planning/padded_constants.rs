@@ -1,13 +1,11 @@
 //! Where DataFusion takes for constant what is not: see [`ForgetConstantsExec`].
 
-use super::filter_pushdown::guarded;
 use datafusion::common::JoinType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result;
 use datafusion::physical_expr::AcrossPartitions;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec};
@@ -16,18 +14,10 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use skep_exchange::constants::ForgetConstantsExec;
 use std::sync::Arc;
 
-/// DataFusion's rules for physical plans, with what keeps them right: see also `filter_pushdown.rs`.
-pub(super) fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> =
-        vec![Arc::new(PaddedConstants)];
-    rules.extend(PhysicalOptimizer::new().rules.into_iter().map(guarded));
-    rules
-}
-
 /// Forgets constants below operators that put NULLs into their columns, and above unions of different ones. It
 /// belongs before every rule that looks at the properties of operators.
 #[derive(Debug)]
-struct PaddedConstants;
+pub(super) struct PaddedConstants;
 
 impl PhysicalOptimizerRule for PaddedConstants {
     fn optimize(

@@ -1,0 +1,54 @@
+//! The rules for physical plans: DataFusion's, with what keeps them right.
+
+use super::filter_pushdown::guarded;
+use super::padded_constants::PaddedConstants;
+use datafusion::common::config::ConfigOptions;
+use datafusion::error::Result;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::physical_plan::ExecutionPlan;
+use std::sync::Arc;
+
+type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
+
+/// Rules that make plans faster, and fail over some: what they put in an operator's place has columns of other
+/// names.
+const DISPENSABLE: [&str; 1] = ["aggregate_statistics"];
+
+/// All rules, in their order.
+pub(super) fn physical_rules() -> Vec<Rule> {
+    let mut rules: Vec<Rule> = vec![Arc::new(PaddedConstants)];
+    for rule in PhysicalOptimizer::new().rules {
+        rules.push(match DISPENSABLE.contains(&rule.name()) {
+            true => Arc::new(Dispensable(rule)),
+            false => guarded(rule),
+        });
+    }
+    rules
+}
+
+/// A rule that leaves alone the plans over which it fails.
+#[derive(Debug)]
+struct Dispensable(Rule);
+
+impl PhysicalOptimizerRule for Dispensable {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let optimised = self.0.optimize(Arc::clone(&plan), config);
+        Ok(optimised.unwrap_or_else(|error| {
+            tracing::debug!(%error, rule = self.name(), "a plan is left as it was");
+            plan
+        }))
+    }
+
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn schema_check(&self) -> bool {
+        self.0.schema_check()
+    }
+}
