@@ -1,7 +1,7 @@
 //! The rules for physical plans: DataFusion's, with what keeps them right.
 
-use super::filter_pushdown::guarded;
 use super::padded_constants::PaddedConstants;
+use super::pushdown::guarded;
 use datafusion::common::config::ConfigOptions;
 use datafusion::error::Result;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
