@@ -27,7 +27,6 @@ pub struct CatalogSnapshot {
 }
 
 /// A database and what is in it, which snapshots share for as long as it stays the same.
-#[derive(Clone)]
 struct DatabaseEntry {
     database: Arc<Database>,
     relations: Arc<BTreeMap<String, Relation>>,

@@ -27,7 +27,6 @@ pub use definition::{
 };
 pub(crate) use parse::named_type;
 pub use parse::{Dialect, ParseOptions, parse};
-pub(crate) use show::sql_type;
 pub(crate) use users::without_secrets;
 pub use users::{Password, UserStatement};
 pub use write::{Insert, InsertDirectory, LoadData};

@@ -3,6 +3,7 @@
 //! A [`QueryError`] travels inside DataFusion as `DataFusionError::External` and is found again
 //! however deep it was wrapped. Everything else is classified by its type, never by its text.
 
+use crate::sql_type::sql_type;
 use arrow::error::ArrowError;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
@@ -101,9 +102,10 @@ fn classify(error: &DataFusionError) -> QueryError {
     }
 }
 
-/// Whether a context names a step of the planner, which says nothing to whoever wrote the statement.
+/// Whether a context names a step of the planner, which says nothing to whoever wrote the statement: rules have
+/// names of one word.
 fn is_stage_of_planning(context: &str) -> bool {
-    context.starts_with("Optimizer rule ") || context == "type_coercion"
+    context.starts_with("Optimizer rule ") || !context.contains(' ')
 }
 
 fn from_foreign(error: &(dyn Error + 'static), message: String) -> QueryError {
@@ -181,22 +183,11 @@ fn from_arrow(error: &ArrowError) -> QueryError {
 fn with_sql_type(text: &str) -> String {
     let target = text.strip_suffix(" type");
     let target = target.and_then(|text| text.rsplit_once(" to value of "));
-    let Some((failed, name)) = target else {
-        return text.to_owned();
-    };
-    let sql = match name.split('(').next().unwrap_or(name) {
-        "Boolean" => "BOOLEAN",
-        "Int8" => "TINYINT",
-        "Int16" => "SMALLINT",
-        "Int32" => "INT",
-        "Int64" => "BIGINT",
-        "Float32" => "FLOAT",
-        "Float64" => "DOUBLE",
-        "Date32" => "DATE",
-        "Timestamp" => "TIMESTAMP",
-        _ => return text.to_owned(),
-    };
-    format!("{failed} to {sql}")
+    let target = target.and_then(|(failed, name)| Some((failed, name.parse().ok()?)));
+    match target {
+        Some((failed, data_type)) => format!("{failed} to {}", sql_type(&data_type)),
+        None => text.to_owned(),
+    }
 }
 
 fn from_parquet(error: &ParquetError) -> QueryError {
@@ -278,7 +269,10 @@ mod tests {
         let error = error.context("Optimizer rule 'simplify_expressions' failed");
         let told = from_datafusion(&error);
         assert_eq!(told.code, ErrorCode::Evaluation);
-        assert_eq!(told.message, "Cannot cast string 'x' to INT");
+        assert_eq!(told.message, "Cannot cast string 'x' to int");
+        let error = DataFusionError::Plan("it means nothing".to_owned());
+        let told = from_datafusion(&error.context("whole_decimal_sums"));
+        assert_eq!(told.message, "it means nothing");
         let internal =
             DataFusionError::Internal("a bug".to_owned()).context("Optimizer rule 'x' failed");
         let told = from_datafusion(&internal);

@@ -20,6 +20,7 @@ pub mod panic_guard;
 pub mod rows;
 pub mod serve;
 pub mod session;
+pub mod sql_type;
 pub mod storage;
 pub mod wire;
 

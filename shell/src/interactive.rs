@@ -145,12 +145,17 @@ async fn read_line(
 
 /// Whether a statement may have changed what there is to complete.
 fn changes_names(sql: &str) -> bool {
-    let first = sql.split_whitespace().next().unwrap_or_default();
+    let mut words = sql.split_whitespace();
+    let first = words.next().unwrap_or_default();
+    let is_first = |word: &&str| first.eq_ignore_ascii_case(word);
+    // In Hive, an INSERT may stand behind its query: `FROM t INSERT …`, `WITH q AS … INSERT …`.
     [
-        "create", "drop", "alter", "msck", "refresh", "insert", "load", "truncate", "from", "with",
+        "create", "drop", "alter", "msck", "refresh", "insert", "load", "truncate",
     ]
     .iter()
-    .any(|word| first.eq_ignore_ascii_case(word))
+    .any(is_first)
+        || (["from", "with"].iter().any(is_first)
+            && words.any(|word| word.eq_ignore_ascii_case("insert")))
 }
 
 fn leaves(flow: Flow) -> Option<i32> {

@@ -75,9 +75,10 @@ fn has_constants(plan: &Arc<dyn ExecutionPlan>) -> bool {
 
 /// Whether a column is constant in each input of a union, and not the same in all of them.
 fn is_union_of_constants(node: &Arc<dyn ExecutionPlan>) -> bool {
-    let constants = || node.equivalence_properties().constants();
     (node.is::<UnionExec>() || node.is::<InterleaveExec>())
-        && constants()
+        && node
+            .equivalence_properties()
+            .constants()
             .iter()
             .any(|constant| constant.across_partitions == AcrossPartitions::Heterogeneous)
 }

@@ -52,3 +52,42 @@ impl PhysicalOptimizerRule for Dispensable {
         self.0.schema_check()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::arrow::datatypes::Schema;
+    use datafusion::common::internal_err;
+    use datafusion::physical_plan::empty::EmptyExec;
+
+    #[derive(Debug)]
+    struct Failing;
+
+    impl PhysicalOptimizerRule for Failing {
+        fn optimize(
+            &self,
+            _: Arc<dyn ExecutionPlan>,
+            _: &ConfigOptions,
+        ) -> Result<Arc<dyn ExecutionPlan>> {
+            internal_err!("names differ")
+        }
+
+        fn name(&self) -> &str {
+            DISPENSABLE[0]
+        }
+
+        fn schema_check(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn a_rule_that_is_not_needed_may_fail() {
+        let plan: Arc<dyn ExecutionPlan> = Arc::new(EmptyExec::new(Arc::new(Schema::empty())));
+        let rule = Dispensable(Arc::new(Failing));
+        let kept = rule.optimize(Arc::clone(&plan), &ConfigOptions::default());
+        assert!(Arc::ptr_eq(&kept.unwrap(), &plan));
+        let shown = format!("{:?}", physical_rules());
+        assert!(shown.contains("Dispensable(AggregateStatistics"), "{shown}");
+    }
+}

@@ -5,7 +5,6 @@
 
 use super::shown_names::ShownNames;
 use super::{PlanningContext, ResolvedQuery, resolve};
-use crate::statement::sql_type;
 use async_trait::async_trait;
 use datafusion::arrow::compute::can_cast_types;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -19,6 +18,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_plan::ExecutionPlan;
 use skep_exchange::error::from_datafusion;
+use skep_exchange::sql_type::sql_type;
 use skep_protocol::{ErrorCode, QueryError};
 use skep_writer::{TableWriteExec, WriteSpec};
 use std::collections::HashSet;

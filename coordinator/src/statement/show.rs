@@ -6,10 +6,8 @@ mod functions;
 mod like;
 mod partitions;
 mod queries;
-mod types;
 
 pub(crate) use like::is_like;
-pub(crate) use types::sql_type;
 
 use super::Show;
 use crate::engine::Inner;

@@ -3,12 +3,12 @@
 use super::super::snapshot_catalog::ViewKey;
 use super::InformationSchema;
 use super::rows::Rows;
-use crate::statement::sql_type;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::error::Result;
 use skep_catalog::Relation;
 use skep_catalog::model::{TableDefinition, ViewDefinition};
+use skep_exchange::sql_type::sql_type;
 
 /// A column to be shown.
 struct Shown<'a> {

@@ -1,6 +1,5 @@
 //! What the catalog has: names, columns, partitions.
 
-use super::types::sql_type;
 use super::{is_like, text};
 use crate::engine::Inner;
 use crate::session::Session;
@@ -8,6 +7,7 @@ use crate::statement::{PartitionSpec, TableName};
 use arrow::array::ArrayRef;
 use skep_catalog::Relation;
 use skep_catalog::model::{DataFile, Table, TableDefinition};
+use skep_exchange::sql_type::sql_type;
 use skep_protocol::{ErrorCode, QueryError, partition_path};
 use std::sync::Arc;
 

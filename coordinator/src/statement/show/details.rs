@@ -1,12 +1,12 @@
 //! `DESCRIBE FORMATTED` and `SHOW CREATE`: all that is known of a table, a view or a database.
 
 use super::catalog::{ShownColumn, check_names, columns_of, is_wanted, partition_name, rows_of};
-use super::types::sql_type;
 use crate::engine::Inner;
 use crate::session::Session;
 use crate::statement::{PartitionSpec, TableName};
 use skep_catalog::Relation;
 use skep_catalog::model::{Database, StorageOptions, Table, TableDefinition, View};
+use skep_exchange::sql_type::sql_type;
 use skep_protocol::{ErrorCode, QueryError};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

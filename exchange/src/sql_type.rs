@@ -1,9 +1,9 @@
 //! Types as SQL writes them.
 
-use datafusion::arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field};
 
-/// A column's type as SQL writes it, where SQL has a name for it: in Hive's spelling.
-pub(crate) fn sql_type(data_type: &DataType) -> String {
+/// A type as SQL writes it, in Hive's spelling, where SQL has a name for it; elsewhere as Arrow writes it.
+pub fn sql_type(data_type: &DataType) -> String {
     match data_type {
         DataType::Boolean => "boolean".to_owned(),
         DataType::Int8 => "tinyint".to_owned(),
