@@ -58,6 +58,23 @@ class Server:
     def connect(self):
         return dbapi.connect(self.uri, autocommit=True)
 
+    def cpu_seconds(self):
+        """Of all its threads, since it started."""
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Cpu:
+    """What the server and this process, which is the client, take of the machine's cores."""
+
+    def __init__(self, server):
+        self.server, self.begin = server, (server.cpu_seconds(), time.process_time())
+
+    def report(self, report, what, queries):
+        ends = self.server.cpu_seconds(), time.process_time()
+        for who, begin, end in zip(("server", "client"), self.begin, ends):
+            report(f"{what}, CPU of the {who}", (end - begin) / queries * 1000, "ms")
+
 
 def run(connection, sql):
     with connection.cursor() as cursor:
@@ -76,7 +93,7 @@ def small_queries(server, report):
     with server.connect() as connection, connection.cursor() as cursor:
         for _ in range(200):
             once(cursor, "SELECT 1")
-        times = []
+        times, cpu = [], Cpu(server)
         for _ in range(2000):
             start = time.perf_counter()
             once(cursor, "SELECT 1")
@@ -84,13 +101,14 @@ def small_queries(server, report):
         times.sort()
         report("SELECT 1, warm connection, median", times[1000], "ms", at_most=2)
         report("SELECT 1, warm connection, 99th percentile", times[1980], "ms")
+        cpu.report(report, "SELECT 1, warm connection", 2000)
         times = []
         for _ in range(500):
             start = time.perf_counter()
             run(connection, "SELECT 1")
             times.append((time.perf_counter() - start) * 1000)
         report("the same, prepared and closed each time, median", statistics.median(times), "ms")
-    counts, stop = [0] * 16, time.monotonic() + 10
+    counts, stop, cpu = [0] * 16, time.monotonic() + 10, Cpu(server)
 
     def work(number):
         with server.connect() as connection, connection.cursor() as cursor:
@@ -104,6 +122,7 @@ def small_queries(server, report):
     for thread in threads:
         thread.join()
     report("SELECT 1 with 16 connections", sum(counts) / 10, "queries/s", at_least=1000)
+    cpu.report(report, "SELECT 1 with 16 connections", sum(counts))
 
 
 def median_ms(count, call):
@@ -174,7 +193,7 @@ def streamed_rows(server, directory, rows, report):
             own = time.perf_counter() - start
             assert read == rows
             with connection.cursor() as cursor:
-                start = time.perf_counter()
+                start, cpu = time.perf_counter(), Cpu(server)
                 cursor.execute("SELECT id, amount, code, word FROM rows")
                 got = sum(batch.num_rows for batch in cursor.fetch_record_batch())
                 adbc = time.perf_counter() - start
@@ -182,6 +201,7 @@ def streamed_rows(server, directory, rows, report):
             ratios.append(own / adbc)
             report("pyarrow reads Parquet", rows / own / 1e6, "million rows/s")
             report("ADBC reads the result", rows / adbc / 1e6, "million rows/s")
+            cpu.report(report, "ADBC reads the result", 1)
         report("speed of ADBC, of pyarrow's", statistics.median(ratios) * 100, "%", at_least=60)
     resident = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
     peak = [line for line in resident.splitlines() if line.startswith("VmHWM")][0]

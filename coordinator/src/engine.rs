@@ -162,6 +162,11 @@ impl Engine {
         )
     }
 
+    /// The connections to the executors.
+    pub fn connections(&self) -> &Connections {
+        &self.0.planner.connections
+    }
+
     /// The executors.
     pub fn members(&self) -> &Arc<Members> {
         &self.0.members

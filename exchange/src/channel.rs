@@ -1,7 +1,7 @@
 //! The consuming end of the exchange: the base library's transport port over Arrow Flight.
 //!
 //! A partition is a `DoGet` of its own, so that HTTP/2's flow control per stream is the back-pressure
-//! per partition: a slow one cannot hold up its siblings. Partitions of tasks on the same node come
+//! per partition: a slow one cannot hold up its siblings. Partitions of tasks in the same process come
 //! without a connection.
 
 mod connections;

@@ -9,9 +9,8 @@ use crate::error::from_datafusion;
 use crate::frame::PartitionCount;
 use crate::limits::WireCompression;
 use crate::panic_guard::guard_stream;
+use crate::wire::encode;
 use arrow_flight::FlightData;
-use arrow_flight::encode::{DictionaryHandling, FlightDataEncoder, FlightDataEncoderBuilder};
-use arrow_flight::error::FlightError;
 use arrow_ipc::CompressionType;
 use arrow_ipc::writer::IpcWriteOptions;
 use datafusion::error::DataFusionError;
@@ -80,7 +79,7 @@ async fn produce(
 ) {
     let places = Arc::new(Semaphore::new(options.send_buffer_bytes as usize));
     let count = Arc::new(Mutex::new(PartitionCount::default()));
-    let mut messages = match encode(batches, options.compression, Arc::clone(&count)) {
+    let mut messages = match encode_partition(batches, options.compression, Arc::clone(&count)) {
         Ok(messages) => messages,
         Err(error) => {
             let _ = sender.send(Err(error.on_node(options.node).into())).await;
@@ -90,7 +89,7 @@ async fn produce(
     while let Some(message) = messages.next().await {
         let item = match message {
             Ok(data) => Ok(make_ready(data, &options, &places).await),
-            Err(error) => Err(from_flight(error).on_node(options.node.clone()).into()),
+            Err(error) => Err(from_datafusion(&error).on_node(options.node.clone()).into()),
         };
         let failed = item.is_err();
         if sender.send(item).await.is_err() || failed {
@@ -132,11 +131,11 @@ async fn make_ready(data: FlightData, options: &ServeOptions, places: &Arc<Semap
     }
 }
 
-fn encode(
+fn encode_partition(
     batches: SendableRecordBatchStream,
     compression: WireCompression,
     count: Arc<Mutex<PartitionCount>>,
-) -> Result<FlightDataEncoder, QueryError> {
+) -> Result<BoxStream<'static, Result<FlightData, DataFusionError>>, QueryError> {
     let compression = match compression {
         WireCompression::None => None,
         WireCompression::Lz4 => Some(CompressionType::LZ4_FRAME),
@@ -146,29 +145,9 @@ fn encode(
         .map_err(|error| QueryError::internal(format!("cannot set up the encoder: {error}")))?;
     let schema = batches.schema();
     let batches = guard_stream(batches)
-        // The encoder writes nothing for a batch without rows, which the reader would miss.
+        // There is no message for a batch without rows, which the reader would miss.
         .try_filter(|batch| std::future::ready(batch.num_rows() > 0))
         .and_then(|batch| std::future::ready(compact(batch)))
-        .inspect_ok(move |batch| count.lock().add(batch))
-        .map_err(|error| FlightError::ExternalError(Box::new(error)));
-    Ok(FlightDataEncoderBuilder::new()
-        .with_schema(schema)
-        .with_options(options)
-        .with_dictionary_handling(DictionaryHandling::Resend)
-        // A batch stays whole: cutting one in pieces would send the buffers of its views with each.
-        .with_max_flight_data_size(usize::MAX)
-        .build(batches))
-}
-
-fn from_flight(error: FlightError) -> QueryError {
-    match error {
-        FlightError::ExternalError(inner) => match inner.downcast_ref::<DataFusionError>() {
-            Some(inner) => from_datafusion(inner),
-            None => QueryError::internal(format!("cannot encode a batch: {inner}")),
-        },
-        FlightError::Arrow(inner) => {
-            from_datafusion(&DataFusionError::ArrowError(Box::new(inner), None))
-        }
-        other => QueryError::internal(format!("cannot encode a batch: {other}")),
-    }
+        .inspect_ok(move |batch| count.lock().add(batch));
+    Ok(encode(&schema, batches, options).boxed())
 }

@@ -15,7 +15,7 @@ use skep_protocol::proto::{self, Setting};
 use skep_protocol::{QueryError, QueryId};
 use std::collections::HashMap;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// The header in which the base library hands [`TaskSession`] from the coordinator to its transport
 /// and from an executor's transport to the task.
@@ -98,18 +98,19 @@ impl TaskSession {
     }
 }
 
+/// DataFusion's settings as they are where nobody has changed them.
+static DEFAULTS: LazyLock<HashMap<String, Option<String>>> = LazyLock::new(|| {
+    let entries = ConfigOptions::default().entries().into_iter();
+    entries.map(|entry| (entry.key, entry.value)).collect()
+});
+
 /// The settings of DataFusion's own that differ from their defaults.
 fn changed_settings(options: &ConfigOptions) -> Vec<(String, String)> {
-    let defaults: HashMap<_, _> = ConfigOptions::default()
-        .entries()
-        .into_iter()
-        .map(|entry| (entry.key, entry.value))
-        .collect();
     let mut changed: Vec<_> = options
         .entries()
         .into_iter()
         .filter(|entry| entry.key.starts_with("datafusion."))
-        .filter(|entry| defaults.get(&entry.key) != Some(&entry.value))
+        .filter(|entry| DEFAULTS.get(&entry.key) != Some(&entry.value))
         .filter_map(|entry| entry.value.map(|value| (entry.key, value)))
         .collect();
     changed.sort();

@@ -3,69 +3,105 @@
 //! Which schema that is decides the door; rows get it wherever they leave for a client: at the door, or on
 //! an executor.
 
+mod messages;
 mod split;
+mod together;
+mod views;
 
+pub use messages::encode;
 pub use split::split;
+pub use together::wire_rows;
 
-use arrow::array::ArrayRef;
-use arrow::compute::{CastOptions, cast_with_options};
+use arrow::array::{Array, ArrayRef};
+use arrow::compute::{CastOptions, cast_with_options, concat};
 use arrow::datatypes::{FieldRef, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use views::without_views;
 
-/// The most rows that are cast at a time. Casting a view to a string of 32-bit offsets cannot hold
-/// more than 2 GiB; batches of the engine are no larger than this anyway.
+/// The most rows that are cast at a time, where a value may become larger by that: a dictionary's, say.
 const CAST_ROWS_MAX: usize = 8192;
 
 /// Brings a batch into the wire schema, in pieces of at most `bytes_max` bytes each.
+///
+/// # Errors
+/// Where a value is none of its column's type there.
 pub fn to_wire(
     batch: &RecordBatch,
     schema: &SchemaRef,
     bytes_max: usize,
 ) -> Result<Vec<RecordBatch>, ArrowError> {
-    let mut pieces = Vec::with_capacity(1);
-    if batch.schema_ref().fields().len() != schema.fields().len() {
-        return Err(ArrowError::SchemaError(format!(
-            "a batch has {} columns where {} were promised",
-            batch.num_columns(),
-            schema.fields().len()
-        )));
-    }
-    let is_cast = |(column, field): (&ArrayRef, &FieldRef)| column.data_type() != field.data_type();
-    if batch.num_rows() > CAST_ROWS_MAX && batch.columns().iter().zip(schema.fields()).any(is_cast)
-    {
-        for offset in (0..batch.num_rows()).step_by(CAST_ROWS_MAX) {
-            let rows = CAST_ROWS_MAX.min(batch.num_rows() - offset);
-            split(
-                conform(&batch.slice(offset, rows), schema)?,
-                bytes_max,
-                &mut pieces,
-            )?;
+    check_columns(batch, schema)?;
+    let mut parts = Vec::with_capacity(1);
+    split(batch.clone(), bytes_max, &mut parts)?;
+    let is_cast = |(column, field): (&ArrayRef, &FieldRef)| {
+        column.data_type() != field.data_type()
+            && without_views(&[&column.slice(0, 0)], field.data_type()).is_none()
+    };
+    let grows = batch.columns().iter().zip(schema.fields()).any(is_cast);
+    let mut pieces = Vec::with_capacity(parts.len());
+    for part in parts {
+        let rows_max = if grows {
+            CAST_ROWS_MAX
+        } else {
+            part.num_rows()
+        };
+        // A part without rows is one piece, too.
+        for offset in (0..part.num_rows().max(1)).step_by(rows_max.max(1)) {
+            let rows = rows_max.min(part.num_rows() - offset);
+            let piece = conform(&[part.slice(offset, rows)], schema)?;
+            match grows {
+                true => split(piece, bytes_max, &mut pieces)?,
+                false => pieces.push(piece),
+            }
         }
-    } else {
-        split(conform(batch, schema)?, bytes_max, &mut pieces)?;
     }
     Ok(pieces)
 }
 
-fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
-    // A value that does not fit is an error, not a null.
-    let options = CastOptions {
-        safe: false,
-        ..CastOptions::default()
-    };
-    let columns = batch
-        .columns()
-        .iter()
-        .zip(schema.fields())
-        .map(|(column, field)| {
-            if column.data_type() == field.data_type() {
-                Ok(column.clone())
-            } else {
-                cast_with_options(column, field.data_type(), &options)
-            }
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+fn check_columns(batch: &RecordBatch, schema: &SchemaRef) -> Result<(), ArrowError> {
+    let (has, promised) = (batch.num_columns(), schema.fields().len());
+    match has == promised {
+        true => Ok(()),
+        false => Err(ArrowError::SchemaError(format!(
+            "a batch has {has} columns where {promised} were promised"
+        ))),
+    }
+}
+
+/// Batches as one, in the wire schema.
+fn conform(batches: &[RecordBatch], schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let rows = batches.iter().map(RecordBatch::num_rows).sum();
+    let columns = schema.fields().iter().enumerate().map(|(index, field)| {
+        let columns: Vec<_> = batches.iter().map(|batch| batch.column(index)).collect();
+        conform_column(&columns, field)
+    });
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
     RecordBatch::try_new_with_options(schema.clone(), columns, &options)
+}
+
+fn conform_column(columns: &[&ArrayRef], field: &FieldRef) -> Result<ArrayRef, ArrowError> {
+    if let Some(joined) = without_views(columns, field.data_type()) {
+        return joined;
+    }
+    let cast = |column: &&ArrayRef| match column.data_type() == field.data_type() {
+        true => Ok(ArrayRef::clone(column)),
+        false => {
+            // A value that does not fit is an error, not a null.
+            let options = CastOptions {
+                safe: false,
+                ..CastOptions::default()
+            };
+            cast_with_options(column, field.data_type(), &options)
+        }
+    };
+    match columns {
+        [column] => cast(column),
+        columns => {
+            let cast: Vec<_> = columns.iter().map(cast).collect::<Result<_, _>>()?;
+            let cast: Vec<&dyn Array> = cast.iter().map(|column| column.as_ref()).collect();
+            concat(&cast)
+        }
+    }
 }

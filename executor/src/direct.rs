@@ -14,7 +14,7 @@ use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt, TryStreamExt};
 use skep_exchange::limits::WireCompression;
 use skep_exchange::serve::{ServeOptions, serve_partition};
-use skep_exchange::wire::to_wire;
+use skep_exchange::wire::wire_rows;
 use skep_listener::{Credentials, credentials};
 use skep_protocol::access_token::AccessToken;
 use skep_protocol::proto::{DirectTicket, ExchangeTicket, Head, NoHead, head};
@@ -149,15 +149,10 @@ fn as_told(
     schema: SchemaRef,
     state: Arc<TaskState>,
 ) -> SendableRecordBatchStream {
-    let told = Arc::clone(&schema);
-    let pieces = stream::select_all(partitions).map(move |batch| {
-        let pieces = batch.and_then(|batch| {
-            state.add_direct_rows(batch.num_rows());
-            to_wire(&batch, &schema, MESSAGE_BYTES_MAX).map_err(Into::into)
-        });
-        pieces.map(|pieces| stream::iter(pieces.into_iter().map(Ok)))
-    });
-    Box::pin(RecordBatchStreamAdapter::new(told, pieces.try_flatten()))
+    let batches = stream::select_all(partitions)
+        .inspect_ok(move |batch| state.add_direct_rows(batch.num_rows()));
+    let rows = wire_rows(batches, Arc::clone(&schema), MESSAGE_BYTES_MAX);
+    Box::pin(RecordBatchStreamAdapter::new(schema, rows))
 }
 
 /// What the coordinator is told of a reader, who goes away when this is dropped.

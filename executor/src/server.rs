@@ -75,7 +75,7 @@ pub struct Executor {
     work: JoinSet<Result<(), ExecutorError>>,
     joined: Arc<Mutex<Option<String>>>,
     /// Kept for the connections, which do not.
-    _local: Arc<dyn LocalTasks>,
+    tasks: Arc<dyn LocalTasks>,
 }
 
 impl Executor {
@@ -96,10 +96,10 @@ impl Executor {
         let connections = Connections::new(key.clone(), config.exchange.clone(), io, Some(host));
         let functions = config.functions.clone();
         let coordinator = to_coordinator(&config, &connections);
-        let local = connections.clone();
+        let own = connections.clone();
         let runner = TaskRunner::new(runtime, memory.clone(), connections, coordinator, functions);
-        let local = read_locally(&local, &address, &runner);
         let load = Arc::new(Load::of(memory));
+        let local_tasks: Arc<dyn LocalTasks> = Arc::new(runner.clone());
         let exchange = ExchangeService {
             runner: runner.clone(),
             key: key.clone(),
@@ -137,14 +137,23 @@ impl Executor {
         };
         work.spawn(async move { membership.run().await.map_err(ExecutorError::Refused) });
         info!(%address, "executor started");
-        Ok(Self {
+        let executor = Self {
             address,
             load,
             stop,
             work,
             joined,
-            _local: local,
-        })
+            tasks: local_tasks,
+        };
+        executor.serve_locally(&own);
+        Ok(executor)
+    }
+
+    /// Lets a node in this process read the output of its tasks without a connection.
+    pub fn serve_locally(&self, connections: &Connections) {
+        if let Ok(url) = Url::parse(&self.address) {
+            connections.serve_locally(url, &self.tasks);
+        }
     }
 
     /// How other nodes reach it.
@@ -205,19 +214,6 @@ fn to_coordinator(
         connections: connections.clone(),
         url,
     })
-}
-
-/// Lets the tasks of `runner` read from each other without a connection.
-fn read_locally(
-    connections: &Connections,
-    address: &str,
-    runner: &TaskRunner,
-) -> Arc<dyn LocalTasks> {
-    let local: Arc<dyn LocalTasks> = Arc::new(runner.clone());
-    if let Ok(url) = Url::parse(address) {
-        connections.serve_locally(url, &local);
-    }
-    local
 }
 
 /// How other nodes reach an executor at `host` that listens on `port`.

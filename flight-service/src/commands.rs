@@ -7,7 +7,7 @@ use crate::metadata::{metadata_batch, metadata_schema, needs_catalog};
 use crate::parameters::read_parameters;
 use crate::prepared::PreparedStatement;
 use crate::sessions::Session;
-use crate::statements::{FlightStream, encode};
+use crate::statements::{FlightStream, encoded};
 use crate::wire_schema::{types_of, wire_schema};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::ipc::writer::IpcWriteOptions;
@@ -21,7 +21,7 @@ use arrow_flight::{
     Ticket,
 };
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{TryStreamExt, stream};
 use prost::Message;
 use skep_coordinator::wire::split;
 use std::sync::Arc;
@@ -129,10 +129,7 @@ impl Door {
         let schema = batch.schema();
         let mut pieces = vec![];
         split(batch, self.options.sent_batch_bytes_max, &mut pieces).map_err(DoorError::Encode)?;
-        Ok(encode(
-            schema,
-            stream::iter(pieces.into_iter().map(Ok)).boxed(),
-        ))
+        Ok(encoded(&schema, stream::iter(pieces.into_iter().map(Ok))))
     }
 
     /// DoPut: runs a command, binds parameters, or takes rows for a table.

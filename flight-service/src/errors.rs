@@ -38,7 +38,7 @@ pub enum DoorError {
     Unsupported(String),
     /// Rows that cannot be put into the form that clients read.
     #[error("cannot encode the result: {0}")]
-    Encode(#[source] ArrowError),
+    Encode(#[from] ArrowError),
     /// Rows of a client that cannot be put into the form that tables have.
     #[error("cannot take the rows: {0}")]
     Rows(#[source] ArrowError),
@@ -90,16 +90,6 @@ pub(crate) fn bad_message(what: &str, error: &prost::DecodeError) -> DoorError {
     DoorError::BadRequest(format!("malformed {what}: {error}"))
 }
 
-/// The status of an error that comes out of the row encoder. An error of the engine went in as a
-/// status and comes out unchanged.
-pub(crate) fn stream_status(error: FlightError) -> Status {
-    match error {
-        FlightError::Tonic(status) => *status,
-        FlightError::Arrow(error) => DoorError::Encode(error).into(),
-        other => QueryError::internal(format!("cannot encode the result: {other}")).into(),
-    }
-}
-
 /// What the metadata builders fail with.
 pub(crate) fn metadata_error(error: FlightError) -> DoorError {
     match error {
@@ -130,9 +120,9 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_the_engine_survives_the_row_encoder() {
+    fn an_error_of_the_engine_stays_what_it_is() {
         let error = QueryError::new(ErrorCode::ExecutorLost, "executor 'a:1' died").of_query("q");
-        let status = stream_status(FlightError::from(Status::from(error.clone())));
+        let status = Status::from(DoorError::Engine(error.clone()));
         assert_eq!(QueryError::from_status(&status), error);
     }
 }

@@ -5,7 +5,7 @@ use crate::commands::ticket_endpoint;
 use crate::engine::{
     DirectEndpoint, DirectRequest, QueryOutcome, QueryService, SubmitRequest, SubmittedQuery,
 };
-use crate::errors::{DoorError, stream_status};
+use crate::errors::DoorError;
 use crate::handle::Handle;
 use crate::options::DoorOptions;
 use crate::parameters::ParameterRows;
@@ -14,17 +14,16 @@ use crate::results::PendingResult;
 use crate::sessions::Session;
 use crate::wire_schema::{types_of, wire_schema};
 use arrow::datatypes::{Schema, SchemaRef};
+use arrow::ipc::writer::IpcWriteOptions;
 use arrow::record_batch::RecordBatch;
-use arrow_flight::encode::{DictionaryHandling, FlightDataEncoderBuilder};
-use arrow_flight::error::FlightError;
 use arrow_flight::sql::{ProstMessageExt, TicketStatementQuery};
 use arrow_flight::{FlightData, FlightEndpoint, FlightInfo, Ticket};
 use bytes::Bytes;
 use datafusion::scalar::ScalarValue;
 use futures::stream::{self, BoxStream};
-use futures::{StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 use serde_json::json;
-use skep_coordinator::wire::to_wire;
+use skep_coordinator::wire::{encode, wire_rows};
 use skep_protocol::{QueryError, QueryId};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -197,10 +196,7 @@ impl Statements {
     ) -> Result<FlightStream, DoorError> {
         if handle == NO_ROWS {
             let nothing = RecordBatch::new_empty(Arc::new(Schema::empty()));
-            return Ok(encode(
-                nothing.schema(),
-                stream::iter([Ok(nothing)]).boxed(),
-            ));
+            return Ok(encoded(&nothing.schema(), stream::iter([Ok(nothing)])));
         }
         let handle = Handle::from_bytes(handle).ok_or(DoorError::UnknownHandle("result"))?;
         let PendingResult {
@@ -212,23 +208,13 @@ impl Statements {
         // The place is for results that wait; this one no longer does.
         drop(permit);
         let reading = Reading { session, handle };
-        let bytes_max = self.options.sent_batch_bytes_max;
-        let wire = schema.clone();
         let batches = rows
-            .map(move |batch| {
-                reading.session.touch();
-                let pieces = batch
-                    .map_err(DoorError::Engine)
-                    .and_then(|batch| to_wire(&batch, &wire, bytes_max).map_err(DoorError::Encode));
-                let pieces = match pieces {
-                    Ok(pieces) => pieces.into_iter().map(Ok).collect(),
-                    Err(error) => vec![Err(of_query(error, &query))],
-                };
-                stream::iter(pieces)
-            })
-            .flatten()
-            .boxed();
-        Ok(encode(schema, batches))
+            .map_err(DoorError::Engine)
+            .inspect(move |_| reading.session.touch());
+        let bytes_max = self.options.sent_batch_bytes_max;
+        let rows = wire_rows(batches, schema.clone(), bytes_max)
+            .map_err(move |error| of_query(error, &query));
+        Ok(encoded(&schema, rows))
     }
 
     fn result_place(&self) -> Result<OwnedSemaphorePermit, DoorError> {
@@ -334,21 +320,16 @@ impl Drop for Reading {
 }
 
 /// Rows as Flight messages. The batches have the schema already and are small enough already.
-pub(crate) fn encode(
-    schema: SchemaRef,
-    batches: BoxStream<'static, Result<RecordBatch, DoorError>>,
+/// Rows as a call's answer.
+pub(crate) fn encoded(
+    schema: &SchemaRef,
+    batches: impl Stream<Item = Result<RecordBatch, DoorError>> + Send + 'static,
 ) -> FlightStream {
-    FlightDataEncoderBuilder::new()
-        .with_schema(schema)
-        // There are dictionaries only where the session wants them.
-        .with_dictionary_handling(DictionaryHandling::Resend)
-        .with_max_flight_data_size(usize::MAX)
-        .build(batches.map_err(|error| FlightError::from(Status::from(error))))
-        .map_err(stream_status)
+    encode(schema, batches, IpcWriteOptions::default())
+        .map_err(Status::from)
         .boxed()
 }
 
-/// Where a client reads its rows from executors.
 fn direct_info(
     schema: &Schema,
     query: &QueryId,

@@ -95,7 +95,9 @@ impl RunningServer {
             settings
                 .work_dir
                 .push(format!("{}-{number}", std::process::id()));
-            executors.push(Executor::start(settings, threads.compute.clone()).await?);
+            let executor = Executor::start(settings, threads.compute.clone()).await?;
+            executor.serve_locally(engine.connections());
+            executors.push(executor);
         }
         let endpoint = endpoint::Address {
             url: url_of(address, uses_tls),

@@ -7,7 +7,7 @@ use skep_protocol::ticket::ClusterKey;
 use skep_protocol::{ErrorCode, QueryError};
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 use tokio::runtime::Handle;
 use tonic::transport::{Channel, Endpoint};
 use url::{Host, Url};
@@ -57,14 +57,9 @@ struct Inner {
     local_host: Option<String>,
     /// By address and window of a stream in bytes, which is one for all streams of a connection.
     channels: Mutex<HashMap<(Url, u32), Channel>>,
-    local: OnceLock<LocalNode>,
-}
-
-/// This node as an executor. The tasks read through the connections, so the connections do not keep
-/// the tasks alive.
-struct LocalNode {
-    url: Url,
-    tasks: Weak<dyn LocalTasks>,
+    /// The executors of this process, by their addresses. Their tasks read through the connections, so
+    /// the connections do not keep the tasks alive.
+    local: RwLock<HashMap<Url, Weak<dyn LocalTasks>>>,
 }
 
 impl fmt::Debug for Connections {
@@ -89,22 +84,19 @@ impl Connections {
             io,
             local_host,
             channels: Mutex::new(HashMap::new()),
-            local: OnceLock::new(),
+            local: RwLock::default(),
         }))
     }
 
-    /// Reads from `tasks` without a connection where they are asked for at `url`, this node's own
-    /// address. Only the first call counts.
+    /// Reads from `tasks` without a connection where they are asked for at `url`, the address of an
+    /// executor in this process.
     pub fn serve_locally(&self, url: Url, tasks: &Arc<dyn LocalTasks>) {
-        let tasks = Arc::downgrade(tasks);
-        // A node has one address.
-        let _ = self.0.local.set(LocalNode { url, tasks });
+        self.0.local.write().insert(url, Arc::downgrade(tasks));
     }
 
-    /// The tasks of this node, where `url` is its own.
+    /// The tasks of the executor at `url`, where that is in this process.
     pub(super) fn local_tasks(&self, url: &Url) -> Option<Arc<dyn LocalTasks>> {
-        let local = self.0.local.get().filter(|local| local.url == *url)?;
-        local.tasks.upgrade()
+        self.0.local.read().get(url)?.upgrade()
     }
 
     /// The bounds that apply.

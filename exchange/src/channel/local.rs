@@ -1,4 +1,4 @@
-//! A partition of a task on this same node: its batches are handed over as they are.
+//! A partition of a task in this same process: its batches are handed over as they are.
 //!
 //! What lies ready is bounded and charged like what comes from other nodes, and its end is said like
 //! theirs: a producer that stopped without a word is an error, not the end.
@@ -20,7 +20,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::task::AbortOnDropHandle;
 
-/// The tasks that run on this node.
+/// The tasks of an executor in this process.
 #[async_trait]
 pub trait LocalTasks: Send + Sync {
     /// Starts one partition of one of them.
@@ -74,9 +74,9 @@ pub(super) fn open(
                     Some((Ok(batch), Some((receiver, producer))))
                 }
                 Some(Ok(Said::End)) => None,
-                Some(Err(error)) => Some((Err(to_datafusion(error)), None)),
+                Some(Err(error)) => Some((Err(to_datafusion(error.on_node(node))), None)),
                 None => {
-                    let text = "a task on this node stopped before its end";
+                    let text = "a task of this process stopped before its end";
                     let error = QueryError::new(ErrorCode::TruncatedExchange, text).on_node(node);
                     Some((Err(to_datafusion(error)), None))
                 }

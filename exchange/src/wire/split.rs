@@ -1,7 +1,7 @@
 //! Cuts batches into pieces that fit into one message.
 
-use arrow::array::{Array, AsArray};
-use arrow::datatypes::DataType;
+use arrow::array::{Array, AsArray, GenericByteViewArray};
+use arrow::datatypes::{ByteViewType, DataType};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
@@ -26,7 +26,10 @@ pub fn split(
 }
 
 /// The bytes of exactly these rows, as they will be written.
-fn batch_bytes(batch: &RecordBatch) -> Result<usize, ArrowError> {
+///
+/// # Errors
+/// As [`split`].
+pub(super) fn batch_bytes(batch: &RecordBatch) -> Result<usize, ArrowError> {
     batch.columns().iter().map(|column| bytes(column)).sum()
 }
 
@@ -52,10 +55,17 @@ fn bytes(array: &dyn Array) -> Result<usize, ArrowError> {
             .iter()
             .map(|column| bytes(column))
             .sum::<Result<usize, ArrowError>>()?,
+        DataType::Utf8View => offset_bytes + viewed_bytes(array.as_string_view()),
+        DataType::BinaryView => offset_bytes + viewed_bytes(array.as_binary_view()),
         // Every piece of a union is written with all of its children, so cutting makes it no smaller.
         DataType::Union(..) => array.len(),
         _ => array.to_data().get_slice_memory_size()?,
     })
+}
+
+/// The bytes of all values, which Arrow's own measure leaves out.
+fn viewed_bytes<V: ByteViewType>(array: &GenericByteViewArray<V>) -> usize {
+    array.lengths().map(|length| length as usize).sum()
 }
 
 /// The first element and the number of elements between the first and the last offset.
@@ -69,7 +79,9 @@ fn range(offsets: &[i32]) -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{ArrayRef, Int64Array, ListArray, MapBuilder, StringArray, StringBuilder};
+    use arrow::array::{
+        ArrayRef, Int64Array, ListArray, MapBuilder, StringArray, StringBuilder, StringViewArray,
+    };
     use arrow::datatypes::{Int64Type, Schema};
     use std::sync::Arc;
 
@@ -118,6 +130,15 @@ mod tests {
             maps.append(true).unwrap();
         }
         assert_eq!(pieces(Arc::new(maps.finish()), 10_000).len(), 16);
+    }
+
+    #[test]
+    fn the_values_of_views_count() {
+        let long = "y".repeat(1_000);
+        let values = (0..100).map(|number| if number % 2 == 0 { "x" } else { &long });
+        let views = StringViewArray::from_iter_values(values);
+        // 50 kB; halving until 10 kB makes 8 pieces.
+        assert_eq!(pieces(Arc::new(views), 10_000).len(), 8);
     }
 
     #[test]
