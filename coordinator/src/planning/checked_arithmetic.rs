@@ -53,7 +53,9 @@ fn check(expression: Expr, schema: &DFSchema) -> Transformed<Expr> {
     let (arithmetic, arguments) = match expression {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => match Arithmetic::of(op) {
             Some(arithmetic) if is_integer(&left) && is_integer(&right) => {
-                (arithmetic, vec![*left, *right])
+                let mut arguments = values_of(arithmetic, *left);
+                arguments.push(*right);
+                (arithmetic, arguments)
             }
             _ => {
                 let same = Expr::BinaryExpr(BinaryExpr { left, op, right });
@@ -65,6 +67,15 @@ fn check(expression: Expr, schema: &DFSchema) -> Transformed<Expr> {
     };
     let call = ScalarFunction::new_udf(arithmetic.function(), arguments);
     Transformed::yes(Expr::ScalarFunction(call))
+}
+
+/// What one call takes in the place of `left`: the values of its own call where it does the same, since
+/// `(a + b) + c` is `a + b + c`.
+fn values_of(arithmetic: Arithmetic, left: Expr) -> Vec<Expr> {
+    match left {
+        Expr::ScalarFunction(call) if call.func == arithmetic.function() => call.args,
+        left => vec![left],
+    }
 }
 
 #[cfg(test)]
@@ -118,6 +129,9 @@ mod tests {
         "SELECT CAST(x AS INT) + CAST(1 AS INT) FROM (VALUES (2147483647)) t(x)",
         "SELECT x + 1, count(*) FROM (VALUES (9223372036854775807)) t(x) GROUP BY x + 1",
         "SELECT 1 FROM (VALUES (9223372036854775807)) t(x) WHERE x + 1 < 0",
+        "SELECT x + 1 - 1 FROM (VALUES (9223372036854775807)) t(x)",
+        "SELECT x + 1 + y FROM (VALUES (9223372036854775807, -1)) t(x, y)",
+        "SELECT 2 * x * y FROM (VALUES (9223372036854775807, 0)) t(x, y)",
         "SELECT (SELECT max(x * 2) FROM (VALUES (9223372036854775807)) t(x))",
     ];
 
@@ -137,11 +151,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_long_sum_is_one_call() {
+        let sql = format!("SELECT x{} FROM (VALUES (5)) t(x)", " + x".repeat(140));
+        let (name, value) = first(true, &sql).await.unwrap();
+        assert_eq!(value, "705");
+        assert_eq!(name, first(false, &sql).await.unwrap().0);
+    }
+
+    #[tokio::test]
     async fn names_and_values_are_what_they_were() {
         for sql in [
             "SELECT 1 + 2",
             "SELECT x - 1 FROM (VALUES (1), (NULL)) t(x)",
             "SELECT -x FROM (VALUES (5)) t(x)",
+            "SELECT x - 1 - 2 - x, x + 1 + x + 2, x - (1 - (2 - x)) AS z FROM (VALUES (1), (NULL)) t(x)",
+            "SELECT x * 2 * x * 3 FROM (VALUES (5)) t(x)",
+            "SELECT CAST(x AS INT) + CAST(1 AS INT) + 1 FROM (VALUES (5)) t(x)",
             "SELECT x * 2 + 1 AS y FROM (VALUES (5)) t(x) ORDER BY y",
             "SELECT x + 1 FROM (VALUES (5)) t(x) GROUP BY x + 1 HAVING max(x + 1) > 2",
             "SELECT x * 1.5 FROM (VALUES (5)) t(x)",

@@ -1,6 +1,7 @@
 //! Text to [`Statement`].
 
 mod alter;
+mod balance;
 mod clauses;
 mod database;
 mod dialect;

@@ -1,9 +1,13 @@
 //! `+`, `-` and `*` of integers that refuse to overflow.
 //!
 //! DataFusion's operators wrap around, and nothing in a plan can tell them not to: the switch that an
-//! operator has is lost when a plan is sent. So the planner puts these functions in their place.
+//! operator has is lost when a plan is sent. So the planner puts these functions in their place. One call
+//! adds any number of values, from the left to the right: a call for each `+` of a hundred columns' sum
+//! would be nested deeper than a plan that is sent may be.
 
 use crate::error::to_datafusion;
+use crate::sql_type::sql_type;
+use datafusion::arrow::array::{ArrayRef, Datum};
 use datafusion::arrow::compute::kernels::numeric;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::arrow::error::ArrowError;
@@ -90,13 +94,13 @@ struct CheckedArithmetic {
 
 impl CheckedArithmetic {
     fn new(arithmetic: Arithmetic) -> Self {
-        let arguments = match arithmetic {
-            Arithmetic::Negate => 1,
-            _ => 2,
+        let signature = match arithmetic {
+            Arithmetic::Negate => Signature::any(1, Volatility::Immutable),
+            _ => Signature::variadic_any(Volatility::Immutable),
         };
         Self {
             arithmetic,
-            signature: Signature::any(arguments, Volatility::Immutable),
+            signature,
         }
     }
 }
@@ -113,9 +117,11 @@ impl ScalarUDFImpl for CheckedArithmetic {
     fn display_name(&self, arguments: &[Expr]) -> Result<String> {
         let symbol = self.arithmetic.symbol();
         Ok(match arguments {
-            [left, right] => format!("({left} {symbol} {right})"),
             [value] => format!("({symbol} {value})"),
-            _ => self.name().to_owned(),
+            values => {
+                let values: Vec<_> = values.iter().map(ToString::to_string).collect();
+                format!("({})", values.join(&format!(" {symbol} ")))
+            }
         })
     }
 
@@ -143,26 +149,43 @@ impl ScalarUDFImpl for CheckedArithmetic {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let result = match (self.arithmetic, arguments.args.as_slice()) {
-            (Arithmetic::Add, [left, right]) => apply(left, right, numeric::add),
-            (Arithmetic::Subtract, [left, right]) => apply(left, right, numeric::sub),
-            (Arithmetic::Multiply, [left, right]) => apply(left, right, numeric::mul),
-            (Arithmetic::Negate, [ColumnarValue::Array(values)]) => numeric::neg(values)
-                .map(ColumnarValue::Array)
-                .map_err(DataFusionError::from),
-            (Arithmetic::Negate, [ColumnarValue::Scalar(value)]) => value
-                .to_array()
-                .and_then(|values| Ok(numeric::neg(&values)?))
-                .and_then(|values| ScalarValue::try_from_array(&values, 0))
-                .map(ColumnarValue::Scalar),
-            _ => Err(DataFusionError::Internal(format!(
-                "{} was called with {} arguments",
-                self.name(),
-                arguments.args.len()
-            ))),
+        let values = arguments.args.as_slice();
+        let result = match self.arithmetic {
+            Arithmetic::Add => fold(values, numeric::add),
+            Arithmetic::Subtract => fold(values, numeric::sub),
+            Arithmetic::Multiply => fold(values, numeric::mul),
+            Arithmetic::Negate => negate(values),
         };
         result.map_err(|error| out_of_range(error, arguments.return_field.data_type()))
     }
+}
+
+/// Applies an operation of two values to the first two, to what comes of that and the third, and so on.
+fn fold(
+    values: &[ColumnarValue],
+    operation: fn(&dyn Datum, &dyn Datum) -> Result<ArrayRef, ArrowError>,
+) -> Result<ColumnarValue> {
+    let [first, others @ ..] = values else {
+        return Err(wrong_number(values));
+    };
+    let mut others = others.iter();
+    others.try_fold(first.clone(), |left, right| apply(&left, right, operation))
+}
+
+fn negate(values: &[ColumnarValue]) -> Result<ColumnarValue> {
+    match values {
+        [ColumnarValue::Array(values)] => Ok(ColumnarValue::Array(numeric::neg(values)?)),
+        [ColumnarValue::Scalar(value)] => {
+            let negated = numeric::neg(&value.to_array()?)?;
+            ScalarValue::try_from_array(&negated, 0).map(ColumnarValue::Scalar)
+        }
+        values => Err(wrong_number(values)),
+    }
+}
+
+fn wrong_number(values: &[ColumnarValue]) -> DataFusionError {
+    let text = format!("arithmetic was called with {} values", values.len());
+    DataFusionError::Internal(text)
 }
 
 /// Arrow says which two numbers; people also want to know which range.
@@ -177,7 +200,10 @@ fn out_of_range(error: DataFusionError, data_type: &DataType) -> DataFusionError
             let numbers = text.rsplit_once(": ").map_or(text.as_str(), |(_, end)| end);
             to_datafusion(QueryError::new(
                 ErrorCode::Evaluation,
-                format!("{numbers} is beyond the range of its type {data_type}"),
+                format!(
+                    "{numbers} is beyond the range of its type {}",
+                    sql_type(data_type)
+                ),
             ))
         }
         other => other,

@@ -5,6 +5,7 @@
 //! or decimals leaves its type. Everything else is left to DataFusion's.
 
 use crate::error::to_datafusion;
+use crate::sql_type::sql_type;
 use datafusion::arrow::array::{
     Array, ArrayRef, ArrowNativeTypeOp, ArrowNumericType, AsArray, BooleanArray, PrimitiveArray,
 };
@@ -159,7 +160,10 @@ impl AggregateUDFImpl for CheckedSum {
 fn overflow(data_type: &DataType) -> DataFusionError {
     to_datafusion(QueryError::new(
         ErrorCode::Evaluation,
-        format!("a sum is beyond the range of its type {data_type}"),
+        format!(
+            "a sum is beyond the range of its type {}",
+            sql_type(data_type)
+        ),
     ))
 }
 

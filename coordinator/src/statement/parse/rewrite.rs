@@ -63,8 +63,8 @@ fn as_flow(result: Result<(), QueryError>) -> ControlFlow<Box<QueryError>> {
     }
 }
 
-/// The planner refuses `SELECT 1, 1` and `SELECT a, CAST(a AS INT)`: two columns of the same name, in which
-/// casts do not count. Where nobody has named them, the second one is called as it is written, or, where
+/// The planner refuses `SELECT 1, 1`, `SELECT a, CAST(a AS INT)` and `SELECT a - b - c, a - (b - c)`: two
+/// columns of the same name, in which neither casts nor parentheses count. Where nobody has named them, the second one is called as it is written, or, where
 /// that is the same, too, as Hive calls columns without a name, by its position.
 fn name_repeated(items: &mut [SelectItem]) {
     let (mut names, mut texts) = (HashSet::new(), HashSet::new());
@@ -74,7 +74,7 @@ fn name_repeated(items: &mut [SelectItem]) {
         };
         let text = expression.to_string();
         let is_new_text = texts.insert(text.clone());
-        if names.insert(without_casts(expression)) {
+        if names.insert(planner_name(expression)) {
             continue;
         }
         let alias = match is_new_text {
@@ -89,14 +89,14 @@ fn name_repeated(items: &mut [SelectItem]) {
 }
 
 /// The expression as the planner calls it.
-fn without_casts(expression: &Expr) -> String {
-    struct CastsRemoved;
+fn planner_name(expression: &Expr) -> String {
+    struct Bare;
 
-    impl VisitorMut for CastsRemoved {
+    impl VisitorMut for Bare {
         type Break = ();
 
         fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
-            if let Expr::Cast { expr, .. } = expression {
+            if let Expr::Cast { expr, .. } | Expr::Nested(expr) = expression {
                 *expression = expr.as_ref().clone();
             }
             ControlFlow::Continue(())
@@ -104,7 +104,7 @@ fn without_casts(expression: &Expr) -> String {
     }
 
     let mut bare = expression.clone();
-    let _ = bare.visit(&mut CastsRemoved);
+    let _ = bare.visit(&mut Bare);
     bare.to_string()
 }
 

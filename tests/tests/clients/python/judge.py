@@ -47,7 +47,7 @@ REFUSALS = {
     "physical plan does not support": "a subquery where DataFusion has no join for it",
     "require unique expression names": "DataFusion calls columns by their expressions without the casts",
     "duplicate unqualified field name": "DataFusion calls aggregates by their expressions without the casts",
-    "failed to decode protobuf message": "a plan that is nested deeper than messages between nodes may be",
+    "nested too deep to be sent": "a plan that is nested deeper than messages between nodes may be",
     "there are: grouping sets (": "the same expression in two of several grouping sets",
     "expects partition by expression to be ordered": "a window by a column that an equality makes constant",
 }
