@@ -29,7 +29,8 @@ pub fn compact(batch: RecordBatch) -> Result<RecordBatch, DataFusionError> {
         .map_err(|error| to_datafusion(QueryError::internal(format!("cannot compact: {error}"))))
 }
 
-fn compact_column(column: ArrayRef) -> ArrayRef {
+/// As [`compact`], of one column.
+pub(crate) fn compact_column(column: ArrayRef) -> ArrayRef {
     fn compact_views<T: ByteViewType>(column: &ArrayRef) -> Option<ArrayRef> {
         let views = column.as_byte_view_opt::<T>()?;
         let held: usize = views.data_buffers().iter().map(|buffer| buffer.len()).sum();

@@ -12,6 +12,7 @@ pub use messages::encode;
 pub use split::split;
 pub use together::wire_rows;
 
+use crate::compact::compact_column;
 use arrow::array::{Array, ArrayRef};
 use arrow::compute::{CastOptions, cast_with_options, concat};
 use arrow::datatypes::{FieldRef, SchemaRef};
@@ -96,12 +97,38 @@ fn conform_column(columns: &[&ArrayRef], field: &FieldRef) -> Result<ArrayRef, A
             cast_with_options(column, field.data_type(), &options)
         }
     };
-    match columns {
-        [column] => cast(column),
+    let joined = match columns {
+        [column] => cast(column)?,
         columns => {
             let cast: Vec<_> = columns.iter().map(cast).collect::<Result<_, _>>()?;
             let cast: Vec<&dyn Array> = cast.iter().map(|column| column.as_ref()).collect();
-            concat(&cast)
+            concat(&cast)?
         }
+    };
+    // Views that stay views would take along all that they were cut from.
+    Ok(compact_column(joined))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{AsArray, StringViewArray};
+    use std::sync::Arc;
+
+    #[test]
+    fn views_that_stay_views_leave_behind_what_they_were_cut_from() {
+        let texts = (0..10_000).map(|number| format!("a text that is not short {number}"));
+        let texts: ArrayRef = Arc::new(StringViewArray::from_iter_values(texts));
+        let batch = RecordBatch::try_from_iter([("text", texts)]).unwrap();
+        let few = batch.slice(7_000, 10);
+        let held = |batch: &RecordBatch| {
+            let buffers = batch.column(0).as_string_view().data_buffers().iter();
+            buffers.map(|buffer| buffer.len()).sum::<usize>()
+        };
+        let pieces = to_wire(&few, &batch.schema(), 1 << 20).unwrap();
+        assert_eq!(pieces, [few.clone()]);
+        assert!(held(&few) > 100_000 && held(&pieces[0]) < 1_000);
+        let together = conform(&[few.clone(), few], &batch.schema()).unwrap();
+        assert!(held(&together) < 1_000);
     }
 }

@@ -6,7 +6,7 @@ use crate::config::keys::Config;
 use anyhow::Context;
 use skep_coordinator::service::QueryService;
 use skep_coordinator::{Authentication, Engine, EngineError, FIRST_ADMIN, Threads};
-use skep_executor::Executor;
+use skep_executor::{Executor, ExecutorConfig, ExecutorError};
 use skep_flight_service::{DoorOptions, FlightSqlDoor};
 use skep_listener::{Incoming, ListenerOptions, TlsFiles, TlsKeeper};
 use skep_protocol::proto::cluster_server::ClusterServer;
@@ -95,9 +95,7 @@ impl RunningServer {
             settings
                 .work_dir
                 .push(format!("{}-{number}", std::process::id()));
-            let executor = Executor::start(settings, threads.compute.clone()).await?;
-            executor.serve_locally(engine.connections());
-            executors.push(executor);
+            executors.push(start_executor(settings, &engine, &threads).await?);
         }
         let endpoint = endpoint::Address {
             url: url_of(address, uses_tls),
@@ -152,6 +150,17 @@ impl RunningServer {
         self.stop.cancel();
         self.work.shutdown().await;
     }
+}
+
+/// Starts an executor in this process, whose output the coordinator reads without a connection.
+async fn start_executor(
+    settings: ExecutorConfig,
+    engine: &Engine,
+    threads: &Threads,
+) -> Result<Executor, ExecutorError> {
+    let executor = Executor::start(settings, threads.compute.clone()).await?;
+    executor.serve_locally(engine.connections());
+    Ok(executor)
 }
 
 fn url_of(address: SocketAddr, uses_tls: bool) -> String {

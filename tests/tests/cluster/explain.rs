@@ -10,8 +10,12 @@ const SQL: &str = "SELECT l_returnflag, sum(l_quantity) FROM lineitem JOIN order
                    ON l_orderkey = o_orderkey GROUP BY l_returnflag ORDER BY 1";
 
 async fn cluster() -> Cluster {
+    cluster_of(Setup::executors(2)).await
+}
+
+async fn cluster_of(setup: Setup) -> Cluster {
     let data = dataset::tpch(0.05).await;
-    let setup = Setup::executors(2).with_root(&dataset::directory_of(&data));
+    let setup = setup.with_root(&dataset::directory_of(&data));
     let cluster = Cluster::start(setup).await;
     let mut client = cluster.connect().await;
     for table in dataset::tpch_tables(&data) {
@@ -101,4 +105,23 @@ async fn explain_as_json_is_json() {
     let analyzed = plan(&mut client, "EXPLAIN (ANALYZE, FORMAT JSON)").await;
     let analyzed: Value = serde_json::from_str(&analyzed).expect("JSON");
     assert_eq!(analyzed["rows_returned"], 3);
+}
+
+#[tokio::test]
+async fn within_one_process_rows_are_handed_over() {
+    for (setup, are_sent) in [(Setup::standalone(), false), (Setup::executors(1), true)] {
+        let cluster = cluster_of(setup).await;
+        let mut client = cluster.connect().await;
+        let sql = "EXPLAIN (ANALYZE, FORMAT JSON) SELECT l_orderkey, l_comment FROM lineitem";
+        let shown = columns(&mut client, sql, &["plan"]).await;
+        let lines: Vec<_> = shown.into_iter().flatten().collect();
+        let analyzed: Value = serde_json::from_str(&lines.join("\n")).expect("JSON");
+        let mut boundaries = Vec::new();
+        with_key(&analyzed, "bytes_exchanged", &mut boundaries);
+        let bytes = boundaries.iter().filter_map(|found| found["bytes_exchanged"].as_u64());
+        let bytes: u64 = bytes.sum();
+        assert_eq!(bytes > 1_000_000, are_sent, "{bytes} bytes");
+        assert_eq!(bytes > 0, are_sent, "{bytes} bytes");
+        assert!(analyzed["rows_returned"].as_u64() > Some(200_000), "{analyzed:#}");
+    }
 }
