@@ -118,10 +118,15 @@ async fn within_one_process_rows_are_handed_over() {
         let analyzed: Value = serde_json::from_str(&lines.join("\n")).expect("JSON");
         let mut boundaries = Vec::new();
         with_key(&analyzed, "bytes_exchanged", &mut boundaries);
-        let bytes = boundaries.iter().filter_map(|found| found["bytes_exchanged"].as_u64());
+        let bytes = boundaries
+            .iter()
+            .filter_map(|found| found["bytes_exchanged"].as_u64());
         let bytes: u64 = bytes.sum();
         assert_eq!(bytes > 1_000_000, are_sent, "{bytes} bytes");
         assert_eq!(bytes > 0, are_sent, "{bytes} bytes");
-        assert!(analyzed["rows_returned"].as_u64() > Some(200_000), "{analyzed:#}");
+        assert!(
+            analyzed["rows_returned"].as_u64() > Some(200_000),
+            "{analyzed:#}"
+        );
     }
 }
