@@ -126,7 +126,7 @@ mod tests {
             buffers.map(|buffer| buffer.len()).sum::<usize>()
         };
         let pieces = to_wire(&few, &batch.schema(), 1 << 20).unwrap();
-        assert_eq!(pieces, [few.clone()]);
+        assert_eq!(pieces, std::slice::from_ref(&few));
         assert!(held(&few) > 100_000 && held(&pieces[0]) < 1_000);
         let together = conform(&[few.clone(), few], &batch.schema()).unwrap();
         assert!(held(&together) < 1_000);
