@@ -35,7 +35,9 @@ async fn dropping_the_rows_drops_the_query() {
     let mut client = fixture.client().await;
     let info = client.execute(FOREVER.into(), None).await.unwrap();
     let mut rows = client.do_get(ticket(&info)).await.unwrap();
-    assert_eq!(rows.next().await.unwrap().unwrap().num_rows(), 1_000);
+    // As many of its batches as lay ready.
+    let first = rows.next().await.unwrap().unwrap();
+    assert!(first.num_rows() > 0 && first.num_rows() % 1_000 == 0);
     let streams = fixture.engine.streams.clone();
     assert_eq!(streams.load(Ordering::SeqCst), 1);
     drop(rows);

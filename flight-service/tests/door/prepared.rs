@@ -69,10 +69,13 @@ async fn a_query_runs_once_per_row_and_its_results_follow_one_another() {
     let info = prepared.execute().await.unwrap();
     assert_eq!(fixture.runs("SELECT $1"), 1, "the others wait");
     let batches = fetch(&mut client, &info).await.unwrap();
-    let values = batches
+    let columns = batches
         .iter()
-        .map(|batch| batch.column(0).as_primitive::<Int64Type>().value(0));
-    assert_eq!(values.collect::<Vec<_>>(), [3, 1, 2]);
+        .map(|batch| batch.column(0).as_primitive::<Int64Type>());
+    let values: Vec<_> = columns
+        .flat_map(|column| column.values().to_vec())
+        .collect();
+    assert_eq!(values, [3, 1, 2]);
     assert_eq!(fixture.runs("SELECT $1"), 3);
 }
 
