@@ -64,8 +64,9 @@ fn as_flow(result: Result<(), QueryError>) -> ControlFlow<Box<QueryError>> {
 }
 
 /// The planner refuses `SELECT 1, 1`, `SELECT a, CAST(a AS INT)` and `SELECT a - b - c, a - (b - c)`: two
-/// columns of the same name, in which neither casts nor parentheses count. Where nobody has named them, the second one is called as it is written, or, where
-/// that is the same, too, as Hive calls columns without a name, by its position.
+/// columns of the same name, in which neither casts nor parentheses count. Where nobody has named them, the
+/// second one is called as it is written, or, where that is the same, too, as Hive calls columns without a
+/// name, by its position.
 fn name_repeated(items: &mut [SelectItem]) {
     let (mut names, mut texts) = (HashSet::new(), HashSet::new());
     for (index, item) in items.iter_mut().enumerate() {
