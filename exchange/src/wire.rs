@@ -18,7 +18,7 @@ use arrow::compute::{CastOptions, cast_with_options, concat};
 use arrow::datatypes::{FieldRef, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use views::without_views;
+use views::{is_without_views, without_views};
 
 /// The most rows that are cast at a time, where a value may become larger by that: a dictionary's, say.
 const CAST_ROWS_MAX: usize = 8192;
@@ -36,8 +36,8 @@ pub fn to_wire(
     let mut parts = Vec::with_capacity(1);
     split(batch.clone(), bytes_max, &mut parts)?;
     let is_cast = |(column, field): (&ArrayRef, &FieldRef)| {
-        column.data_type() != field.data_type()
-            && without_views(&[&column.slice(0, 0)], field.data_type()).is_none()
+        let (from, to) = (column.data_type(), field.data_type());
+        from != to && !is_without_views(from, to)
     };
     let grows = batch.columns().iter().zip(schema.fields()).any(is_cast);
     let mut pieces = Vec::with_capacity(parts.len());

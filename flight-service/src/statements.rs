@@ -319,8 +319,7 @@ impl Drop for Reading {
     }
 }
 
-/// Rows as Flight messages. The batches have the schema already and are small enough already.
-/// Rows as a call's answer.
+/// Rows as a call's answer. The batches have the schema already and are small enough already.
 pub(crate) fn encoded(
     schema: &SchemaRef,
     batches: impl Stream<Item = Result<RecordBatch, DoorError>> + Send + 'static,
@@ -330,6 +329,7 @@ pub(crate) fn encoded(
         .boxed()
 }
 
+/// Where a client reads its rows from executors.
 fn direct_info(
     schema: &Schema,
     query: &QueryId,

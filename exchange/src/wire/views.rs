@@ -21,6 +21,14 @@ const INLINE_BYTES_MAX: usize = 12;
 const INLINE_AT: u32 = 32;
 const VIEW_BYTES: usize = size_of::<u128>();
 
+/// Whether [`without_views`] makes `to` of `from`.
+pub(super) fn is_without_views(from: &DataType, to: &DataType) -> bool {
+    matches!(
+        (from, to),
+        (DataType::Utf8View, DataType::Utf8) | (DataType::BinaryView, DataType::Binary)
+    )
+}
+
 /// The values of `columns`, one column after the other, as a column of type `to`; `None` where these are no
 /// views that become strings or bytes with offsets of 32 bits.
 ///
@@ -215,6 +223,11 @@ mod tests {
         assert!(without_views(&[&strings], &DataType::Utf8).is_none());
         assert!(without_views(&[&all, &strings], &DataType::Utf8).is_none());
         assert!(without_views(&[&all], &DataType::LargeUtf8).is_none());
+        let types = [DataType::Utf8, DataType::Binary, DataType::LargeUtf8];
+        for to in &types {
+            let is_done = without_views(&[&all], to).is_some();
+            assert_eq!(is_without_views(all.data_type(), to), is_done, "{to}");
+        }
     }
 
     #[test]
