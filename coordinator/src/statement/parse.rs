@@ -1,5 +1,6 @@
 //! Text to [`Statement`].
 
+mod aggregates;
 mod alter;
 mod balance;
 mod clauses;

@@ -1,5 +1,6 @@
 //! What DataFusion's planner does not know of Hive's queries, put into a tree that it knows.
 
+use super::aggregates;
 use super::clauses::unsupported;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, CharacterLength, DataType, Expr, Function, FunctionArg,
@@ -30,7 +31,10 @@ impl VisitorMut for Rewriter {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
         let rewritten = match query.body.as_mut() {
-            SetExpr::Select(select) => order_as_sorted(select, &mut query.order_by),
+            SetExpr::Select(select) => {
+                aggregates::tell_apart(select, query.order_by.as_mut());
+                order_as_sorted(select, &mut query.order_by)
+            }
             _ => Ok(()),
         };
         as_flow(rewritten)
@@ -46,6 +50,7 @@ impl VisitorMut for Rewriter {
             select.flavor = SelectFlavor::Standard;
             select.projection = vec![SelectItem::Wildcard(Default::default())];
         }
+        aggregates::tell_apart(select, None);
         name_repeated(&mut select.projection);
         as_flow(join_lateral_views(select))
     }
@@ -90,7 +95,7 @@ fn name_repeated(items: &mut [SelectItem]) {
 }
 
 /// The expression as the planner calls it.
-fn planner_name(expression: &Expr) -> String {
+pub(super) fn planner_name(expression: &Expr) -> String {
     struct Bare;
 
     impl VisitorMut for Bare {
