@@ -13,7 +13,7 @@ use crate::cluster::{ClusterService, Members, RowsDoor};
 use crate::config::CoordinatorConfig;
 use crate::engine::metadata::MetadataCache;
 use crate::identity::{Authentication, FIRST_ADMIN, Identity};
-use crate::planning::{Planner, PlanningContext};
+use crate::planning::{Planner, PlanningContext, Templates};
 use crate::query::QueryRegistry;
 use crate::query::admission::Admission;
 use crate::service::{
@@ -136,6 +136,7 @@ impl Engine {
                 memory,
                 connections,
                 functions: config.functions.clone(),
+                templates: Templates::default(),
             },
             admission: Admission::new(config.queries.clone()),
             threads,

@@ -33,6 +33,7 @@ mod set_multiplicity;
 mod shown_names;
 mod snapshot_catalog;
 mod table_scan;
+mod template;
 mod views;
 mod write;
 
@@ -44,6 +45,7 @@ pub use place_head::place_head;
 pub use prepared::PreparedPlan;
 pub use snapshot_catalog::PlannedViews;
 pub use table_scan::{KeptFiles, table_schema};
+pub use template::Templates;
 pub(crate) use views::DIALECT_PROPERTY;
 pub use write::{TargetColumn, WriteTarget, stored_type};
 
@@ -53,6 +55,7 @@ use crate::planning::table_scan::ScanLog;
 use crate::query::PlanShape;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
@@ -79,6 +82,7 @@ pub struct ResolvedQuery {
     logical: LogicalPlan,
     names: ShownNames,
     router: Router,
+    runtime: Arc<RuntimeEnv>,
 }
 
 /// A plan that passed its check, and all that running it needs.
@@ -108,11 +112,22 @@ impl PlanningContext {
             .statement_to_plan(statement.clone())
             .await
             .map_err(|error| resolve::semantic_error(&error))?;
+        self.resolved(state, logical, ShownNames::of(statement))
+    }
+
+    /// What `state` has resolved to `logical`.
+    fn resolved(
+        &self,
+        state: SessionState,
+        logical: LogicalPlan,
+        names: ShownNames,
+    ) -> Result<ResolvedQuery, QueryError> {
         Ok(ResolvedQuery {
             state,
             logical,
-            names: ShownNames::of(statement),
+            names,
             router: self.router(),
+            runtime: self.runtime()?,
         })
     }
 }
@@ -238,7 +253,7 @@ impl ResolvedQuery {
             direct,
             plan,
             scans: scans.map_or_else(Vec::new, |log| log.scans()),
-            context: self.state.task_ctx(),
+            context: Arc::new(TaskContext::from(&self.state).with_runtime(self.runtime)),
             schema,
             router: self.router,
         })

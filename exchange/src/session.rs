@@ -33,15 +33,6 @@ pub struct TaskSession {
 }
 
 impl TaskSession {
-    /// The session of `query` with what `options` change.
-    pub fn new(query: QueryId, memory_limit_bytes: u64, options: &ConfigOptions) -> Self {
-        Self {
-            query,
-            memory_limit_bytes,
-            settings: changed_settings(options),
-        }
-    }
-
     /// As headers for the base library to pass on.
     ///
     /// # Errors
@@ -104,8 +95,8 @@ static DEFAULTS: LazyLock<HashMap<String, Option<String>>> = LazyLock::new(|| {
     entries.map(|entry| (entry.key, entry.value)).collect()
 });
 
-/// The settings of DataFusion's own that differ from their defaults.
-fn changed_settings(options: &ConfigOptions) -> Vec<(String, String)> {
+/// The settings of DataFusion's own that differ from their defaults, by full name.
+pub fn changed_settings(options: &ConfigOptions) -> Vec<(String, String)> {
     let mut changed: Vec<_> = options
         .entries()
         .into_iter()
@@ -180,7 +171,11 @@ mod tests {
             .set("datafusion.execution.time_zone", "+02:00")
             .unwrap();
         let query = QueryIdGenerator::new().next(chrono::Utc::now());
-        let session = TaskSession::new(query, 5, config.options());
+        let session = TaskSession {
+            query,
+            memory_limit_bytes: 5,
+            settings: changed_settings(config.options()),
+        };
 
         let settings = headers_to_settings(&session.to_headers().unwrap());
         let headers = settings_to_headers(settings).unwrap();
@@ -196,8 +191,6 @@ mod tests {
 
     #[test]
     fn only_changes_travel() {
-        let query = QueryIdGenerator::new().next(chrono::Utc::now());
-        let session = TaskSession::new(query, 0, &ConfigOptions::default());
-        assert_eq!(session.settings, vec![]);
+        assert_eq!(changed_settings(&ConfigOptions::default()), vec![]);
     }
 }

@@ -9,7 +9,7 @@ use crate::service::{
     ClientBatches, DirectRequest, QueryOutcome, StatementDescription, StatementKind, SubmitRequest,
     SubmittedQuery,
 };
-use crate::session::{Session, SkepOptions};
+use crate::session::Session;
 use crate::statement::{CreateView, Explain, ParseOptions, Statement, explain, parse, show};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
@@ -373,7 +373,7 @@ impl Inner {
         handle: &QueryHandle,
         audience: impl FnOnce(&SchemaRef) -> Result<Option<DirectAudience>, QueryError>,
     ) -> Result<Run, QueryError> {
-        let deadline = self.deadline(context)?;
+        let deadline = self.deadline(context);
         let planned = resolved.plan_for(audience).await?;
         let monitor = Arc::clone(&context.monitor);
         handle.planned(Arc::clone(&monitor), planned.shape());
@@ -386,19 +386,17 @@ impl Inner {
     }
 
     /// The sooner of what the server and the session allow, from now on.
-    fn deadline(&self, context: &PlanningContext) -> Result<Option<Deadline>, QueryError> {
-        let config = context.session_config()?;
-        let options = config.options().extensions.get::<SkepOptions>().cloned();
-        let seconds = options.unwrap_or_default().query_run_time_max_s;
+    fn deadline(&self, context: &PlanningContext) -> Option<Deadline> {
+        let seconds = context.session.settings.own().query_run_time_max_s;
         let session_max = (seconds > 0).then(|| Duration::from_secs(seconds as u64));
         let limit = match (self.config.queries.run_time_max, session_max) {
             (Some(server), Some(session)) => Some(server.min(session)),
             (server, session) => server.or(session),
         };
-        Ok(limit.map(|limit| Deadline {
+        limit.map(|limit| Deadline {
             at: Instant::now() + limit,
             limit,
-        }))
+        })
     }
 
     async fn explain(

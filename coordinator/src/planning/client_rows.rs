@@ -39,12 +39,7 @@ impl PlanningContext {
         let logical = LogicalPlanBuilder::scan(NAME, rows, None)
             .and_then(LogicalPlanBuilder::build)
             .map_err(|error| resolve::semantic_error(&error))?;
-        Ok(ResolvedQuery {
-            state,
-            logical,
-            names: ShownNames::default(),
-            router: self.router(),
-        })
+        self.resolved(state, logical, ShownNames::default())
     }
 }
 

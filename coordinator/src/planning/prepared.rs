@@ -71,11 +71,9 @@ impl PreparedPlan {
         let Some(kept) = kept.filter(|kept| kept.holds_for(context)) else {
             return Ok(None);
         };
-        Ok(Some(ResolvedQuery {
-            state: context.session_state()?,
-            logical: kept.logical.clone(),
-            names: kept.names.clone(),
-            router: context.router(),
-        }))
+        let state = context.session_state()?;
+        context
+            .resolved(state, kept.logical.clone(), kept.names.clone())
+            .map(Some)
     }
 }

@@ -8,7 +8,7 @@ use super::snapshot_catalog::{PlannedViews, ViewKey};
 use crate::statement::{Dialect, ParseOptions, Statement, parse};
 use datafusion::common::TableReference;
 use datafusion::datasource::ViewTable;
-use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use futures::FutureExt;
@@ -169,12 +169,10 @@ async fn plan_view(
         ));
     };
     let resolve_in = &definition.resolve_in;
+    let mut state = state.clone();
     let config = state.config().clone();
-    let config = config.with_default_catalog_and_schema(CATALOG_NAME, resolve_in);
-    let state = SessionStateBuilder::new_from_existing(state.clone())
-        .with_catalog_list(context.catalogs(config.options(), planned))
-        .with_config(config)
-        .build();
+    *state.config_mut() = config.with_default_catalog_and_schema(CATALOG_NAME, resolve_in);
+    state.register_catalog_list(context.catalogs(state.config_options(), planned));
     plan_views(context, &state, &query, resolve_in, planned, depth - 1).await?;
     resolve::check_tables(&state, &query, context, resolve_in)?;
     let plan = state

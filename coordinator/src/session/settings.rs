@@ -5,7 +5,7 @@
 
 use super::options::SkepOptions;
 use crate::statement::Dialect;
-use datafusion::config::{ConfigEntry, ConfigOptions, ExtensionOptions};
+use datafusion::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
 use skep_protocol::{ErrorCode, QueryError};
 use std::collections::BTreeMap;
 
@@ -124,14 +124,16 @@ impl Settings {
 
     /// Skep's own settings.
     pub fn own(&self) -> SkepOptions {
-        let mut options = base_options();
-        // What was set has been tried before.
-        let _ = self.apply(&mut options);
-        options
-            .extensions
-            .get::<SkepOptions>()
-            .cloned()
-            .unwrap_or_default()
+        let mut own = SkepOptions::default();
+        for (name, value) in &self.changed {
+            if let Some(name) = name.strip_prefix(SkepOptions::PREFIX)
+                && let Some(name) = name.strip_prefix('.')
+            {
+                // What was set has been tried before.
+                let _ = ExtensionOptions::set(&mut own, name, value);
+            }
+        }
+        own
     }
 
     /// All settings with the values that they have in `options`, by name; only `name` and those below

@@ -1,0 +1,336 @@
+//! What is the same for all statements of sessions with equal settings: rules, functions, and options with what
+//! follows from the cluster. Making it takes longer than planning a small statement does, so it is made
+//! once and copied.
+
+use super::CATALOG_NAME;
+use super::bulk_scan;
+use super::checked_arithmetic::CheckedArithmetic;
+use super::client_rows::spread_over;
+use super::context::{Planner, PlanningContext};
+use super::decimal_sums::WholeDecimalSums;
+use super::distribute_by::DistributeByHash;
+use super::logical_rules::logical_rules;
+use super::nested_types::NestedTypes;
+use super::null_aware_in::NullAwareIn;
+use super::physical_rules::physical_rules;
+use super::relations::HiveRelations;
+use super::scalar_subquery::SingleRowSubqueries;
+use super::session_functions;
+use super::set_multiplicity::CountedCopies;
+use crate::session::{Session, Settings, SkepOptions};
+use datafusion::common::DataFusionError;
+use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
+use datafusion::prelude::SessionConfig;
+use datafusion_distributed::{DistributedExt, WorkerResolver};
+use parking_lot::Mutex;
+use skep_exchange::bulk_scan::BulkScanCodec;
+use skep_exchange::constants::ForgetConstantsCodec;
+use skep_exchange::error::{from_datafusion, to_datafusion};
+use skep_exchange::rows::RowsCodec;
+use skep_exchange::session::changed_settings;
+use skep_hive_text::TextScanCodec;
+use skep_protocol::{ErrorCode, QueryError};
+use skep_writer::WriteCodec;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use url::Url;
+
+/// How many are kept: those that were used last.
+const KEPT_MAX: usize = 64;
+
+/// How many partitions a stage has per task at least: with one, the planner would aggregate in one
+/// step, which cannot be distributed.
+const PARTITIONS_MIN: usize = 2;
+
+/// Up to which estimated size the smaller side of a join is sent to all tasks instead of distributing
+/// both sides. DataFusion's own bounds, 1 MiB and 131,072 rows, are meant for threads, which share
+/// memory anyway; where rows cross a network, moving the larger side costs far more. On TPC-H at scale
+/// 10 with two executors these bounds took 5 to 45 % off queries 2, 3, 5, 8, 9 and 10.
+const BROADCAST_BYTES_MAX: usize = 32 * 1024 * 1024;
+const BROADCAST_ROWS_MAX: usize = 2_000_000;
+
+/// Which part of a bounded query's memory one broadcast may take, and how many bytes a row of it counts
+/// for where only their number is known.
+const BROADCAST_SETTING: &str = "datafusion.optimizer.hash_join_single_partition_threshold";
+const BROADCAST_SHARE: usize = 16;
+const BROADCAST_ROW_BYTES: usize = 16;
+
+/// What a sort sets aside for its merge, and which part of a bounded query's memory all partitions of
+/// one sort may set aside together.
+const SORT_RESERVATION: &str = "datafusion.execution.sort_spill_reservation_bytes";
+const SORT_RESERVATION_SHARE: usize = 8;
+
+/// What a template is made from. Templates of equal keys are equal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Key {
+    user: String,
+    database: String,
+    settings: Settings,
+    /// The most cores that an executor has.
+    cores_max: usize,
+    executors: Vec<Url>,
+}
+
+/// What the statements of sessions with equal settings have in common.
+pub(super) struct Template {
+    /// Without what belongs to one statement: catalog, query, memory, and the time that `now()` tells.
+    pub(super) state: SessionState,
+    /// Skep's own options.
+    pub(super) options: SkepOptions,
+    /// The settings that tasks are sent, by name.
+    pub(super) task_settings: Vec<(String, String)>,
+}
+
+/// The templates of one coordinator that were used last, the latest first.
+#[derive(Clone, Default)]
+pub struct Templates(Arc<Mutex<VecDeque<Kept>>>);
+
+struct Kept {
+    key: Key,
+    template: Arc<Template>,
+}
+
+impl Templates {
+    fn get(&self, key: &Key) -> Option<Arc<Template>> {
+        let mut kept = self.0.lock();
+        let found = kept.iter().position(|known| known.key == *key)?;
+        let found = kept.remove(found)?;
+        let template = Arc::clone(&found.template);
+        kept.push_front(found);
+        Some(template)
+    }
+
+    fn keep(&self, key: Key, template: &Arc<Template>) {
+        let template = Arc::clone(template);
+        let mut kept = self.0.lock();
+        kept.retain(|known| known.key != key);
+        kept.truncate(KEPT_MAX - 1);
+        kept.push_front(Kept { key, template });
+    }
+}
+
+impl PlanningContext {
+    /// What this statement has in common with others.
+    ///
+    /// # Errors
+    /// `InvalidSetting`; the settings were checked when they were set.
+    pub(super) fn template(&self) -> Result<Arc<Template>, QueryError> {
+        let key = Key {
+            user: self.session.user.clone(),
+            database: self.session.database.clone(),
+            settings: self.session.settings.clone(),
+            cores_max: self.cluster.cores_max(),
+            executors: self.cluster.active_addresses(),
+        };
+        let templates = &self.planner.templates;
+        if let Some(template) = templates.get(&key) {
+            return Ok(template);
+        }
+        let template = Arc::new(self.planner.new_template(&self.session, &key)?);
+        templates.keep(key, &template);
+        Ok(template)
+    }
+
+    /// The session's settings with what follows from the cluster.
+    ///
+    /// # Errors
+    /// `InvalidSetting`; the settings were checked when they were set.
+    pub fn session_config(&self) -> Result<SessionConfig, QueryError> {
+        Ok(self.template()?.state.config().clone())
+    }
+}
+
+impl Planner {
+    fn new_template(&self, session: &Session, key: &Key) -> Result<Template, QueryError> {
+        let config = session_config(key)?;
+        let options = own_options(&config);
+        let task_settings = changed_settings(config.options());
+        let state = self.new_state(config, &options, session, key);
+        Ok(Template {
+            state: state.map_err(|error| from_datafusion(&error))?,
+            options,
+            task_settings,
+        })
+    }
+
+    fn new_state(
+        &self,
+        config: SessionConfig,
+        options: &SkepOptions,
+        session: &Session,
+        key: &Key,
+    ) -> Result<SessionState, DataFusionError> {
+        let mut state = SessionStateBuilder::new()
+            .with_config(spread_over(config, key.executors.len()))
+            .with_runtime_env(Arc::clone(&self.runtime))
+            .with_default_features()
+            .with_analyzer_rule(Arc::new(SingleRowSubqueries))
+            .with_analyzer_rule(Arc::new(NullAwareIn))
+            .with_analyzer_rule(Arc::new(CountedCopies))
+            .with_analyzer_rule(Arc::new(WholeDecimalSums))
+            .with_analyzer_rule(Arc::new(CheckedArithmetic))
+            .with_analyzer_rule(Arc::new(DistributeByHash))
+            .with_type_planner(Arc::new(NestedTypes))
+            .with_optimizer_rules(logical_rules())
+            .with_relation_planners(vec![Arc::new(HiveRelations)])
+            .with_distributed_channel_resolver(self.connections.clone())
+            .with_physical_optimizer_rules(physical_rules())
+            .with_distributed_user_codec(WriteCodec)
+            .with_distributed_user_codec(TextScanCodec)
+            .with_distributed_user_codec(RowsCodec)
+            .with_distributed_user_codec(ForgetConstantsCodec)
+            .with_distributed_user_codec(BulkScanCodec)
+            .with_distributed_desired_task_count_handler(bulk_scan::desired_tasks)
+            .with_distributed_scale_up_leaf_node_handler(bulk_scan::scale_up)
+            .with_distributed_worker_resolver(FixedExecutors(key.executors.clone()))
+            .with_distributed_max_tasks_per_stage(options.stage_tasks_max)?
+            .with_distributed_file_scan_config_bytes_per_partition(
+                options.scan_partition_bytes.max(1),
+            )?
+            .with_distributed_broadcast_joins(options.broadcast_joins)?
+            .with_distributed_partial_reduce(options.partial_reduce)?
+            .build();
+        self.functions.register(&mut state)?;
+        for function in session_functions::of(session) {
+            state.register_udf(Arc::new(function))?;
+        }
+        Ok(state)
+    }
+}
+
+fn own_options(config: &SessionConfig) -> SkepOptions {
+    let options = config.options().extensions.get::<SkepOptions>();
+    options.cloned().unwrap_or_default()
+}
+
+fn session_config(key: &Key) -> Result<SessionConfig, QueryError> {
+    let mut config = SessionConfig::new()
+        .with_default_catalog_and_schema(CATALOG_NAME, &key.database)
+        .with_create_default_catalog_and_schema(false)
+        .with_target_partitions(key.cores_max.max(PARTITIONS_MIN));
+    let options = config.options_mut();
+    // The values of physical scalar subqueries do not cross stages, and a distributed scan must
+    // read the files of its own task only.
+    options
+        .optimizer
+        .enable_physical_uncorrelated_scalar_subquery = false;
+    options.execution.enable_file_stream_work_stealing = false;
+    options.sql_parser.collect_spans = true;
+    // Operators and plans disagree about what may be NULL (`b IS TRUE`), and results say that all may.
+    options.execution.skip_physical_aggregate_schema_check = true;
+    options.optimizer.hash_join_single_partition_threshold = BROADCAST_BYTES_MAX;
+    options.optimizer.hash_join_single_partition_threshold_rows = BROADCAST_ROWS_MAX;
+    options.extensions.insert(SkepOptions::default());
+    key.settings
+        .apply(options)
+        .map_err(|text| QueryError::new(ErrorCode::InvalidSetting, text))?;
+    let memory_limit = own_options(&config).query_memory_limit_bytes;
+    let options = config.options_mut();
+    if memory_limit > 0 && !key.settings.is_set(BROADCAST_SETTING) {
+        // What is broadcast has to fit into the query's memory on every node.
+        let bytes = BROADCAST_BYTES_MAX.min(memory_limit / BROADCAST_SHARE);
+        let rows = BROADCAST_ROWS_MAX.min(bytes / BROADCAST_ROW_BYTES);
+        options.optimizer.hash_join_single_partition_threshold = bytes;
+        let rows_max = &mut options.optimizer.hash_join_single_partition_threshold_rows;
+        // A number of rows that the user has set is left as it is.
+        if *rows_max == BROADCAST_ROWS_MAX {
+            *rows_max = rows;
+        }
+    }
+    if memory_limit > 0 && !key.settings.is_set(SORT_RESERVATION) {
+        // Every partition of every sort sets this much aside for its merge.
+        let share =
+            memory_limit / (SORT_RESERVATION_SHARE * options.execution.target_partitions.max(1));
+        let reserved = &mut options.execution.sort_spill_reservation_bytes;
+        *reserved = share.min(*reserved);
+    }
+    Ok(config)
+}
+
+/// The executors that one attempt may use: those that there were when it was planned.
+struct FixedExecutors(Vec<Url>);
+
+impl WorkerResolver for FixedExecutors {
+    fn get_urls(&self) -> Result<Vec<Url>, DataFusionError> {
+        match self.0.is_empty() {
+            true => Err(to_datafusion(QueryError::new(
+                ErrorCode::NoExecutors,
+                "there is no executor in this cluster",
+            ))),
+            false => Ok(self.0.clone()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(user: &str) -> Key {
+        Key {
+            user: user.to_owned(),
+            database: "default".to_owned(),
+            settings: Settings::default(),
+            cores_max: 2,
+            executors: vec![Url::parse("http://127.0.0.1:1").unwrap()],
+        }
+    }
+
+    fn template() -> Arc<Template> {
+        Arc::new(Template {
+            state: SessionStateBuilder::new().build(),
+            options: SkepOptions::default(),
+            task_settings: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn only_what_was_made_from_the_same_is_used() {
+        let templates = Templates::default();
+        let kept = template();
+        templates.keep(key("ada"), &kept);
+        let found = templates.get(&key("ada"));
+        assert!(found.is_some_and(|found| Arc::ptr_eq(&found, &kept)));
+
+        let mut settings = Settings::default();
+        settings.set("batch_size", "1").unwrap_err();
+        settings
+            .set("datafusion.execution.batch_size", "1")
+            .unwrap();
+        let base = key("ada");
+        let others = [
+            key("bob"),
+            Key {
+                database: "other".to_owned(),
+                ..base.clone()
+            },
+            Key {
+                settings,
+                ..base.clone()
+            },
+            Key {
+                cores_max: 3,
+                ..base.clone()
+            },
+            Key {
+                executors: Vec::new(),
+                ..base
+            },
+        ];
+        for other in others {
+            assert!(templates.get(&other).is_none(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn those_used_last_are_kept() {
+        let templates = Templates::default();
+        for number in 0..=KEPT_MAX {
+            templates.keep(key(&number.to_string()), &template());
+            assert!(templates.get(&key("0")).is_some());
+        }
+        assert!(templates.get(&key("1")).is_none());
+        assert!(templates.get(&key("2")).is_some());
+        assert_eq!(templates.0.lock().len(), KEPT_MAX);
+    }
+}
