@@ -5,14 +5,13 @@ use crate::exchange_service::ExchangeService;
 use crate::membership::{Load, Membership};
 use crate::task_service::TaskService;
 use crate::worker::TaskRunner;
-use arrow_flight::flight_service_server::FlightServiceServer;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use parking_lot::Mutex;
 use skep_exchange::channel::{Connections, CoordinatorConnection, LocalTasks, SharedKey};
 use skep_exchange::memory::NodeMemory;
 use skep_exchange::storage::Storage;
-use skep_listener::{Incoming, ListenerOptions};
+use skep_listener::{FlightServer, Incoming, ListenerOptions};
 use skep_protocol::QueryError;
 use skep_protocol::proto::tasks_server::TasksServer;
 use std::path::PathBuf;
@@ -290,9 +289,7 @@ async fn serve(
     stop: CancellationToken,
 ) -> Result<(), ExecutorError> {
     let limits = &config.exchange;
-    let exchange = FlightServiceServer::new(exchange)
-        .max_encoding_message_size(usize::MAX)
-        .max_decoding_message_size(usize::MAX);
+    let exchange = FlightServer::new(exchange, usize::MAX);
     let tasks = TasksServer::new(tasks)
         .max_encoding_message_size(usize::MAX)
         .max_decoding_message_size(usize::MAX);

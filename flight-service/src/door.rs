@@ -10,7 +10,7 @@ use crate::errors::DoorError;
 use crate::options::DoorOptions;
 use crate::sessions::{Session, Sessions};
 use crate::statements::{FlightStream, Statements};
-use arrow_flight::flight_service_server::{FlightService, FlightServiceServer};
+use arrow_flight::flight_service_server::FlightService;
 use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo,
     HandshakeRequest, PollInfo, PutResult, SchemaResult, Ticket,
@@ -18,7 +18,9 @@ use arrow_flight::{
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use skep_listener::{HandshakeStream, address, check_transport, credentials, handshake};
+use skep_listener::{
+    FlightServer, HandshakeStream, address, check_transport, credentials, handshake,
+};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -60,9 +62,9 @@ impl FlightSqlDoor {
     }
 
     /// The door as a service of a Tonic server.
-    pub fn into_server(self) -> FlightServiceServer<Self> {
+    pub fn into_server(self) -> FlightServer<Self> {
         let received_max = self.door.options.received_message_bytes_max;
-        FlightServiceServer::new(self).max_decoding_message_size(received_max)
+        FlightServer::new(self, received_max)
     }
 
     async fn session<T>(&self, request: &Request<T>) -> Result<Arc<Session>, DoorError> {

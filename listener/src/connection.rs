@@ -1,5 +1,6 @@
 //! One connection, with or without TLS.
 
+use crate::gathered::Gathered;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -35,8 +36,8 @@ impl Guarded {
 }
 
 enum Kind {
-    Plain(Guarded),
-    Tls(Box<TlsStream<Guarded>>),
+    Plain(Gathered<Guarded>),
+    Tls(Box<Gathered<TlsStream<Guarded>>>),
 }
 
 /// A connection as a Tonic server takes it.
@@ -48,14 +49,14 @@ pub struct Connection {
 impl Connection {
     pub(crate) fn plain(stream: Guarded, peer: Peer) -> Self {
         Self {
-            kind: Kind::Plain(stream),
+            kind: Kind::Plain(Gathered::new(stream)),
             peer,
         }
     }
 
     pub(crate) fn tls(stream: TlsStream<Guarded>, peer: Peer) -> Self {
         Self {
-            kind: Kind::Tls(Box::new(stream)),
+            kind: Kind::Tls(Box::new(Gathered::new(stream))),
             peer,
         }
     }
@@ -73,8 +74,8 @@ impl Connected for Connection {
 macro_rules! inner {
     ($self:ident, $stream:ident => $call:expr) => {
         match &mut $self.get_mut().kind {
-            Kind::Plain(guarded) => {
-                let $stream = Pin::new(&mut guarded.stream);
+            Kind::Plain(stream) => {
+                let $stream = Pin::new(stream);
                 $call
             }
             Kind::Tls(stream) => {
@@ -112,17 +113,9 @@ impl AsyncWrite for Connection {
         inner!(self, stream => stream.poll_shutdown(context))
     }
 
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        inner!(self, stream => stream.poll_write_vectored(context, slices))
-    }
-
     fn is_write_vectored(&self) -> bool {
         match &self.kind {
-            Kind::Plain(guarded) => guarded.stream.is_write_vectored(),
+            Kind::Plain(stream) => stream.is_write_vectored(),
             Kind::Tls(stream) => stream.is_write_vectored(),
         }
     }

@@ -3,11 +3,14 @@
 //!
 //! Who may log in is decided elsewhere.
 
+mod answers;
 mod connection;
+mod gathered;
 mod handshake;
 mod incoming;
 mod tls;
 
+pub use answers::FlightServer;
 pub use connection::{Connection, Peer};
 pub use handshake::{
     Credentials, HandshakeStream, address, check_transport, credentials, handshake,
