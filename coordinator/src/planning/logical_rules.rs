@@ -1,6 +1,6 @@
 //! The rules of the logical optimizer: DataFusion's, where they can be trusted.
 //!
-//! Two of them return wrong rows, and are given plans in which they cannot:
+//! Two of them, and one join, return wrong rows, and are given plans in which they cannot:
 //!
 //! - A filter that names no column passes everything on its way down, also an aggregation without groups or
 //!   with an empty grouping set, which has a row even where the filter leaves nothing; and one whose value
@@ -10,6 +10,8 @@
 //!   The rules that later add keys to it, or make it anew among other joins, forget which keys that was said
 //!   of: `NULL = NULL` became true in some, and the rows of NULLs were lost in others. [`NullEqualKeys`] writes
 //!   such keys as a condition again before those rules run, and in the end the condition becomes keys.
+//! - A sort-merge join does not look at a condition that names no column (`ON a.k = b.k AND random() < 0.5`,
+//!   or NULL, which nothing else has taken out of a FULL JOIN). [`ConditionsNameColumns`] has it name one.
 
 use super::null_aware_in::NullAwareJoinsHaveOneKey;
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
@@ -44,6 +46,7 @@ pub(super) fn logical_rules() -> Vec<Rule> {
     }
     rules.push(Arc::new(NullEqualKeys));
     rules.push(Arc::new(ExtractEquijoinPredicate::new()));
+    rules.push(Arc::new(ConditionsNameColumns));
     rules.push(Arc::new(NullAwareJoinsHaveOneKey));
     rules
 }
@@ -172,6 +175,47 @@ fn is_null_equal(join: &Join) -> bool {
     join.join_type == JoinType::Inner
         && join.null_equality == NullEquality::NullEqualsNull
         && !join.on.is_empty()
+}
+
+/// Joins with keys, which may become sort-merge joins, with a column in their condition.
+#[derive(Debug)]
+struct ConditionsNameColumns;
+
+impl OptimizerRule for ConditionsNameColumns {
+    fn name(&self) -> &str {
+        "conditions_name_columns"
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        Some(ApplyOrder::TopDown)
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        config: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>> {
+        let may_merge = !config.options().optimizer.prefer_hash_join;
+        match plan {
+            LogicalPlan::Join(join) if may_merge && has_bare_condition(&join) => {
+                let columns = join.on.first().map(|(key, _)| {
+                    let is_null = key.clone().is_null();
+                    is_null.or(key.clone().is_not_null())
+                });
+                Ok(Transformed::yes(LogicalPlan::Join(Join {
+                    filter: conjunction(join.filter.into_iter().chain(columns)),
+                    ..join
+                })))
+            }
+            other => Ok(Transformed::no(other)),
+        }
+    }
+}
+
+/// Whether it has keys, and a condition that names no column.
+fn has_bare_condition(join: &Join) -> bool {
+    let condition = join.filter.as_ref();
+    !join.on.is_empty() && condition.is_some_and(|condition| condition.column_refs().is_empty())
 }
 
 #[cfg(test)]

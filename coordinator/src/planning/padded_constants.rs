@@ -5,6 +5,7 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result;
 use datafusion::physical_expr::AcrossPartitions;
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
@@ -12,10 +13,12 @@ use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, SortMer
 use datafusion::physical_plan::union::{InterleaveExec, UnionExec};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use skep_exchange::constants::ForgetConstantsExec;
+use std::collections::HashSet;
 use std::sync::Arc;
 
-/// Forgets constants below operators that put NULLs into their columns, and above unions of different ones. It
-/// belongs before every rule that looks at the properties of operators.
+/// Forgets constants below operators that put NULLs into their columns, above unions of different ones, and
+/// below unions in which one input has constants where another one has none. It belongs before every rule
+/// that looks at the properties of operators.
 #[derive(Debug)]
 pub(super) struct PaddedConstants;
 
@@ -39,9 +42,10 @@ impl PhysicalOptimizerRule for PaddedConstants {
 
 fn forget(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
     let has_sets = has_grouping_sets(&node);
+    let is_mixed = is_union_with_some_constants(&node);
     let padded = |side: usize| match (join_type(&node), side) {
         (Some(JoinType::Full), _) | (Some(JoinType::Left), 1) | (Some(JoinType::Right), 0) => true,
-        (None, _) => has_sets,
+        (None, _) => has_sets || is_mixed,
         _ => false,
     };
     let inputs = node.children().into_iter().enumerate();
@@ -73,9 +77,34 @@ fn has_constants(plan: &Arc<dyn ExecutionPlan>) -> bool {
     !plan.equivalence_properties().constants().is_empty()
 }
 
+fn is_union(node: &Arc<dyn ExecutionPlan>) -> bool {
+    node.is::<UnionExec>() || node.is::<InterleaveExec>()
+}
+
+/// Whether a column is constant in one input of a union, and not in all of them: with two of those, the union
+/// does not see that its inputs are sorted, and a plan that relies on it is refused.
+fn is_union_with_some_constants(node: &Arc<dyn ExecutionPlan>) -> bool {
+    let in_all = constant_columns(node);
+    is_union(node)
+        && node
+            .children()
+            .into_iter()
+            .any(|input| !constant_columns(input).is_subset(&in_all))
+}
+
+/// The places of the columns that are constant.
+fn constant_columns(plan: &Arc<dyn ExecutionPlan>) -> HashSet<usize> {
+    let constants = plan.equivalence_properties().constants();
+    let columns = constants.iter().filter_map(|constant| {
+        let column = constant.expr.downcast_ref::<Column>()?;
+        Some(column.index())
+    });
+    columns.collect()
+}
+
 /// Whether a column is constant in each input of a union, and not the same in all of them.
 fn is_union_of_constants(node: &Arc<dyn ExecutionPlan>) -> bool {
-    (node.is::<UnionExec>() || node.is::<InterleaveExec>())
+    is_union(node)
         && node
             .equivalence_properties()
             .constants()
