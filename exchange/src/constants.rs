@@ -9,6 +9,8 @@
 //! It stands above unions of different constants, too (`SELECT 'a', id … UNION ALL SELECT 'b', id …`): each
 //! partition has one of them, so that it is left out of the sort that an ORDER BY needs. With a LIMIT, all
 //! partitions share the bound below which rows are not looked at, and of that sort's keys alone it is none.
+//! And it stands below a union's inputs where a column is constant in some of them alone: the union would not
+//! see that they are sorted.
 //!
 //! It goes to the executors with the plan, because they look at the properties of operators again.
 
