@@ -84,12 +84,12 @@ fn is_union(node: &Arc<dyn ExecutionPlan>) -> bool {
 /// Whether a column is constant in one input of a union, and not in all of them: with two of those, the union
 /// does not see that its inputs are sorted, and a plan that relies on it is refused.
 fn is_union_with_some_constants(node: &Arc<dyn ExecutionPlan>) -> bool {
+    if !is_union(node) {
+        return false;
+    }
     let in_all = constant_columns(node);
-    is_union(node)
-        && node
-            .children()
-            .into_iter()
-            .any(|input| !constant_columns(input).is_subset(&in_all))
+    let mut inputs = node.children().into_iter();
+    inputs.any(|input| !constant_columns(input).is_subset(&in_all))
 }
 
 /// The places of the columns that are constant.
