@@ -92,13 +92,17 @@ impl Served {
     }
 }
 
-async fn check(mut command: Command) {
+async fn check(command: Command) {
+    check_within(PATIENCE, command).await;
+}
+
+async fn check_within(patience: Duration, mut command: Command) {
     command
         .stdin(Stdio::null())
         .env("PYTHONDONTWRITEBYTECODE", "1");
     let mut command = tokio::process::Command::from(command);
     command.kill_on_drop(true);
-    let output = tokio::time::timeout(PATIENCE, command.output()).await;
+    let output = tokio::time::timeout(patience, command.output()).await;
     let output = output.expect("the client ends").expect("the client starts");
     let written = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -213,15 +217,14 @@ async fn parquet_files_of_both() {
     }
 }
 
-/// How long random queries may be asked, in seconds.
-const JUDGE_PATIENCE_S: &str = "40";
+/// How long a judge may ask, in seconds: a bound for slow machines, not the usual time.
+const JUDGE_PATIENCE_S: &str = "420";
 
-/// Random queries have the rows of DuckDB, on one process and on a cluster of three executors.
-#[tokio::test]
-async fn rows_are_those_of_duckdb() {
-    let Some(mut command) = python("judge.py") else {
-        return;
-    };
+/// How long a judge may take with everything around it.
+const JUDGED_WITHIN: Duration = Duration::from_secs(600);
+
+/// Runs a judge of rows against one process and a cluster of three executors.
+async fn judge(mut command: Command) {
     let mut import = Command::new(command.get_program());
     let imported = import.args(["-c", "import duckdb"]).output();
     if !imported.is_ok_and(|output| output.status.success()) {
@@ -236,7 +239,36 @@ async fn rows_are_those_of_duckdb() {
         .env("FLIGHT_ADDRESSES", addresses.join(","))
         .env("FLIGHT_DATA", data.path())
         .env("JUDGE_PATIENCE", JUDGE_PATIENCE_S);
-    check(command).await;
+    check_within(JUDGED_WITHIN, command).await;
+}
+
+/// Random queries have the rows of DuckDB.
+#[tokio::test]
+async fn rows_are_those_of_duckdb() {
+    if let Some(mut command) = python("judge.py") {
+        command.env("JUDGE_SEEDS", "1,2,3,4").env("JUDGE_QUERIES", "500");
+        judge(command).await;
+    }
+}
+
+/// Forms of one random query that must have the same rows have them.
+#[tokio::test]
+async fn forms_of_a_query_have_the_same_rows() {
+    if let Some(mut command) = python("partitions.py") {
+        command.env("JUDGE_SEEDS", "1,2").env("JUDGE_QUERIES", "150");
+        judge(command).await;
+    }
+}
+
+/// The 99 queries of TPC-DS at a small scale have the rows of DuckDB.
+#[tokio::test]
+async fn tpcds_has_the_rows_of_duckdb() {
+    let Some(program) = installed("tpcds/bin/python") else {
+        return;
+    };
+    let mut command = Command::new(program);
+    command.arg(sources().join("python/tpcds.py"));
+    judge(command).await;
 }
 
 #[tokio::test]

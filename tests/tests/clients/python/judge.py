@@ -8,9 +8,6 @@ counted, not compared. A difference is printed with its seed and its number. Mor
 """
 
 import collections
-import datetime
-import decimal
-import math
 import os
 import pathlib
 import random
@@ -21,7 +18,11 @@ import adbc_driver_flightsql.dbapi as dbapi
 import duckdb
 
 import random_sql
+import random_values
+from random_collisions import Collisions
 from random_sql import Maker
+from random_values import Values
+from rows import brief, execute, plain, same_rows
 
 ADDRESSES = os.environ["FLIGHT_ADDRESSES"].split(",")
 DATA = pathlib.Path(os.environ["FLIGHT_DATA"])
@@ -34,8 +35,11 @@ PATIENCE = float(os.environ.get("JUDGE_PATIENCE", "1000000"))
 # A larger result is not compared: what is wrong shows in small ones, too.
 ROWS_MAX = 5000
 
-# Doubles that are computed in another order differ in their last bits.
-TOLERANCE = 1e-9
+# What makes the queries, and how often.
+MAKERS = {Maker: 4, Collisions: 3, Values: 3}
+
+# A quotient of decimals is a double in DuckDB and has at least six digits after the point in Skep.
+DIGITS = 1.1e-6
 
 # Of all queries, how many both must have answered: a judge that only sees errors judges nothing.
 ANSWERED_MIN = 0.6
@@ -72,57 +76,6 @@ SETTINGS = [
 ]
 
 
-def plain(value):
-    """A value as both sides write it."""
-    if isinstance(value, bool) or value is None or isinstance(value, str):
-        return value
-    if isinstance(value, datetime.datetime):
-        return value.replace(tzinfo=None)
-    if isinstance(value, datetime.date):
-        return datetime.datetime(value.year, value.month, value.day)
-    if isinstance(value, decimal.Decimal):
-        return value.normalize() + 0
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return value + 0.0
-    return value
-
-
-def sort_key(row):
-    def of(value):
-        if value is None:
-            return (0, 0)
-        if isinstance(value, bool):
-            return (1, value)
-        if isinstance(value, (int, float, decimal.Decimal)):
-            # Neighbours that the tolerance makes equal must not change places.
-            number = float(value)
-            return (2, number if math.isinf(number) or number != number else float(f"{number:.6g}"))
-        if isinstance(value, datetime.datetime):
-            return (3, value)
-        return (4, value)
-
-    return [of(value) for value in row]
-
-
-def same(left, right):
-    if isinstance(left, float) or isinstance(right, float):
-        if left is None or right is None or isinstance(left, (str, bool)) or isinstance(right, (str, bool)):
-            return left == right
-        left, right = float(left), float(right)
-        return left == right or (left != left and right != right) or math.isclose(left, right, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
-    return type(left) in (type(right),) and left == right or (
-        not isinstance(left, (bool, str)) and not isinstance(right, (bool, str)) and left == right
-    )
-
-
-def same_rows(left, right, is_ordered):
-    if len(left) != len(right):
-        return False
-    if not is_ordered:
-        left, right = sorted(left, key=sort_key), sorted(right, key=sort_key)
-    return all(len(one) == len(other) and all(map(same, one, other)) for one, other in zip(left, right))
-
-
 class Judged:
     """The rows of a query, or what was wrong."""
 
@@ -139,9 +92,7 @@ class Judged:
     def brief(self):
         if self.error is not None:
             return "error: " + self.error[:600]
-        rows = sorted(self.rows, key=sort_key)
-        shown = "\n    ".join(map(str, rows[:12]))
-        return f"{len(rows)} rows\n    {shown}"
+        return brief(self.rows)
 
 
 class Sides:
@@ -151,6 +102,7 @@ class Sides:
         self.seed = seed
         rng = random.Random(seed)
         tables = {name: random_sql.table(rng, count) for name, count in random_sql.TABLES.items()}
+        tables |= {name: random_values.table(rng, count) for name, count in random_values.TABLES.items()}
         directory = DATA / f"judge-{seed}-{os.getpid()}"
         random_sql.write(tables, directory)
         self.duck = duckdb.connect()
@@ -190,6 +142,7 @@ class Sides:
         judged = self.judge(query)
         if judged.rows is not None and len(judged.rows) > ROWS_MAX:
             return [], "too large", judged
+        digits = DIGITS if " / " in query.sql else 0.0
         found, outcome = [], "answered" if judged.error is None else "both failed"
         for address, answer in self.answers(query):
             if judged.error is not None:
@@ -197,7 +150,7 @@ class Sides:
                 outcome = outcome if answer.error is not None else "DuckDB failed"
             elif answer.is_refused():
                 outcome = "refused"
-            elif answer.error is not None or not same_rows(judged.rows, answer.rows, query.is_ordered):
+            elif answer.error is not None or not same_rows(judged.rows, answer.rows, query.is_ordered, digits):
                 found.append((address, judged, answer))
         return found, outcome, judged
 
@@ -205,12 +158,6 @@ class Sides:
         self.duck.close()
         for _, connection in self.servers:
             connection.close()
-
-
-def execute(connection, sql):
-    with connection.cursor() as cursor:
-        cursor.execute(sql)
-        return cursor.fetchall()
 
 
 def main():
@@ -225,7 +172,9 @@ def main():
             if number % 25 == 0:
                 settings = SETTINGS[number // 25 % len(SETTINGS)]
                 sides.configure(settings)
-            query = Maker(random.Random(f"{seed}/{number}")).query()
+            rng = random.Random(f"{seed}/{number}")
+            maker = rng.choices(list(MAKERS), list(MAKERS.values()))[0]
+            query = maker(rng).query()
             found, outcome, judged = sides.differences(query)
             counts[outcome] += 1
             if judged.error is not None and is_loud:
