@@ -15,7 +15,6 @@ mod metadata;
 mod prepared;
 mod progress;
 mod result;
-mod split;
 #[cfg(test)]
 mod tests;
 
@@ -26,4 +25,3 @@ pub use ingest::IngestMode;
 pub use metadata::{Column, Table};
 pub use progress::QueryProgress;
 pub use result::StatementResult;
-pub use split::{Open, Splitter, Statement, split};

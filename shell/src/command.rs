@@ -4,7 +4,7 @@ pub(crate) mod statements;
 
 use crate::chart::Chart;
 use crate::format::Format;
-use crate::sql::literal;
+use skep_sql::literal;
 use std::path::PathBuf;
 use std::time::Duration;
 

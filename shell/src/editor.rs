@@ -301,7 +301,12 @@ impl Hinter for ShellHelper {
 impl Highlighter for ShellHelper {
     fn highlight<'l>(&self, line: &'l str, pos: usize) -> Cow<'l, str> {
         match self.colors {
-            true => Cow::Owned(highlight::line(&self.before, line, pos)),
+            true => Cow::Owned(highlight::line(
+                &self.before,
+                line,
+                pos,
+                self.completer.dialect(),
+            )),
             false => Cow::Borrowed(line),
         }
     }

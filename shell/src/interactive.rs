@@ -11,7 +11,7 @@ use crate::knowledge::{self, Knowledge};
 use crate::options::{EXIT_CANCELLED, EXIT_ERROR, EXIT_OK, ShellOptions};
 use crate::script;
 use crate::shell::{Flow, Place, Shell};
-use skep_client::{Open, Splitter, Statement};
+use skep_sql::{Open, Splitter, Statement};
 use std::sync::Arc;
 
 /// Greets, reads and runs until the user leaves; returns the exit code.
@@ -62,7 +62,8 @@ async fn read_and_run(
     let mut typed = Typed::default();
     let mut left = None;
     while left.is_none() {
-        asker.follow(shell.runner.aside(), shell.runner.database());
+        let dialect = shell.runner.dialect();
+        asker.follow(shell.runner.aside(), shell.runner.database(), dialect);
         let prompt = prompt(&shell.prompt(), typed.splitter.open());
         let initial = shell.to_edit.take().unwrap_or_default();
         let interrupts = &mut shell.runner.interrupts;
@@ -104,6 +105,7 @@ async fn read_and_run(
                 asker.refresh();
             }
         } else {
+            typed.splitter.set_dialect(dialect);
             let statements = typed.take_in(&line);
             if typed.splitter.open().is_none() {
                 let entry = std::mem::take(&mut typed).text;

@@ -2,9 +2,9 @@
 
 use crate::format::values;
 use crate::session::Aside;
-use crate::sql::quoted_name;
 use parking_lot::{Mutex, RwLock};
 use skep_client::{ClientError, Column};
+use skep_sql::{Dialect, quoted_name};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -31,6 +31,8 @@ pub(crate) type PartitionValues = Vec<(String, String)>;
 pub(crate) struct Names {
     /// In which database names are looked up.
     pub database: String,
+    /// How the session reads statements.
+    pub dialect: Dialect,
     /// All databases.
     pub databases: Vec<String>,
     /// All tables and views: database and name.
@@ -219,8 +221,14 @@ impl Asker {
 
     /// Learns from this session and looks names up in this database from now on. Each session has a
     /// number of its own.
-    pub(crate) fn follow(&mut self, session: Option<(u64, Box<dyn Aside>)>, database: &str) {
+    pub(crate) fn follow(
+        &mut self,
+        session: Option<(u64, Box<dyn Aside>)>,
+        database: &str,
+        dialect: Dialect,
+    ) {
         self.knowledge.change(|names| {
+            names.dialect = dialect;
             if names.database != database {
                 database.clone_into(&mut names.database);
             }
@@ -331,7 +339,7 @@ mod tests {
                 names.partitions.get(&key).map(Vec::len)
             })
         };
-        asker.follow(Some((1, Box::new(session))), "default");
+        asker.follow(Some((1, Box::new(session))), "default", Dialect::Standard);
         for expected in 1..4 {
             for _ in 0..500 {
                 asker.table("default", "t", true);

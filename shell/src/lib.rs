@@ -37,7 +37,6 @@ mod script;
 mod session;
 mod settings;
 mod shell;
-mod sql;
 mod terminal;
 #[cfg(test)]
 mod test_support;

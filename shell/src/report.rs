@@ -3,8 +3,9 @@
 
 use crate::format::width;
 use crate::variables::Substituted;
-use skep_client::{ClientError, Statement};
+use skep_client::ClientError;
 use skep_protocol::Position;
+use skep_sql::Statement;
 use std::fmt::Write;
 use unicode_width::UnicodeWidthChar;
 
@@ -160,8 +161,8 @@ fn harmless(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use skep_client::split;
     use skep_protocol::{ErrorCode, QueryError};
+    use skep_sql::split;
 
     fn render(error: &ClientError, origin: Option<Origin<'_>>, color: bool) -> String {
         let columns = 120;

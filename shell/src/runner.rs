@@ -15,11 +15,11 @@ use crate::progress::{Pace, ProgressLine};
 use crate::report::{self, Origin, Style};
 use crate::session::{Aside, Connector, Session};
 use crate::settings::Settings;
-use crate::sql;
 use crate::terminal::Terminal;
 use arrow::record_batch::RecordBatch;
 use context::SessionContext;
 use skep_client::{ClientError, StatementResult};
+use skep_sql::Dialect;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
@@ -185,6 +185,11 @@ impl Runner {
         self.connector.as_ref()
     }
 
+    /// The dialect that the session reads.
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.context.dialect
+    }
+
     /// The database in which names are looked up.
     pub(crate) fn database(&self) -> &str {
         &self.context.database
@@ -224,7 +229,7 @@ impl Runner {
                 return self.ended_by(trouble, None, request).await;
             }
         };
-        if result.query_id.is_some() && has_profile(request.sql) {
+        if result.query_id.is_some() && has_profile(request.sql, self.context.dialect) {
             self.last.query_id.clone_from(&result.query_id);
         }
         let mut shown = self.show(&mut result, request).await;
@@ -495,10 +500,12 @@ async fn watched<T>(
 }
 
 /// Whether the statement is run by a plan, of which `\profile` can tell.
-fn has_profile(statement: &str) -> bool {
-    let first = sql::pieces(statement)
+fn has_profile(statement: &str, dialect: Dialect) -> bool {
+    let first = skep_sql::pieces(statement, dialect)
         .into_iter()
-        .find(|piece| piece.kind != sql::Kind::Comment && statement[piece.range.clone()] != *"(");
+        .find(|piece| {
+            piece.kind != skep_sql::Kind::Comment && statement[piece.range.clone()] != *"("
+        });
     let word = first.map_or("", |piece| &statement[piece.range]);
     ["select", "with", "values", "insert", "create", "from"]
         .iter()

@@ -9,7 +9,7 @@ use crate::command;
 use crate::options::{EXIT_CANCELLED, EXIT_ERROR, EXIT_OK, EXIT_USAGE, Source};
 use crate::shell::{Flow, Place, Shell};
 use input::{STATEMENT_BYTES_MAX, StandardInput, next_line};
-use skep_client::{Open, Splitter};
+use skep_sql::{Open, Splitter};
 use std::path::Path;
 use tokio::io::{AsyncBufRead, BufReader};
 
@@ -90,7 +90,7 @@ async fn read(shell: &mut Shell, mut input: impl AsyncBufRead + Unpin, name: Opt
         failed: None,
         continue_on_error: shell.continue_on_error,
     };
-    let mut splitter = Splitter::default();
+    let mut splitter = Splitter::new(shell.runner.dialect());
     let mut line = Vec::new();
     let mut number = 0_u64;
     loop {
@@ -130,6 +130,7 @@ async fn read(shell: &mut Shell, mut input: impl AsyncBufRead + Unpin, name: Opt
             }
             continue;
         }
+        splitter.set_dialect(shell.runner.dialect());
         splitter.push(text);
         if let Some(flow) = run_ready(shell, &mut splitter, &mut progress).await {
             return flow;

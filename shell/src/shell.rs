@@ -14,10 +14,9 @@ use crate::format::Format;
 use crate::options::{EXIT_ERROR, ShellOptions};
 use crate::report::Origin;
 use crate::runner::{Outcome, Request, Runner};
-use crate::sql;
 use crate::variables::Variables;
-use skep_client::Statement;
 use skep_protocol::Position;
+use skep_sql::Statement;
 
 /// How deep files may include each other.
 const INCLUDES_MAX: usize = 20;
@@ -122,7 +121,8 @@ impl Shell {
         file: Option<&str>,
         format: Option<Format>,
     ) -> Flow {
-        let sent = match self.variables.substitute(&statement.text) {
+        let dialect = self.runner.dialect();
+        let sent = match self.variables.substitute(&statement.text, dialect) {
             Ok(sent) => sent,
             Err(message) => {
                 let place = Place {
@@ -132,7 +132,7 @@ impl Shell {
                 return self.fail(&message, place).await;
             }
         };
-        let parameters = match sql::has_parameters(&sent.text) {
+        let parameters = match skep_sql::has_parameters(&sent.text, dialect) {
             true => self.parameters.clone(),
             false => Vec::new(),
         };

@@ -1,8 +1,8 @@
 //! `${name}` in a statement, as `--var`, `--hivevar` and `\set` define it. The text is replaced as it
 //! is, within quotes too, so that a value can be a part of a name or of a text.
 
-use crate::sql::{self, Kind};
 use skep_protocol::Position;
+use skep_sql::{Dialect, Kind};
 use std::collections::BTreeMap;
 
 /// The prefixes with which Hive's scripts write a variable.
@@ -62,7 +62,7 @@ impl Variables {
 
     /// The statement with values in place of its variables. One that is not set stays as it is in
     /// quotes and comments, where it may be data, and is an error elsewhere.
-    pub(crate) fn substitute(&self, sql: &str) -> Result<Substituted, String> {
+    pub(crate) fn substitute(&self, sql: &str, dialect: Dialect) -> Result<Substituted, String> {
         let mut substituted = Substituted {
             text: String::with_capacity(sql.len()),
             replaced: Vec::new(),
@@ -72,7 +72,7 @@ impl Variables {
             return Ok(substituted);
         }
         let mut copied = 0;
-        for piece in sql::pieces(sql) {
+        for piece in skep_sql::pieces(sql, dialect) {
             let mut at = piece.range.start;
             while let Some(start) = sql[at..piece.range.end].find("${").map(|found| at + found) {
                 let Some(end) = sql[start..].find('}').map(|found| start + found + 1) else {
@@ -192,7 +192,7 @@ mod tests {
     }
 
     fn sent(sql: &str) -> String {
-        variables().substitute(sql).unwrap().text
+        variables().substitute(sql, Dialect::Standard).unwrap().text
     }
 
     #[test]
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn what_is_not_set_is_an_error_unless_it_may_be_data() {
-        let error = |sql: &str| variables().substitute(sql).unwrap_err();
+        let error = |sql: &str| variables().substitute(sql, Dialect::Standard).unwrap_err();
         assert!(error("select ${dya}").contains("did you mean 'day'?"));
         assert!(error("select ${xyz}").contains("--var"));
         assert_eq!(
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn places_are_found_in_what_was_written() {
         let sql = "select ${two}, c\nfrom ${t} where x";
-        let substituted = variables().substitute(sql).unwrap();
+        let substituted = variables().substitute(sql, Dialect::Standard).unwrap();
         let at = |line, column| {
             let found = substituted.original_position(sql, Position { line, column });
             (found.line, found.column)

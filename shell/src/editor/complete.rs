@@ -4,8 +4,8 @@ mod commands;
 
 use super::tables::{self, Named};
 use crate::knowledge::{Asker, Knowledge, Names};
-use crate::sql::{self, Kind, Piece, quoted_name};
 use rustyline::completion::{FilenameCompleter, Pair};
+use skep_sql::{Dialect, Kind, Piece, quoted_name};
 use std::sync::Arc;
 
 /// How many candidates are offered at most.
@@ -75,7 +75,7 @@ impl Completions {
     /// Asks for what will be wanted soon.
     pub(super) fn look_ahead(&self, before: &str, line: &str) {
         let wants_partitions = line.contains('\'') || line.contains('=');
-        for named in tables::of(&format!("{before}{line}")) {
+        for named in tables::of(&format!("{before}{line}"), self.dialect()) {
             let (database, table) = self.resolve(&named);
             let is_known = self.knowledge.with(|names| {
                 let mut tables = names.tables.iter();
@@ -93,13 +93,18 @@ impl Completions {
             return None;
         }
         let head = &line[..line.len() - 1];
-        let start = head.rfind(|c| !sql::is_word(c)).map_or(0, |at| at + 1);
+        let start = head.rfind(|c| !skep_sql::is_word(c)).map_or(0, |at| at + 1);
         let name = head[start..].to_lowercase();
         self.knowledge.with(|names| {
             let found = names.functions.iter().find(|(known, _)| *known == name)?;
             let (_, rest) = found.1.split_once('(')?;
             Some(rest.lines().next()?.to_owned())
         })
+    }
+
+    /// How the session reads statements.
+    pub(super) fn dialect(&self) -> Dialect {
+        self.knowledge.with(|names| names.dialect)
     }
 
     fn resolve(&self, named: &Named) -> (String, String) {
@@ -110,7 +115,7 @@ impl Completions {
     }
 
     fn in_statement(&self, whole: &str, cursor: usize) -> (usize, Vec<Pair>) {
-        let mut pieces = sql::pieces(&whole[..cursor]);
+        let mut pieces = skep_sql::pieces(&whole[..cursor], self.dialect());
         let last = pieces.last().cloned();
         let at_cursor = last.filter(|piece| piece.range.end == cursor);
         let (typed, start) = match &at_cursor {
@@ -141,7 +146,7 @@ impl Completions {
         if expected == Expected::Setting {
             return self.setting(place);
         }
-        let named = tables::of(place.whole);
+        let named = tables::of(place.whole, self.dialect());
         let mut candidates = Vec::new();
         if let Some(qualifier) = place.qualifier() {
             self.knowledge.with(|names| {
@@ -216,7 +221,7 @@ impl Completions {
 
     fn setting(&self, place: &Place) -> (usize, Vec<Pair>) {
         // A setting's name has dots, which no other word has.
-        let is_part = |c: char| sql::is_word(c) || c == '.';
+        let is_part = |c: char| skep_sql::is_word(c) || c == '.';
         let before = &place.whole[..place.cursor];
         let start = before.rfind(|c| !is_part(c)).map_or(0, |at| at + 1);
         let typed = &before[start..];
@@ -256,7 +261,7 @@ impl Completions {
             return (cursor, Vec::new());
         };
         let mut values = Vec::new();
-        for named in tables::of(whole) {
+        for named in tables::of(whole, self.dialect()) {
             let key = self.resolve(&named);
             self.knowledge.with(|names| {
                 for partition in names.partitions.get(&key).into_iter().flatten() {
@@ -291,7 +296,7 @@ impl Place<'_> {
             return None;
         };
         let is_name = matches!(name.kind, Kind::Word | Kind::QuotedName);
-        (is_name && self.text(dot) == ".").then(|| sql::unquoted(self.text(name)))
+        (is_name && self.text(dot) == ".").then(|| skep_sql::unquoted(self.text(name)))
     }
 
     fn expected(&self) -> Expected {
@@ -351,7 +356,7 @@ fn without_comments(pieces: Vec<Piece>) -> Vec<Piece> {
 
 /// The column in `column = '` or `column IN ('a', '`; the words come last first.
 fn compared_column(words: &[&str]) -> Option<String> {
-    let is_name = |word: &&str| word.starts_with(sql::is_word) || word.starts_with(['"', '`']);
+    let is_name = |word: &&str| word.starts_with(skep_sql::is_word) || word.starts_with(['"', '`']);
     let mut rest = words;
     while let [word, before @ ..] = rest {
         rest = before;
@@ -361,7 +366,7 @@ fn compared_column(words: &[&str]) -> Option<String> {
                 .iter()
                 .any(|known| word.eq_ignore_ascii_case(known));
         if !is_between {
-            return Some(sql::unquoted(word)).filter(|_| is_name(word));
+            return Some(skep_sql::unquoted(word)).filter(|_| is_name(word));
         }
     }
     None
@@ -413,7 +418,7 @@ fn functions(names: &Names, typed: &str, candidates: &mut Vec<Pair>) {
 fn keywords(place: &Place, expected: Expected, candidates: &mut Vec<Pair>) {
     let words: &[&str] = match expected {
         Expected::Statement => &BEGINNINGS,
-        _ => sql::KEYWORDS,
+        _ => skep_sql::KEYWORDS,
     };
     let is_lower = place.typed.starts_with(|c: char| c.is_ascii_lowercase());
     for word in words.iter().filter(|word| starts_with(word, place.typed)) {

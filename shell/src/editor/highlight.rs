@@ -1,6 +1,6 @@
 //! SQL in colours, and the bracket that belongs to the one at the cursor.
 
-use crate::sql::{self, Kind, Piece};
+use skep_sql::{Dialect, Kind, Piece};
 use std::ops::Range;
 
 const PLAIN: &str = "\x1b[0m";
@@ -14,14 +14,14 @@ const COMMAND: &str = "\x1b[36m";
 
 /// The line in colours; `before` are the lines of its statement before it, which may leave a quote
 /// open. Takes as much room as the line itself.
-pub(super) fn line(before: &str, line: &str, cursor: usize) -> String {
+pub(super) fn line(before: &str, line: &str, cursor: usize, dialect: Dialect) -> String {
     if before.is_empty() && line.trim_start().starts_with('\\') {
         let end = line.find(char::is_whitespace).unwrap_or(line.len());
         return format!("{COMMAND}{}{PLAIN}{}", &line[..end], &line[end..]);
     }
     let whole = format!("{before}{line}");
     let shift = before.len();
-    let pieces = sql::pieces(&whole);
+    let pieces = skep_sql::pieces(&whole, dialect);
     let brackets = matching(&whole, &pieces, shift + cursor);
     let mut colored = String::with_capacity(line.len() * 2);
     let mut copied = shift;
@@ -45,8 +45,8 @@ pub(super) fn line(before: &str, line: &str, cursor: usize) -> String {
 
 fn color_of(whole: &str, piece: &Piece, brackets: &[Range<usize>]) -> Option<&'static str> {
     match piece.kind {
-        Kind::Word if sql::is_keyword(&whole[piece.range.clone()]) => Some(KEYWORD),
-        Kind::Word | Kind::QuotedName => None,
+        Kind::Word if skep_sql::is_keyword(&whole[piece.range.clone()]) => Some(KEYWORD),
+        Kind::Word | Kind::QuotedName | Kind::Space => None,
         Kind::Text => Some(TEXT),
         Kind::Number => Some(NUMBER),
         Kind::Comment => Some(COMMENT),
@@ -118,20 +118,30 @@ mod tests {
             "",
             "'open",
         ] {
-            assert_eq!(shown(&line("", text, 3.min(text.len()))), text);
-            assert_eq!(shown(&line("select 'a\n", text, 0)), text);
+            assert_eq!(
+                shown(&line("", text, 3.min(text.len()), Dialect::Standard)),
+                text
+            );
+            assert_eq!(
+                shown(&line("select 'a\n", text, 0, Dialect::Standard)),
+                text
+            );
         }
     }
 
     #[test]
     fn a_quote_of_the_line_before_colours_this_one() {
-        let colored = line("select 'a\n", "b' from t", 0);
+        let colored = line("select 'a\n", "b' from t", 0, Dialect::Standard);
         assert_eq!(colored, format!("{TEXT}b'{PLAIN} {KEYWORD}from{PLAIN} t"));
     }
 
     #[test]
     fn the_other_bracket_is_shown() {
-        let both = |text: &str, cursor| line("", text, cursor).matches(BRACKET).count();
+        let both = |text: &str, cursor| {
+            line("", text, cursor, Dialect::Standard)
+                .matches(BRACKET)
+                .count()
+        };
         assert_eq!(both("f(a, (b))", 9), 2);
         assert_eq!(both("f(a, (b))", 1), 2);
         assert_eq!(both("f(a, ')'", 1), 0);

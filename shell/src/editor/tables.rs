@@ -1,7 +1,7 @@
 //! Which tables a statement names, and by which names it calls them: as much of FROM as an unfinished
 //! statement has.
 
-use crate::sql::{self, Kind, Piece};
+use skep_sql::{Dialect, Kind, Piece};
 
 /// A table that a statement names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +28,8 @@ impl Named {
 const BEFORE_TABLES: [&str; 5] = ["from", "join", "into", "update", "table"];
 
 /// The tables that the statement names.
-pub(super) fn of(statement: &str) -> Vec<Named> {
-    let pieces = sql::pieces(statement);
+pub(super) fn of(statement: &str, dialect: Dialect) -> Vec<Named> {
+    let pieces = skep_sql::pieces(statement, dialect);
     let pieces: Vec<&Piece> = pieces
         .iter()
         .filter(|piece| piece.kind != Kind::Comment)
@@ -65,8 +65,8 @@ fn name(statement: &str, pieces: &[&Piece], at: usize) -> Option<String> {
     let piece = pieces.get(at)?;
     let text = text(statement, piece);
     match piece.kind {
-        Kind::Word if !sql::is_keyword(text) => Some(text.to_lowercase()),
-        Kind::QuotedName if piece.is_closed => Some(sql::unquoted(text)),
+        Kind::Word if !skep_sql::is_keyword(text) => Some(text.to_lowercase()),
+        Kind::QuotedName if piece.is_closed => Some(skep_sql::unquoted(text)),
         _ => None,
     }
 }
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     fn found(statement: &str) -> Vec<String> {
-        let found = of(statement).into_iter().map(|named| {
+        let found = of(statement, Dialect::Standard).into_iter().map(|named| {
             let database = named.database.map_or(String::new(), |name| name + ".");
             let alias = named.alias.map_or(String::new(), |name| format!(" {name}"));
             format!("{database}{}{alias}", named.table)

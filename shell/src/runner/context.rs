@@ -1,7 +1,7 @@
 //! What a session is in the middle of, so that another one can take its place when the connection is
 //! lost.
 
-use crate::sql;
+use skep_sql::Dialect;
 use std::collections::BTreeMap;
 
 /// The database of a new session.
@@ -14,6 +14,8 @@ const SETTINGS_MAX: usize = 200;
 pub(super) struct SessionContext {
     /// Where names are looked up.
     pub database: String,
+    /// How statements are read.
+    pub dialect: Dialect,
     /// `SET` statements by the setting's name.
     settings: BTreeMap<String, String>,
 }
@@ -22,6 +24,7 @@ impl Default for SessionContext {
     fn default() -> Self {
         Self {
             database: FIRST_DATABASE.to_owned(),
+            dialect: Dialect::default(),
             settings: BTreeMap::new(),
         }
     }
@@ -30,10 +33,11 @@ impl Default for SessionContext {
 impl SessionContext {
     /// A statement has run.
     pub(super) fn has_run(&mut self, sql: &str) {
-        let pieces = sql::pieces(sql);
+        let pieces = skep_sql::pieces(sql, self.dialect);
+        self.dialect = self.dialect.after(sql);
         let mut words = pieces
             .iter()
-            .filter(|piece| piece.kind != sql::Kind::Comment)
+            .filter(|piece| piece.kind != skep_sql::Kind::Comment)
             .map(|piece| &sql[piece.range.clone()]);
         let Some(first) = words.next() else {
             return;
@@ -51,7 +55,7 @@ impl SessionContext {
             "reset" => {
                 let name = words.collect::<String>().to_ascii_lowercase();
                 match name.as_str() {
-                    "all" => self.settings.clear(),
+                    "all" | "" => self.settings.clear(),
                     name => drop(self.settings.remove(name)),
                 }
             }
@@ -72,7 +76,7 @@ impl SessionContext {
             _ => return,
         };
         let is_quoted = name.starts_with(['"', '`']);
-        let name = sql::unquoted(name);
+        let name = skep_sql::unquoted(name);
         self.database = match is_quoted {
             true => name,
             false => name.to_lowercase(),
@@ -82,7 +86,7 @@ impl SessionContext {
     /// What brings a new session to where this one is.
     pub(super) fn statements(&self) -> Vec<String> {
         let used = (self.database != FIRST_DATABASE)
-            .then(|| format!("USE {}", sql::quoted_name(&self.database)));
+            .then(|| format!("USE {}", skep_sql::quoted_name(&self.database)));
         used.into_iter()
             .chain(self.settings.values().cloned())
             .collect()

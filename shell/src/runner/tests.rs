@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::test_support::{Harness, Scripted, failure, numbers, one_row};
-use skep_client::{Statement, split};
 use skep_protocol::{ErrorCode, QueryError};
+use skep_sql::{Statement, split};
 
 fn statement(sql: &str) -> Statement {
     split(sql).remove(0)

@@ -5,7 +5,7 @@ use crate::chart::{self, Chart};
 use crate::format::{Format, escaped};
 use crate::script;
 use crate::settings;
-use crate::sql::literal;
+use skep_sql::literal;
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::test_support::{Harness, Scripted, failure, numbers, one_row};
-use skep_client::split;
+use skep_sql::split;
 
 const PLACE: Place<'_> = Place {
     file: None,

@@ -246,7 +246,9 @@ async fn judge(mut command: Command) {
 #[tokio::test]
 async fn rows_are_those_of_duckdb() {
     if let Some(mut command) = python("judge.py") {
-        command.env("JUDGE_SEEDS", "1,2,3,4").env("JUDGE_QUERIES", "500");
+        command
+            .env("JUDGE_SEEDS", "1,2,3,4")
+            .env("JUDGE_QUERIES", "500");
         judge(command).await;
     }
 }
@@ -255,7 +257,9 @@ async fn rows_are_those_of_duckdb() {
 #[tokio::test]
 async fn forms_of_a_query_have_the_same_rows() {
     if let Some(mut command) = python("partitions.py") {
-        command.env("JUDGE_SEEDS", "1,2").env("JUDGE_QUERIES", "150");
+        command
+            .env("JUDGE_SEEDS", "1,2")
+            .env("JUDGE_QUERIES", "150");
         judge(command).await;
     }
 }

@@ -5,9 +5,11 @@ use serde_json::Value;
 use std::process::Command;
 
 /// What each crate may depend on among ours. The binary and the tests compose and may use all.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     ("skep-protocol", &[]),
-    ("skep-exchange", &["skep-protocol"]),
+    ("skep-exchange", &["skep-functions", "skep-protocol"]),
+    ("skep-functions", &[]),
+    ("skep-sql", &["skep-protocol"]),
     ("skep-catalog", &["skep-protocol"]),
     ("skep-client", &["skep-protocol"]),
     ("skep-hive-text", &["skep-exchange", "skep-protocol"]),
@@ -31,8 +33,10 @@ const ALLOWED: [(&str, &[&str]); 12] = [
         &[
             "skep-catalog",
             "skep-exchange",
+            "skep-functions",
             "skep-hive-text",
             "skep-protocol",
+            "skep-sql",
             "skep-writer",
         ],
     ),
@@ -40,7 +44,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
         "skep-flight-service",
         &["skep-coordinator", "skep-listener", "skep-protocol"],
     ),
-    ("skep-shell", &["skep-client", "skep-protocol"]),
+    ("skep-shell", &["skep-client", "skep-protocol", "skep-sql"]),
     ("skep-tpch", &["skep-client", "skep-protocol"]),
 ];
 
@@ -48,12 +52,13 @@ const ALLOWED: [(&str, &[&str]); 12] = [
 const COMPOSING: [&str; 2] = ["skep", "skep-tests"];
 
 /// Who must do without which library.
-const WITHOUT: [(&str, &str); 9] = [
+const WITHOUT: [(&str, &str); 10] = [
     ("skep-protocol", "datafusion"),
     ("skep-listener", "datafusion"),
     ("skep-catalog", "datafusion"),
     ("skep-client", "datafusion"),
     ("skep-shell", "datafusion"),
+    ("skep-sql", "datafusion"),
     ("skep-flight-service", "datafusion-distributed"),
     ("skep-tpch", "datafusion-distributed"),
     ("skep-coordinator", "sqlx"),

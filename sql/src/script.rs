@@ -7,6 +7,8 @@
 
 mod blocks;
 
+use crate::dialect::Dialect;
+use crate::lexer::{Kind, Lexer, Mode};
 use blocks::Blocks;
 use skep_protocol::Position;
 use std::collections::VecDeque;
@@ -71,7 +73,7 @@ pub enum Open {
 /// Splits a script into statements, line by line.
 #[derive(Debug)]
 pub struct Splitter {
-    mode: Mode,
+    lexer: Lexer,
     parentheses: usize,
     blocks: Blocks,
     current: Option<(String, Position)>,
@@ -79,23 +81,17 @@ pub struct Splitter {
     ready: VecDeque<Statement>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Mode {
-    Code,
-    /// Within quotes of this kind. A doubled quote ends one text and begins another, which comes to
-    /// the same.
-    Quoted(char),
-    Comment {
-        depth: usize,
-    },
-    /// Within a dollar quote that this tag, with its dollars, ends.
-    Dollar(String),
-}
-
 impl Default for Splitter {
     fn default() -> Self {
+        Self::new(Dialect::default())
+    }
+}
+
+impl Splitter {
+    /// At the beginning of a script that is read in `dialect`, until a `SET` in it chooses another one.
+    pub fn new(dialect: Dialect) -> Self {
         Self {
-            mode: Mode::Code,
+            lexer: Lexer::new(dialect),
             parentheses: 0,
             blocks: Blocks::default(),
             current: None,
@@ -103,27 +99,23 @@ impl Default for Splitter {
             ready: VecDeque::new(),
         }
     }
-}
 
-impl Splitter {
+    /// What follows is read in this dialect.
+    pub fn set_dialect(&mut self, dialect: Dialect) {
+        self.lexer.dialect = dialect;
+    }
+
     /// Takes in more of the script: one or several whole lines, each with its line end. Only the last
     /// line of a script may lack one.
     pub fn push(&mut self, lines: &str) {
         let mut rest = lines;
         while !rest.is_empty() {
-            let taken = match &self.mode {
-                Mode::Code => self.scan_code(rest),
-                Mode::Quoted(quote) => {
-                    let quote = *quote;
-                    self.scan_to(rest, |text| {
-                        text.find(quote).map(|at| at + quote.len_utf8())
-                    })
+            let taken = match self.lexer.is_open() {
+                true => {
+                    let (_, length) = self.lexer.next(rest);
+                    self.take(&rest[..length])
                 }
-                Mode::Dollar(tag) => {
-                    let tag = tag.clone();
-                    self.scan_to(rest, |text| text.find(&tag).map(|at| at + tag.len()))
-                }
-                Mode::Comment { depth } => self.scan_comment(rest, *depth),
+                false => self.scan(rest),
             };
             rest = &rest[taken..];
         }
@@ -136,16 +128,16 @@ impl Splitter {
 
     /// What the script waits for; `None` between two statements.
     pub fn open(&self) -> Option<Open> {
-        match &self.mode {
+        match &self.lexer.mode {
             Mode::Quoted('\'') => Some(Open::SingleQuote),
             Mode::Quoted('"') => Some(Open::DoubleQuote),
             Mode::Quoted(_) => Some(Open::Backtick),
             Mode::Dollar(_) => Some(Open::DollarQuote),
             Mode::Comment { .. } => Some(Open::Comment),
-            Mode::Code if self.current.is_none() => None,
-            Mode::Code if self.parentheses > 0 => Some(Open::Parenthesis),
-            Mode::Code if self.blocks.is_open() => Some(Open::Block),
-            Mode::Code => Some(Open::Statement),
+            Mode::Between if self.current.is_none() => None,
+            Mode::Between if self.parentheses > 0 => Some(Open::Parenthesis),
+            Mode::Between if self.blocks.is_open() => Some(Open::Block),
+            Mode::Between => Some(Open::Statement),
         }
     }
 
@@ -161,95 +153,46 @@ impl Splitter {
         self.ready.into_iter()
     }
 
-    fn scan_code(&mut self, rest: &str) -> usize {
-        let Some(first) = rest.chars().next() else {
-            return 0;
-        };
-        if rest.starts_with("--") {
-            let end = rest.find('\n').unwrap_or(rest.len());
-            return self.take(&rest[..end]);
-        }
-        if rest.starts_with("/*") {
-            self.mode = Mode::Comment { depth: 1 };
-            return self.take("/*");
-        }
-        if first == ';' {
-            self.blocks.symbol();
-            if self.blocks.is_open() {
-                return self.take(";");
-            }
-            self.end_statement(true, None);
-            return self.take(";");
-        }
-        if first.is_whitespace() {
-            return self.take(&rest[..first.len_utf8()]);
-        }
+    /// Reads one piece where nothing is open, and returns its length.
+    fn scan(&mut self, rest: &str) -> usize {
         if self.current.is_some()
             && let Some(command) = ending_command(rest)
         {
             self.end_statement(true, Some(command.trim_end().to_owned()));
             return self.take(command);
         }
-        if self.current.is_none() && first == '\\' {
+        if self.current.is_none() && rest.starts_with('\\') {
             // No statement begins like that: the rest of the line is a command of its own.
             let command = rest.lines().next().unwrap_or_default();
             self.begin_statement();
             self.end_statement(true, Some(command.trim_end().to_owned()));
             return self.take(command);
         }
-        self.begin_statement();
-        if !is_word(first) {
-            self.blocks.symbol();
-        }
-        match first {
-            '\'' | '"' | '`' => self.mode = Mode::Quoted(first),
-            '(' => self.parentheses += 1,
-            ')' => self.parentheses = self.parentheses.saturating_sub(1),
-            '$' => {
-                if let Some(tag) = dollar_tag(rest) {
-                    self.mode = Mode::Dollar(tag.to_owned());
-                    return self.take(tag);
+        let (kind, length) = self.lexer.next(rest);
+        let text = &rest[..length];
+        match kind {
+            Kind::Space | Kind::Comment => {}
+            Kind::Symbol if text == ";" => {
+                self.blocks.symbol();
+                if !self.blocks.is_open() {
+                    self.end_statement(true, None);
                 }
             }
-            _ if is_word(first) => {
-                let end = rest.find(|c| !is_word(c) && c != '$').unwrap_or(rest.len());
-                self.blocks.word(&rest[..end]);
-                return self.take(&rest[..end]);
+            Kind::Word | Kind::Number => {
+                self.begin_statement();
+                self.blocks.word(text);
             }
-            _ => {}
+            _ => {
+                self.begin_statement();
+                self.blocks.symbol();
+                match text {
+                    "(" => self.parentheses += 1,
+                    ")" => self.parentheses = self.parentheses.saturating_sub(1),
+                    _ => {}
+                }
+            }
         }
-        self.take(&rest[..first.len_utf8()])
-    }
-
-    /// Takes everything up to the end that `find_end` finds and is back in code, or takes it all.
-    fn scan_to(&mut self, rest: &str, find_end: impl Fn(&str) -> Option<usize>) -> usize {
-        let end = find_end(rest);
-        if end.is_some() {
-            self.mode = Mode::Code;
-        }
-        self.take(&rest[..end.unwrap_or(rest.len())])
-    }
-
-    fn scan_comment(&mut self, rest: &str, depth: usize) -> usize {
-        // One pass over both marks: looking for each on its own is quadratic in nested comments.
-        let marks = rest.as_bytes().windows(2);
-        let Some(at) = marks
-            .into_iter()
-            .position(|two| two == b"/*" || two == b"*/")
-        else {
-            return self.take(rest);
-        };
-        let depth = if rest[at..].starts_with("/*") {
-            depth + 1
-        } else {
-            depth - 1
-        };
-        self.mode = if depth == 0 {
-            Mode::Code
-        } else {
-            Mode::Comment { depth }
-        };
-        self.take(&rest[..at + 2])
+        self.take(text)
     }
 
     fn begin_statement(&mut self) {
@@ -263,6 +206,7 @@ impl Splitter {
         self.blocks = Blocks::default();
         if let Some((mut text, start)) = self.current.take() {
             text.truncate(text.trim_end().len());
+            self.lexer.dialect = self.lexer.dialect.after(&text);
             self.ready.push_back(Statement {
                 text,
                 start,
@@ -307,23 +251,11 @@ fn ending_command(text: &str) -> Option<&str> {
     ENDING.contains(&name).then_some(line)
 }
 
-/// All statements of a script.
+/// All statements of a script that begins in the standard dialect.
 pub fn split(script: &str) -> Vec<Statement> {
     let mut splitter = Splitter::default();
     splitter.push(script);
     splitter.finish().collect()
-}
-
-fn is_word(character: char) -> bool {
-    character.is_alphanumeric() || character == '_'
-}
-
-/// The `$tag$` or `$$` at the start of `text`. A tag does not begin with a digit: `$1` is a parameter.
-fn dollar_tag(text: &str) -> Option<&str> {
-    let end = text.get(1..)?.find('$')? + 1;
-    let name = &text[1..end];
-    let is_tag = name.chars().all(is_word) && !name.starts_with(|c: char| c.is_ascii_digit());
-    is_tag.then(|| &text[..=end])
 }
 
 #[cfg(test)]
@@ -381,6 +313,29 @@ mod tests {
         ] {
             assert_eq!(texts(&format!("{statement}; x")), [statement, "x"]);
         }
+    }
+
+    #[test]
+    fn quotes_are_those_of_the_dialect_that_the_script_has_set() {
+        let script =
+            r#"SET skep.sql.dialect = hive; SELECT 'a\'b; c', "d\";"; RESET ALL; SELECT 'a\'; x"#;
+        assert_eq!(
+            texts(script),
+            [
+                "SET skep.sql.dialect = hive",
+                r#"SELECT 'a\'b; c', "d\";""#,
+                "RESET ALL",
+                r"SELECT 'a\'",
+                "x"
+            ]
+        );
+        let mut splitter = Splitter::new(Dialect::Hive);
+        splitter.push("SELECT 'a\\'; b\\\n");
+        splitter.push("c';\n");
+        splitter.set_dialect(Dialect::Standard);
+        splitter.push("SELECT 'a\\'; b;\n");
+        let found: Vec<String> = splitter.finish().map(|statement| statement.text).collect();
+        assert_eq!(found, ["SELECT 'a\\'; b\\\nc'", "SELECT 'a\\'", "b"]);
     }
 
     #[test]
