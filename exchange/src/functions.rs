@@ -4,10 +4,12 @@
 mod bucket_of;
 mod checked_arithmetic;
 mod checked_sum;
+mod only_value;
 mod single_value;
 
 pub use bucket_of::bucket_of;
 pub use checked_arithmetic::Arithmetic;
+pub use only_value::only_value;
 pub use single_value::single_value;
 
 use datafusion::error::Result;
@@ -27,7 +29,9 @@ impl Default for FunctionSet {
     /// Skep's own functions.
     fn default() -> Self {
         Self {
-            scalars: checked_arithmetic::all().chain([bucket_of()]).collect(),
+            scalars: checked_arithmetic::all()
+                .chain([bucket_of(), only_value()])
+                .collect(),
             aggregates: vec![single_value(), checked_sum::checked_sum()],
         }
     }

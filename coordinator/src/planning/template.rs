@@ -11,12 +11,11 @@ use super::decimal_sums::WholeDecimalSums;
 use super::distribute_by::DistributeByHash;
 use super::logical_rules::logical_rules;
 use super::nested_types::NestedTypes;
-use super::null_aware_in::NullAwareIn;
 use super::physical_rules::physical_rules;
 use super::relations::HiveRelations;
-use super::scalar_subquery::SingleRowSubqueries;
 use super::session_functions;
 use super::set_multiplicity::CountedCopies;
+use super::subqueries::UnnestedSubqueries;
 use crate::session::{Session, Settings, SkepOptions};
 use datafusion::common::DataFusionError;
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
@@ -164,11 +163,10 @@ impl Planner {
             .with_config(spread_over(config, key.executors.len()))
             .with_runtime_env(Arc::clone(&self.runtime))
             .with_default_features()
-            .with_analyzer_rule(Arc::new(SingleRowSubqueries))
-            .with_analyzer_rule(Arc::new(NullAwareIn))
             .with_analyzer_rule(Arc::new(CountedCopies))
             .with_analyzer_rule(Arc::new(WholeDecimalSums))
             .with_analyzer_rule(Arc::new(CheckedArithmetic))
+            .with_analyzer_rule(Arc::new(UnnestedSubqueries))
             .with_analyzer_rule(Arc::new(DistributeByHash))
             .with_type_planner(Arc::new(NestedTypes))
             .with_optimizer_rules(logical_rules())
