@@ -1,8 +1,10 @@
-//! Windows whose PARTITION BY holds a constant keep working when their input is on another node.
+//! Windows keep working whose PARTITION BY holds a constant, or a column that is equal to another, when their
+//! input is on another node.
 //!
-//! A constant needs no sorting, so the planner sorts by the other keys alone and knows that the rows are
-//! sorted by all. That a column is constant is forgotten where rows move between nodes, and the window,
-//! which looks again, fails there. Sorting by the constant as well, before everything else, says it in a
+//! A constant needs no sorting, nor does a column beside one that is equal to it, so the planner sorts by the
+//! other keys alone and knows that the rows are sorted by all. That a column is constant, or equal to another, is
+//! forgotten where rows move between nodes, and the window, which looks again, fails there. Sorting by the
+//! constant as well, before everything else, or by the equal column right behind the other, says it in a
 //! way that is not forgotten, and changes the order of nothing.
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
@@ -23,17 +25,7 @@ pub(super) fn sort_by_constants(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn 
         let [input] = node.children()[..] else {
             return Ok(Transformed::no(node));
         };
-        let known = input.equivalence_properties();
-        let constants = keys
-            .into_iter()
-            .filter(|key| known.is_expr_constant(key).is_some());
-        let constants = constants.map(PhysicalSortExpr::new_default);
-        let mut constants = constants.peekable();
-        if constants.peek().is_none() {
-            return Ok(Transformed::no(node));
-        }
-        let rest = input.output_ordering().into_iter().flatten().cloned();
-        let Some(order) = LexOrdering::new(constants.chain(rest)) else {
+        let Some(order) = complete_order(&keys, input) else {
             return Ok(Transformed::no(node));
         };
         let sorted = SortExec::new(order, Arc::clone(input)).with_preserve_partitioning(true);
@@ -41,6 +33,46 @@ pub(super) fn sort_by_constants(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn 
         Ok(Transformed::yes(node))
     })
     .data()
+}
+
+/// The order of `input` with the keys that it leaves out because they are constant or equal to others, if there
+/// are such.
+fn complete_order(
+    keys: &[Arc<dyn PhysicalExpr>],
+    input: &Arc<dyn ExecutionPlan>,
+) -> Option<LexOrdering> {
+    let known = input.equivalence_properties();
+    let same = |key: &Arc<dyn PhysicalExpr>| known.eq_group().normalize_expr(Arc::clone(key));
+    let order = input.output_ordering().into_iter().flatten();
+    let order: Vec<PhysicalSortExpr> = order.cloned().collect();
+    let is_sorted = |key: &Arc<dyn PhysicalExpr>| order.iter().any(|sorted| sorted.expr.eq(key));
+    let (constant, mut missing): (Vec<_>, Vec<_>) = keys
+        .iter()
+        .filter(|key| !is_sorted(key))
+        .partition(|key| known.is_expr_constant(key).is_some());
+    let before = missing.len();
+    let constant = constant.into_iter().cloned();
+    let mut complete: Vec<_> = constant.map(PhysicalSortExpr::new_default).collect();
+    // Columns that stand for equal ones of PARTITION BY: what is sorted behind them would not seem to be.
+    let mut replaced = Vec::new();
+    for sorted in order.iter() {
+        let (equal, others) = missing
+            .into_iter()
+            .partition(|key| same(key).eq(&same(&sorted.expr)));
+        missing = others;
+        let equal: Vec<&Arc<dyn PhysicalExpr>> = equal;
+        let stands_for_others = !equal.is_empty() && !keys.iter().any(|key| sorted.expr.eq(key));
+        let equal = equal.into_iter().cloned();
+        complete.extend(equal.map(|key| PhysicalSortExpr::new(key, sorted.options)));
+        match stands_for_others {
+            true => replaced.push(sorted.clone()),
+            false => complete.push(sorted.clone()),
+        }
+    }
+    if complete.len() + replaced.len() == order.len() && missing.len() == before {
+        return None;
+    }
+    LexOrdering::new(complete.into_iter().chain(replaced))
 }
 
 /// The PARTITION BY of a window that relies on sorted input.

@@ -22,11 +22,12 @@ mod predicates;
 mod scope;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, not_impl_err};
+use datafusion::common::{Column, DFSchemaRef, not_impl_err};
 use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
+use std::sync::Arc;
 
 /// Writes subqueries as joins. It belongs after the rules that look into subqueries, among them those that make
 /// the types of both sides of a comparison one.
@@ -51,6 +52,8 @@ impl AnalyzerRule for UnnestedSubqueries {
 struct Unnester {
     /// How many names were given.
     names: usize,
+    /// What the queries around the present one select from.
+    outer: Vec<DFSchemaRef>,
 }
 
 impl Unnester {
@@ -72,9 +75,19 @@ impl Unnester {
         Ok(written.data)
     }
 
+    /// The same for a subquery of a plan that reads `inputs`.
+    fn inner_plan(&mut self, inputs: &[LogicalPlan], plan: LogicalPlan) -> Result<LogicalPlan> {
+        let known = self.outer.len();
+        let schemas = inputs.iter().map(|input| Arc::clone(input.schema()));
+        self.outer.extend(schemas);
+        let written = self.plan(plan);
+        self.outer.truncate(known);
+        written
+    }
+
     fn node(&mut self, node: LogicalPlan) -> Result<LogicalPlan> {
         match node {
-            LogicalPlan::Join(join) if lateral::is_lateral(&join) => self.lateral_join(join),
+            LogicalPlan::Join(join) if self.is_lateral(&join)? => self.lateral_join(join),
             node if !node_has_subqueries(&node)? => Ok(node),
             LogicalPlan::Filter(filter) => self.filter(filter),
             LogicalPlan::Projection(projection) => self.projection(projection),

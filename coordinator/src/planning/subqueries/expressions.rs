@@ -66,18 +66,18 @@ impl Unnester {
                 negated,
             }) => {
                 let value = self.expression(inputs, *expr, Wanted::Any)?;
-                let plan = self.plan(Arc::unwrap_or_clone(subquery.subquery))?;
+                let plan = self.inner_plan(inputs, Arc::unwrap_or_clone(subquery.subquery))?;
                 let input = target(inputs, &plan, Some(&value))?;
                 let found = self.within(input, value, plan, wanted.negated_if(negated))?;
                 Ok(negated_if(negated, found))
             }
             Expr::Exists(Exists { subquery, negated }) => {
-                let plan = self.plan(rows_of(subquery))?;
+                let plan = self.inner_plan(inputs, rows_of(subquery))?;
                 let found = self.exists(target(inputs, &plan, None)?, plan)?;
                 Ok(negated_if(negated, found))
             }
             Expr::ScalarSubquery(subquery) => {
-                let plan = self.plan(Arc::unwrap_or_clone(subquery.subquery))?;
+                let plan = self.inner_plan(inputs, Arc::unwrap_or_clone(subquery.subquery))?;
                 self.scalar(target(inputs, &plan, None)?, plan)
             }
             Expr::SetComparison(comparison) => self.set_comparison(inputs, comparison, wanted),
@@ -218,7 +218,10 @@ impl Unnester {
         column: &Column,
         value: Expr,
     ) -> Result<Expr> {
-        let counts = vec![count(lit(1_i64)), count(Expr::Column(column.clone()))];
+        let counts = vec![
+            count(lit(1_i64)).alias(self.name("rows")),
+            count(Expr::Column(column.clone())).alias(self.name("known")),
+        ];
         let counted = Aggregate::try_new(Arc::new(plan), Vec::new(), counts)?;
         let plan = LogicalPlan::Aggregate(counted);
         let scope = Scope::new(input, &one_row())?;
@@ -244,13 +247,10 @@ impl Unnester {
         } else if !dependent.single {
             // Values outside that no row has may have several rows: only those that are read count.
             let aggregates = vec![
-                first_value(Expr::Column(column), Vec::new()),
-                count(lit(1_i64)),
+                first_value(Expr::Column(column), Vec::new()).alias(self.name("first")),
+                count(lit(1_i64)).alias(self.name("rows")),
             ];
-            let names = aggregates.iter().map(Expr::qualified_name);
-            columns = names
-                .map(|(relation, name)| Column::new(relation, name))
-                .collect();
+            columns = names_of(&aggregates);
             dependent = self.grouped(dependent, Vec::new(), aggregates, &scope)?;
             is_counted = true;
         }
@@ -286,7 +286,7 @@ impl Unnester {
             quantifier,
         } = comparison;
         let value = self.expression(inputs, *expr, Wanted::Any)?;
-        let plan = self.plan(Arc::unwrap_or_clone(subquery.subquery))?;
+        let plan = self.inner_plan(inputs, Arc::unwrap_or_clone(subquery.subquery))?;
         let input = target(inputs, &plan, Some(&value))?;
         match (op, &quantifier) {
             (Operator::Eq, SetQuantifier::Any) => self.within(input, value, plan, wanted),
@@ -317,15 +317,12 @@ impl Unnester {
         }
         let found = Expr::Column(column);
         let aggregates = vec![
-            count(lit(1_i64)),
-            count(found.clone()),
-            min(found.clone()),
-            max(found),
+            count(lit(1_i64)).alias(self.name("rows")),
+            count(found.clone()).alias(self.name("known")),
+            min(found.clone()).alias(self.name("smallest")),
+            max(found).alias(self.name("largest")),
         ];
-        let names = aggregates.iter().map(Expr::qualified_name);
-        let columns: Vec<Column> = names
-            .map(|(relation, name)| Column::new(relation, name))
-            .collect();
+        let columns = names_of(&aggregates);
         let dependent = self.grouped(dependent, Vec::new(), aggregates, &scope)?;
         let values = self.values_of(input, dependent, &scope, &columns)?;
         let [rows, known, smallest, largest] = exactly(values)?;
@@ -368,11 +365,14 @@ impl Unnester {
         };
         match part {
             Expr::Exists(Exists { subquery, negated }) => {
-                let plan = self.plan(rows_of(subquery))?;
+                let inputs = std::slice::from_ref(&*input);
+                let plan = self.inner_plan(inputs, rows_of(subquery))?;
                 self.join_existing(input, plan, negated != outer_negated)
             }
             Expr::InSubquery(within) if !has_subqueries(&within.expr)? => {
-                let plan = self.plan(Arc::unwrap_or_clone(within.subquery.subquery))?;
+                let inputs = std::slice::from_ref(&*input);
+                let plan = Arc::unwrap_or_clone(within.subquery.subquery);
+                let plan = self.inner_plan(inputs, plan)?;
                 self.join_within(input, *within.expr, plan, within.negated != outer_negated)
             }
             other => Ok(Some(negated_if(outer_negated, other))),
@@ -437,6 +437,13 @@ impl Unnester {
         *input = join(left, right, semi_or_anti(negated), attached.on)?;
         Ok(None)
     }
+}
+
+fn names_of(expressions: &[Expr]) -> Vec<Column> {
+    let names = expressions.iter().map(Expr::qualified_name);
+    names
+        .map(|(relation, name)| Column::new(relation, name))
+        .collect()
 }
 
 fn semi_or_anti(negated: bool) -> JoinType {

@@ -3,6 +3,7 @@
 use super::Unnester;
 use super::clauses::{named, project};
 use super::dependent::Dependent;
+use super::operators::with_alias;
 use super::predicates::{Equality, null_safe};
 use super::scope::Scope;
 use datafusion::common::{Column, JoinConstraint, JoinType, NullEquality, not_impl_err};
@@ -76,7 +77,12 @@ impl Unnester {
         let left = self.dependent(Arc::unwrap_or_clone(whole.left), scope)?;
         let right = self.dependent(Arc::unwrap_or_clone(whole.right), scope)?;
         let left = self.close(left, scope)?;
-        let right = self.close(right, scope)?;
+        let mut right = self.close(right, scope)?;
+        let mark = columns.last().and_then(|mark| mark.relation.clone());
+        if let (JoinType::LeftMark, Some(alias)) = (whole.join_type, mark) {
+            // The mark is named after the right side, where all of that has one name.
+            right = with_alias(right, alias)?;
+        }
         match whole.join_type {
             JoinType::Inner => self.dependent_inner_join(left, right, conditions, scope),
             JoinType::Full => self.dependent_full_join(left, right, conditions, &columns, scope),

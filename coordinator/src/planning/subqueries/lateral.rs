@@ -5,15 +5,15 @@ use super::clauses::{named, only, project};
 use super::dependent::Dependent;
 use super::joins::{conditions_of, join};
 use super::predicates::case;
-use super::scope::{Scope, names_anything_outside};
+use super::scope::{Scope, is_in, names_anything_outside};
 use datafusion::common::{Column, JoinType, not_impl_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, Filter, Join, LogicalPlan, Subquery, lit};
 use std::sync::Arc;
 
-/// Whether the right side of a join may name columns of the left.
-pub(super) fn is_lateral(join: &Join) -> bool {
+/// Whether the planner says of the right side of a join that it may name columns of the left.
+fn is_marked(join: &Join) -> bool {
     let mut plan = join.right.as_ref();
     loop {
         plan = match plan {
@@ -26,6 +26,21 @@ pub(super) fn is_lateral(join: &Join) -> bool {
 }
 
 impl Unnester {
+    /// Whether the right side of a join names columns of the left. The planner does not say so where only subqueries
+    /// within the right side do: then a column of the left is meant that no query around has.
+    pub(super) fn is_lateral(&self, join: &Join) -> Result<bool> {
+        if is_marked(join) {
+            return Ok(true);
+        }
+        let may_be = matches!(join.join_type, JoinType::Inner | JoinType::Left);
+        if !may_be || !names_anything_outside(&join.right)? {
+            return Ok(false);
+        }
+        let scope = Scope::new(&join.left, &join.right)?;
+        let mut columns = scope.columns();
+        Ok(columns.any(|column| !self.outer.iter().any(|schema| is_in(schema, column))))
+    }
+
     pub(super) fn lateral_join(&mut self, whole: Join) -> Result<LogicalPlan> {
         let columns: Vec<Column> = whole.schema.iter().map(Column::from).collect();
         let conditions = conditions_of(&whole);

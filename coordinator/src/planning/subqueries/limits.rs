@@ -109,6 +109,10 @@ impl Unnester {
             key.expr = scope.replaced(std::mem::take(&mut key.expr), &values)?;
         }
         let (input, keys) = self.keyed(input, scope)?;
+        order.retain(|sorted| match &sorted.expr {
+            Expr::Column(column) => !keys.contains(column),
+            _ => true,
+        });
         let input = self.tidied(input, &columns)?;
         let name = self.name("row");
         let number = row_number()

@@ -7,7 +7,7 @@ use super::nothing::value_of_nothing;
 use super::predicates::with_columns;
 use super::scope::Scope;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, not_impl_err, plan_err};
+use datafusion::common::{Column, TableReference, not_impl_err, plan_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
@@ -67,9 +67,15 @@ impl Unnester {
         }
         let mut keys = Vec::new();
         for column in input.condition_columns() {
-            let name = self.name("key");
-            expressions.push(Expr::Column(column.clone()).alias(name.clone()));
-            keys.push((column, Column::new_unqualified(name)));
+            let key = match projected(&expressions, &column) {
+                Some(key) => key,
+                None => {
+                    let name = self.name("key");
+                    expressions.push(Expr::Column(column.clone()).alias(name.clone()));
+                    Column::new_unqualified(name)
+                }
+            };
+            keys.push((column, key));
         }
         let plan = project(expressions, input.plan.clone())?;
         let input = Dependent {
@@ -111,13 +117,7 @@ impl Unnester {
 
     fn dependent_alias(&mut self, alias: SubqueryAlias, scope: &Scope) -> Result<Dependent> {
         let input = self.dependent(Arc::unwrap_or_clone(alias.input), scope)?;
-        let before = Arc::clone(input.plan.schema());
-        let written = SubqueryAlias::try_new(Arc::new(input.plan.clone()), alias.alias)?;
-        let after = Arc::clone(&written.schema);
-        input.renamed(LogicalPlan::SubqueryAlias(written), |column| {
-            let index = before.index_of_column(column).ok()?;
-            Some(Column::from(after.qualified_field(index)))
-        })
+        with_alias(input, alias.alias)
     }
 
     fn dependent_aggregate(&mut self, aggregate: Aggregate, scope: &Scope) -> Result<Dependent> {
@@ -329,6 +329,28 @@ impl Unnester {
             ..input
         })
     }
+}
+
+/// The name under which `expressions` have a column already.
+fn projected(expressions: &[Expr], column: &Column) -> Option<Column> {
+    let found = expressions.iter().find(|expression| match expression {
+        Expr::Alias(alias) => matches!(alias.expr.as_ref(), Expr::Column(inner) if inner == column),
+        Expr::Column(inner) => inner == column,
+        _ => false,
+    })?;
+    let (relation, name) = found.qualified_name();
+    Some(Column::new(relation, name))
+}
+
+/// The same under another name.
+pub(super) fn with_alias(input: Dependent, alias: TableReference) -> Result<Dependent> {
+    let before = Arc::clone(input.plan.schema());
+    let written = SubqueryAlias::try_new(Arc::new(input.plan.clone()), alias)?;
+    let after = Arc::clone(&written.schema);
+    input.renamed(LogicalPlan::SubqueryAlias(written), |column| {
+        let index = before.index_of_column(column).ok()?;
+        Some(Column::from(after.qualified_field(index)))
+    })
 }
 
 /// Aggregates under the names that they had, after `before` columns.

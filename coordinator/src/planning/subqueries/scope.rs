@@ -101,7 +101,8 @@ impl Scope {
     }
 }
 
-fn is_in(schema: &DFSchema, column: &Column) -> bool {
+/// Whether a schema has exactly this column.
+pub(super) fn is_in(schema: &DFSchema, column: &Column) -> bool {
     schema.iter().any(|(relation, field)| {
         relation == column.relation.as_ref() && *field.name() == column.name
     })
