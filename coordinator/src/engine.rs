@@ -6,6 +6,7 @@ mod ingest;
 mod insert;
 mod metadata;
 mod sweep;
+mod views;
 mod write;
 
 use crate::client_rows::ClientRows;

@@ -15,6 +15,7 @@ mod distribute_by;
 pub mod explain;
 mod information_schema;
 mod logical_rules;
+mod names;
 mod nested_types;
 mod null_aware_joins;
 mod padded_constants;
@@ -40,6 +41,7 @@ mod write;
 pub use chosen_rows::chosen_rows;
 pub use context::{CATALOG_NAME, Planner, PlanningContext};
 pub use distribute::distribute_checked;
+pub(crate) use names::repeated;
 pub use parameters::{parameter_schema, wrong_count};
 pub use place_head::place_head;
 pub use prepared::PreparedPlan;
@@ -49,6 +51,7 @@ pub use template::Templates;
 pub(crate) use views::DIALECT_PROPERTY;
 pub use write::{TargetColumn, WriteTarget, stored_type};
 
+use crate::planning::names::{Purpose, resolve_names};
 use crate::planning::routing::Router;
 use crate::planning::shown_names::ShownNames;
 use crate::planning::table_scan::ScanLog;
@@ -108,11 +111,14 @@ impl PlanningContext {
         let state = self.session_state_with(&views)?;
         resolve::check_tables(&state, statement, self, &self.session.database)?;
         views::plan_views_of(self, &state, statement, &views).await?;
+        let mut named = statement.clone();
+        let columns = resolve_names(&state, &mut named, Purpose::Result).await?;
         let logical = state
-            .statement_to_plan(statement.clone())
+            .statement_to_plan(named)
             .await
             .map_err(|error| resolve::semantic_error(&error))?;
-        self.resolved(state, logical, ShownNames::of(statement))
+        let names = ShownNames::of(statement).or_all(columns);
+        self.resolved(state, logical, names)
     }
 
     /// What `state` has resolved to `logical`.

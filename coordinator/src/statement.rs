@@ -25,8 +25,8 @@ pub use definition::{
     DatabaseChange, PartitionCondition, PartitionSpec, Repair, SqlType, StorageClauses,
     TableChange, ViewChange,
 };
-pub(crate) use parse::named_type;
 pub use parse::{Dialect, ParseOptions, parse};
+pub(crate) use parse::{call, named_type, query_of, select_all};
 pub(crate) use users::without_secrets;
 pub use users::{Password, UserStatement};
 pub use write::{Insert, InsertDirectory, LoadData};

@@ -5,12 +5,16 @@ mod bucket_of;
 mod checked_arithmetic;
 mod checked_sum;
 mod only_value;
+mod patterns;
 mod single_value;
+mod sized_values;
 
 pub use bucket_of::bucket_of;
 pub use checked_arithmetic::Arithmetic;
 pub use only_value::only_value;
+pub use patterns::{LIKE_PATTERN, SIMILAR_PATTERN, like_pattern, similar_pattern};
 pub use single_value::single_value;
+pub use sized_values::{CUT_BYTES, ROUND_TIME};
 
 use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
@@ -30,6 +34,8 @@ impl Default for FunctionSet {
     fn default() -> Self {
         Self {
             scalars: checked_arithmetic::all()
+                .chain(patterns::all())
+                .chain(sized_values::all())
                 .chain([bucket_of(), only_value()])
                 .collect(),
             aggregates: vec![single_value(), checked_sum::checked_sum()],

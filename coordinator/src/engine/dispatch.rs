@@ -1,6 +1,7 @@
 //! One statement from its text to its outcome.
 
 use super::Inner;
+use super::views;
 use crate::planning::{PlanningContext, PreparedPlan, ResolvedQuery, parameter_schema};
 use crate::query::QueryHandle;
 use crate::query::admission::Place;
@@ -210,6 +211,8 @@ impl Inner {
                 let context = self.planning_context(session, handle.id());
                 self.check_view_stays(session, &context, &create)?;
                 let resolved = context.resolve(&create.query.statement).await?;
+                views::check_column_names(&create, &resolved)?;
+                self.check_view_ends(session, &context, &create).await?;
                 self.create_view(session, *create, resolved.column_count())
                     .await?;
                 Ok(None)

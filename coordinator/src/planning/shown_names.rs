@@ -13,6 +13,8 @@ pub(super) struct ShownNames {
     front: Vec<Option<String>>,
     /// Those after a wildcard, back to front.
     back: Vec<Option<String>>,
+    /// All of them, where they are known.
+    all: Option<Vec<String>>,
 }
 
 impl ShownNames {
@@ -38,12 +40,21 @@ impl ShownNames {
                 Some(_) => named(&mut items.iter().rev()),
                 None => Vec::new(),
             },
+            all: None,
         }
+    }
+
+    /// The same, or `all` where that is known.
+    pub(super) fn or_all(self, all: Option<Vec<String>>) -> Self {
+        Self { all, ..self }
     }
 
     /// What the column at `index` of `columns` is called, unless the planner's name is right.
     pub(super) fn get(&self, index: usize, columns: usize) -> Option<&str> {
         let from_back = columns.checked_sub(index + 1)?;
+        if let Some(all) = self.all.as_ref().filter(|all| all.len() == columns) {
+            return all.get(index).map(String::as_str);
+        }
         let front = self.front.get(index);
         let name = front.or_else(|| self.back.get(from_back));
         name.and_then(Option::as_deref)

@@ -3,6 +3,7 @@
 
 use super::PlanningContext;
 use super::context::CATALOG_NAME;
+use super::names::{Purpose, resolve_names};
 use super::resolve::{self, INFORMATION_SCHEMA};
 use super::snapshot_catalog::{PlannedViews, ViewKey};
 use crate::statement::{Dialect, ParseOptions, Statement, parse};
@@ -102,6 +103,38 @@ pub(super) async fn plan_views_of(
     Ok(())
 }
 
+impl PlanningContext {
+    /// Whether a query reads the view of this name, by itself or through other views.
+    ///
+    /// # Errors
+    /// Those of a view's query, naming the view.
+    pub(crate) async fn reads_view(
+        &self,
+        statement: &DataFusionStatement,
+        (database, name): (&str, &str),
+        is_temporary: bool,
+    ) -> Result<bool, QueryError> {
+        let planned = PlannedViews::default();
+        let state = self.session_state_with(&planned)?;
+        let references = state
+            .resolve_table_references(statement)
+            .map_err(|error| from_datafusion(&error))?;
+        let is_meant = |reference: &TableReference| {
+            let of = reference.schema().unwrap_or(&self.session.database);
+            of.eq_ignore_ascii_case(database) && reference.table().eq_ignore_ascii_case(name)
+        };
+        if references.iter().any(is_meant) {
+            return Ok(true);
+        }
+        plan_views_of(self, &state, statement, &planned).await?;
+        Ok(planned.has(&ViewKey {
+            database: database.to_lowercase(),
+            name: name.to_lowercase(),
+            is_temporary,
+        }))
+    }
+}
+
 /// Plans all views of the catalog. Those whose queries make no sense any more are left out.
 async fn plan_all(context: &PlanningContext, state: &SessionState, planned: &PlannedViews) {
     for database in context.catalog.databases() {
@@ -163,7 +196,7 @@ async fn plan_view(
         bytes_max: QUERY_BYTES_MAX,
         dialect: dialect.map_or(Dialect::Standard, |name| name.parse().unwrap_or_default()),
     };
-    let Statement::Query(query) = parse(&definition.sql, options)? else {
+    let Statement::Query(mut query) = parse(&definition.sql, options)? else {
         return Err(QueryError::internal(
             "a view has something else than a query",
         ));
@@ -175,6 +208,7 @@ async fn plan_view(
     state.register_catalog_list(context.catalogs(state.config_options(), planned));
     plan_views(context, &state, &query, resolve_in, planned, depth - 1).await?;
     resolve::check_tables(&state, &query, context, resolve_in)?;
+    resolve_names(&state, &mut query, Purpose::View).await?;
     let plan = state
         .statement_to_plan(*query)
         .await

@@ -3,12 +3,15 @@
 mod aggregates;
 mod alter;
 mod balance;
+mod blank;
 mod clauses;
 mod database;
 mod dialect;
 mod explain;
+mod fetch;
 mod insert;
 mod nested_types;
+mod patterns;
 mod query;
 mod refused;
 mod rewrite;
@@ -18,8 +21,10 @@ mod tokens;
 mod types;
 mod view;
 
+pub(crate) use blank::{query_of, select_all};
 pub use dialect::Dialect;
 pub(crate) use nested_types::named_type;
+pub(crate) use rewrite::call;
 
 use super::cursor::{Cursor, position};
 use super::{Repair, Statement, size};

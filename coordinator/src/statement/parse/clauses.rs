@@ -55,7 +55,8 @@ pub(super) fn partition(cursor: &mut Cursor) -> Result<PartitionSpec, QueryError
 /// Reads `(ds = '2024-01-01', hr)`.
 pub(super) fn partition_values(cursor: &mut Cursor) -> Result<PartitionSpec, QueryError> {
     cursor.parenthesised(|cursor| {
-        let name = cursor.name("a partition column")?;
+        // Columns are kept in lower case, whether or not they are quoted.
+        let name = cursor.name("a partition column")?.to_lowercase();
         let value = match cursor.accept_token(&Token::Eq) {
             true => Some(cursor.literal()?),
             false => None,

@@ -1,14 +1,15 @@
 //! What DataFusion's planner does not know of Hive's queries, put into a tree that it knows.
 
-use super::aggregates;
 use super::clauses::unsupported;
+use super::{aggregates, fetch, patterns};
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, CharacterLength, DataType, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Join, JoinConstraint,
-    JoinOperator, LateralView, ObjectName, OrderBy, OrderByExpr, OrderByKind, Query, Select,
-    SelectFlavor, SelectItem, SetExpr, Statement as SqlStatement, TableAlias, TableAliasColumnDef,
-    TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
+    BinaryLength, BinaryOperator, CastKind, CharacterLength, DataType, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, GroupByWithModifier,
+    Ident, Join, JoinConstraint, JoinOperator, LateralView, ObjectName, OrderBy, OrderByExpr,
+    OrderByKind, Query, Select, SelectFlavor, SelectItem, SetExpr, Statement as SqlStatement,
+    TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
 };
+use skep_exchange::functions::{CUT_BYTES, ROUND_TIME};
 use skep_protocol::{ErrorCode, QueryError};
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -18,18 +19,28 @@ use std::ops::ControlFlow;
 /// # Errors
 /// `Unsupported`, `Syntax`.
 pub(super) fn rewrite(statement: &mut SqlStatement) -> Result<(), QueryError> {
-    match statement.visit(&mut Rewriter) {
+    match statement.visit(&mut Rewriter::default()) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(*error),
     }
 }
 
-struct Rewriter;
+#[derive(Default)]
+struct Rewriter {
+    /// The items without names of the SELECTs that the visitor is in, as they were written.
+    written: Vec<Vec<Option<String>>>,
+}
 
 impl VisitorMut for Rewriter {
     type Break = Box<QueryError>;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
+        if let Err(error) = fetch::rewrite(query) {
+            return as_flow(Err(error));
+        }
+        if let Some(order) = &mut query.order_by {
+            order_by_all(order);
+        }
         let rewritten = match query.body.as_mut() {
             SetExpr::Select(select) => {
                 aggregates::tell_apart(select, query.order_by.as_mut());
@@ -50,14 +61,25 @@ impl VisitorMut for Rewriter {
             select.flavor = SelectFlavor::Standard;
             select.projection = vec![SelectItem::Wildcard(Default::default())];
         }
+        if let Err(error) = group_with_modifiers(&mut select.group_by) {
+            return as_flow(Err(error));
+        }
         aggregates::tell_apart(select, None);
         name_repeated(&mut select.projection);
+        self.written.push(texts(&select.projection));
         as_flow(join_lateral_views(select))
+    }
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
+        if let Some(written) = self.written.pop() {
+            name_as_written(&mut select.projection, written);
+        }
+        ControlFlow::Continue(())
     }
 
     fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<Self::Break> {
         rewrite_expression(expression);
-        ControlFlow::Continue(())
+        as_flow(patterns::rewrite(expression))
     }
 }
 
@@ -78,6 +100,13 @@ fn name_repeated(items: &mut [SelectItem]) {
         let SelectItem::UnnamedExpr(expression) = item else {
             continue;
         };
+        if matches!(
+            expression,
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_)
+        ) {
+            // Columns keep their names (`planning/names.rs`).
+            continue;
+        }
         let text = expression.to_string();
         let is_new_text = texts.insert(text.clone());
         if names.insert(planner_name(expression)) {
@@ -91,6 +120,32 @@ fn name_repeated(items: &mut [SelectItem]) {
             expr: expression.clone(),
             alias,
         };
+    }
+}
+
+/// How the items without a name are written; the planner names calls of functions itself, some of which make
+/// several columns.
+fn texts(items: &[SelectItem]) -> Vec<Option<String>> {
+    let text = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(Expr::Function(_)) => None,
+        SelectItem::UnnamedExpr(expression) => Some(expression.to_string()),
+        _ => None,
+    };
+    items.iter().map(text).collect()
+}
+
+/// Names the items that are another expression now, so that their columns are called as they were written.
+fn name_as_written(items: &mut [SelectItem], written: Vec<Option<String>>) {
+    for (item, text) in items.iter_mut().zip(written) {
+        let (SelectItem::UnnamedExpr(expression), Some(text)) = (&mut *item, text) else {
+            continue;
+        };
+        if expression.to_string() != text {
+            *item = SelectItem::ExprWithAlias {
+                expr: expression.clone(),
+                alias: Ident::with_quote('"', text),
+            };
+        }
     }
 }
 
@@ -137,6 +192,49 @@ fn order_as_sorted(select: &mut Select, order: &mut Option<OrderBy>) -> Result<(
         kind: OrderByKind::Expressions(sorted),
         interpolate: None,
     });
+    Ok(())
+}
+
+/// `ORDER BY ALL`, which the parser takes for a column called so.
+fn order_by_all(order: &mut OrderBy) {
+    let OrderByKind::Expressions(keys) = &order.kind else {
+        return;
+    };
+    if let [key] = keys.as_slice()
+        && let Expr::Identifier(ident) = &key.expr
+        && ident.quote_style.is_none()
+        && ident.value.eq_ignore_ascii_case("all")
+    {
+        order.kind = OrderByKind::All(key.options.clone());
+    }
+}
+
+/// `GROUP BY a, b WITH ROLLUP` is `GROUP BY ROLLUP (a, b)`, and Hive's `GROUP BY a, b GROUPING SETS (…)` has the
+/// groups of the latter alone; the planner does not look at what stands behind.
+fn group_with_modifiers(group_by: &mut GroupByExpr) -> Result<(), QueryError> {
+    let (GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers)) = &mut *group_by;
+    let mut modifiers = std::mem::take(modifiers).into_iter();
+    let Some(modifier) = modifiers.next() else {
+        return Ok(());
+    };
+    let GroupByExpr::Expressions(expressions, _) = group_by else {
+        return Err(unsupported("GROUP BY ALL WITH ROLLUP and its like"));
+    };
+    if modifiers.next().is_some() {
+        let text = "GROUP BY has one of WITH ROLLUP, WITH CUBE and GROUPING SETS at the most";
+        return Err(QueryError::new(ErrorCode::Syntax, text));
+    }
+    let each = |expressions: &mut Vec<Expr>| {
+        let all = std::mem::take(expressions).into_iter();
+        all.map(|expression| vec![expression]).collect()
+    };
+    let grouped = match modifier {
+        GroupByWithModifier::Rollup => Expr::Rollup(each(expressions)),
+        GroupByWithModifier::Cube => Expr::Cube(each(expressions)),
+        GroupByWithModifier::GroupingSets(sets) => sets,
+        GroupByWithModifier::Totals => return Err(unsupported("GROUP BY … WITH TOTALS")),
+    };
+    *expressions = vec![grouped];
     Ok(())
 }
 
@@ -252,17 +350,43 @@ fn text_length(data_type: &DataType) -> Option<u64> {
     }
 }
 
-/// The first `length` characters of a text.
-fn cut(text: Expr, length: u64) -> Expr {
+/// The type without its size, and what gives a value that size.
+fn without_size(data_type: DataType) -> (DataType, Option<(&'static str, u64)>) {
+    if let Some(length) = text_length(&data_type) {
+        return (DataType::Varchar(None), Some(("left", length)));
+    }
+    match data_type {
+        DataType::Varbinary(Some(BinaryLength::IntegerLength { length }))
+        | DataType::Binary(Some(length))
+        | DataType::Blob(Some(length))
+        | DataType::Bytes(Some(length)) => (DataType::Bytea, Some((CUT_BYTES, length))),
+        DataType::Time(Some(digits), zone) => {
+            (DataType::Time(None, zone), Some((ROUND_TIME, digits)))
+        }
+        other => (other, None),
+    }
+}
+
+fn sized(value: Expr, size: Option<(&str, u64)>) -> Expr {
+    match size {
+        None => value,
+        Some((function, size)) => {
+            let size = Expr::value(Value::Number(size.to_string(), false));
+            call(function, vec![value, size])
+        }
+    }
+}
+
+/// A call of a function.
+pub(crate) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
     let argument = |expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr));
-    let length = Expr::value(Value::Number(length.to_string(), false));
     Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new("left")]),
+        name: ObjectName::from(vec![Ident::new(name)]),
         uses_odbc_syntax: false,
         parameters: FunctionArguments::None,
         args: FunctionArguments::List(FunctionArgumentList {
             duplicate_treatment: None,
-            args: vec![argument(text), argument(length)],
+            args: arguments.into_iter().map(argument).collect(),
             clauses: Vec::new(),
         }),
         filter: None,
@@ -308,32 +432,29 @@ fn rewrite_expression(expression: &mut Expr) {
             format: None,
             array: false,
         },
-        // The planner takes a length for nothing; a cast cuts what is longer.
+        // The planner takes a size for nothing; a cast cuts what is longer.
         Expr::Cast {
             kind: kind @ (CastKind::Cast | CastKind::DoubleColon | CastKind::TryCast),
             expr,
             data_type,
             format,
             array: false,
-        } => match text_length(&data_type) {
-            Some(length) => cut(
-                Expr::Cast {
-                    kind,
-                    expr,
-                    data_type: DataType::Varchar(None),
-                    format,
-                    array: false,
-                },
-                length,
-            ),
-            None => Expr::Cast {
+        } => {
+            let (data_type, size) = without_size(data_type);
+            let cast = Expr::Cast {
                 kind,
                 expr,
                 data_type,
                 format,
                 array: false,
-            },
-        },
+            };
+            sized(cast, size)
+        }
+        Expr::TypedString(mut typed) => {
+            let (data_type, size) = without_size(typed.data_type);
+            typed.data_type = data_type;
+            sized(Expr::TypedString(typed), size)
+        }
         other => other,
     };
 }
