@@ -108,9 +108,12 @@ pub(super) fn plan(
         .map(Expr::Column)
         .collect();
     let mut unnested = Vec::new();
-    for ((list, _), name) in generated.into_iter().zip(names) {
-        columns.push(list.alias_qualified(Some(view_name.clone()), name.clone()));
-        unnested.push(Column::new(Some(view_name.clone()), name));
+    for ((list, _), name) in generated.into_iter().zip(&names) {
+        // Not the name that the items have in the end: rules that put both into one projection, as those for
+        // fields of structs do, would find two columns of one name there.
+        let internal = format!("{view_name}.{name}:items");
+        columns.push(list.alias(&internal));
+        unnested.push(Column::new_unqualified(internal));
     }
     let is_outer = generator.outer || matches!(join_operator, JoinOperator::LeftOuter(_));
     let options = UnnestOptions {
@@ -120,12 +123,10 @@ pub(super) fn plan(
         },
         recursions: vec![],
     };
-    let names: Vec<String> = unnested.iter().map(|column| column.name.clone()).collect();
     let plan = LogicalPlanBuilder::from(input)
         .project(columns)?
         .unnest_columns_with_options(unnested, options)?
         .build()?;
-    // The items have lost the name of the view.
     let columns = plan.schema().columns();
     let kept = columns.len().saturating_sub(names.len());
     let named = columns.into_iter().enumerate().map(|(index, column)| {
