@@ -22,8 +22,12 @@ pub(crate) fn check_values(batch: &RecordBatch, columns: &[WriteColumn]) -> Resu
         if let Some(length_max) = column.length_max
             && let Some(length) = longer_than(values, length_max)?
         {
+            let unit = match is_bytes(values.data_type()) {
+                true => "bytes",
+                false => "characters",
+            };
             let text = format!(
-                "a value of column '{}' has {length} characters, {length_max} are allowed",
+                "a value of column '{}' has {length} {unit}, {length_max} are allowed",
                 column.label
             );
             return Err(to_datafusion(QueryError::new(ErrorCode::Semantic, text)));
@@ -32,9 +36,21 @@ pub(crate) fn check_values(batch: &RecordBatch, columns: &[WriteColumn]) -> Resu
     Ok(())
 }
 
-/// The length of the first text that has more than `length_max` characters. Blanks at the end do not
-/// count.
+fn is_bytes(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView
+    )
+}
+
+/// The length of the first text that has more than `length_max` characters, or of the first bytes that are
+/// more. Blanks at the end of a text do not count.
 fn longer_than(values: &ArrayRef, length_max: usize) -> Result<Option<usize>> {
+    if is_bytes(values.data_type()) {
+        let bytes = cast(values, &DataType::BinaryView)?;
+        let mut lengths = bytes.as_binary_view().iter().flatten().map(<[u8]>::len);
+        return Ok(lengths.find(|length| *length > length_max));
+    }
     let texts = cast(values, &DataType::Utf8View)?;
     let length = |text: &str| text.trim_end_matches(' ').chars().count();
     Ok(texts

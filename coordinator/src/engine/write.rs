@@ -192,11 +192,11 @@ pub(super) fn write_target(
     })
 }
 
-/// The length of `varchar(n)` and `char(n)`.
+/// The length of `varchar(n)`, `char(n)` and `varbinary(n)`.
 fn length_max(sql_type: &str) -> Option<usize> {
     let (name, rest) = sql_type.split_once('(')?;
-    let is_text = matches!(name, "varchar" | "char");
-    is_text.then(|| rest.trim_end_matches(')').parse().ok())?
+    let has_length = matches!(name, "varchar" | "char" | "varbinary");
+    has_length.then(|| rest.trim_end_matches(')').parse().ok())?
 }
 
 /// By what files are sorted: the table's property, or SORTED BY.

@@ -1,21 +1,34 @@
-//! The types of casts that only Skep's own parser reads.
+//! The types of casts and literals that only Skep's own parser reads, or that the planner does not know.
 
 use crate::statement::named_type;
-use datafusion::arrow::datatypes::{Field, FieldRef};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::error::Result;
 use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::sql::sqlparser::ast;
 use skep_exchange::error::to_datafusion;
 use std::sync::Arc;
 
-/// Knows the words that stand for `MAP<…>`, `STRUCT<…>` and `ARRAY<…>`.
+/// Knows the words that stand for `MAP<…>`, `STRUCT<…>` and `ARRAY<…>`, and bytes and times of every kind.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NestedTypes;
 
 impl TypePlanner for NestedTypes {
     fn plan_type_field(&self, sql_type: &ast::DataType) -> Result<Option<FieldRef>> {
-        let ast::DataType::Custom(name, _) = sql_type else {
-            return Ok(None);
+        let field = |data_type| Ok(Some(Arc::new(Field::new("", data_type, true))));
+        let name = match sql_type {
+            ast::DataType::Custom(name, _) => name,
+            // Their sizes are seen to where they are written (`statement/parse/rewrite.rs`).
+            ast::DataType::Binary(_)
+            | ast::DataType::Varbinary(_)
+            | ast::DataType::Blob(_)
+            | ast::DataType::Bytes(_) => return field(DataType::Binary),
+            ast::DataType::Time(
+                _,
+                ast::TimezoneInfo::None | ast::TimezoneInfo::WithoutTimeZone,
+            ) => {
+                return field(DataType::Time64(TimeUnit::Microsecond));
+            }
+            _ => return Ok(None),
         };
         let [part] = name.0.as_slice() else {
             return Ok(None);

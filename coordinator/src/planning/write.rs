@@ -245,6 +245,7 @@ pub fn stored_type(name: &str, data_type: &DataType) -> Result<DataType, QueryEr
         DataType::Timestamp(_, Some(_)) => {
             DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
         }
+        DataType::Time32(_) | DataType::Time64(_) => DataType::Time64(TimeUnit::Microsecond),
         DataType::Dictionary(_, value) => stored_type(name, value)?,
         DataType::RunEndEncoded(_, value) => stored_type(name, value.data_type())?,
         DataType::List(item)

@@ -69,6 +69,7 @@ pub(super) fn rewrite(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, 
         }
     }
     put_samples_behind_aliases(&mut tokens);
+    leave_local_out(&mut tokens);
     for index in 0..tokens.len() {
         let follows_operand = index > 0 && tokens.get(index - 1).is_some_and(ends_operand);
         let Some(token) = tokens.get_mut(index) else {
@@ -132,6 +133,17 @@ fn ends_operand(token: &TokenWithSpan) -> bool {
         | Token::RBracket
         | Token::Placeholder(_) => true,
         _ => false,
+    }
+}
+
+/// `TIMESTAMP WITH LOCAL TIME ZONE` is the one type of timestamps with a zone that there is.
+fn leave_local_out(tokens: &mut Vec<TokenWithSpan>) {
+    let mut index = 0;
+    while index < tokens.len() {
+        if are_words(tokens, index, &["with", "local", "time", "zone"]) {
+            tokens.remove(index + 1);
+        }
+        index += 1;
     }
 }
 

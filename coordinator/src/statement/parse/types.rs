@@ -15,6 +15,9 @@ const VARCHAR_LENGTH_MAX: u32 = 65_535;
 /// The longest `char(n)`, as in Hive.
 const CHAR_LENGTH_MAX: u32 = 255;
 
+/// The most digits of a second that a type may ask for.
+const DIGITS_MAX: u32 = 9;
+
 /// Reads a type.
 ///
 /// # Errors
@@ -79,10 +82,19 @@ fn parse_nested(types: &mut TypeCursor, depth: usize) -> Result<SqlType, QueryEr
             DataType::Float64
         }
         "string" | "text" => DataType::Utf8,
-        "binary" | "bytea" | "varbinary" => DataType::Binary,
+        "binary" | "bytea" | "varbinary" | "blob" | "bytes" => {
+            return parse_bytes(types.cursor);
+        }
+        "time" => parse_time(types.cursor)?,
         "date" => DataType::Date32,
-        "timestamp_ntz" => DataType::Timestamp(TimeUnit::Microsecond, None),
-        "timestamp_ltz" | "timestamptz" => utc(),
+        "timestamp_ntz" | "datetime" => {
+            parse_digits(types.cursor)?;
+            DataType::Timestamp(TimeUnit::Microsecond, None)
+        }
+        "timestamp_ltz" | "timestamptz" => {
+            parse_digits(types.cursor)?;
+            utc()
+        }
         other => {
             let at = at_name.unexpected("a type").position;
             let text = format!("the type {} is not supported", other.to_uppercase());
@@ -96,7 +108,51 @@ fn utc() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
 
+/// Reads how many digits of a second a type has, where that comes next. There are microseconds, so more than
+/// six digits are as good as six.
+fn parse_digits(cursor: &mut Cursor) -> Result<(), QueryError> {
+    if !cursor.accept_token(&Token::LParen) {
+        return Ok(());
+    }
+    let at = cursor.unexpected("").position;
+    let digits = cursor.number("a number of digits")?;
+    cursor.expect_token(&Token::RParen)?;
+    if digits > DIGITS_MAX {
+        let text = format!("a second has 0 to {DIGITS_MAX} digits");
+        return Err(QueryError::new(ErrorCode::Semantic, text).at(at));
+    }
+    Ok(())
+}
+
+fn parse_time(cursor: &mut Cursor) -> Result<DataType, QueryError> {
+    parse_digits(cursor)?;
+    if cursor.is_next(&["with", "time", "zone"]) {
+        let text = "the type TIME WITH TIME ZONE is not supported";
+        return Err(QueryError::new(ErrorCode::Unsupported, text));
+    }
+    cursor.accept(&["without", "time", "zone"]);
+    Ok(DataType::Time64(TimeUnit::Microsecond))
+}
+
+fn parse_bytes(cursor: &mut Cursor) -> Result<SqlType, QueryError> {
+    if !cursor.accept_token(&Token::LParen) {
+        return Ok(plain(DataType::Binary));
+    }
+    let at = cursor.unexpected("").position;
+    let length = cursor.number("a length")?;
+    cursor.expect_token(&Token::RParen)?;
+    if length == 0 {
+        let text = "the length of varbinary is 1 at least";
+        return Err(QueryError::new(ErrorCode::Semantic, text).at(at));
+    }
+    Ok(SqlType {
+        data_type: DataType::Binary,
+        sql_type: Some(format!("varbinary({length})")),
+    })
+}
+
 fn parse_timestamp(cursor: &mut Cursor) -> Result<DataType, QueryError> {
+    parse_digits(cursor)?;
     if cursor.accept(&["with", "local", "time", "zone"]) || cursor.accept(&["with", "time", "zone"])
     {
         return Ok(utc());
