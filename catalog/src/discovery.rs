@@ -245,9 +245,9 @@ fn data_file(
         let of_column = |column: &Column| {
             let name = name::normalise(&column.source_name);
             match footer.bounds.remove(&name) {
-                Some(bounds) => ColumnBounds {
+                Some((found, bounds)) => ColumnBounds {
                     column: column.id,
-                    ..bounds
+                    ..bounds.converted(&found, &column.data_type)
                 },
                 None => ColumnBounds::absent(column.id, footer.rows),
             }

@@ -1,7 +1,7 @@
 //! Reads one Parquet file's footer and keeps what the catalog wants of it.
 
 use super::listing::storage_error;
-use super::schema::logical_type;
+use super::schema::{in_microseconds, logical_type};
 use crate::error::CatalogError;
 use crate::model::{BoundValue, ColumnBounds, ColumnId, name};
 use arrow::array::{Array, AsArray, BooleanArray};
@@ -39,8 +39,9 @@ pub(super) struct Footer {
     pub rows: u64,
     /// Its columns.
     pub fields: Vec<FooterField>,
-    /// What is known of the columns, by their names in lower case. The column's id is not yet known.
-    pub bounds: HashMap<String, ColumnBounds>,
+    /// What is known of the columns, by their names in lower case, with the types that they have in the file.
+    /// The column's id is not yet known.
+    pub bounds: HashMap<String, (DataType, ColumnBounds)>,
 }
 
 /// A column of a file.
@@ -93,16 +94,30 @@ pub(super) async fn read(
         .fields()
         .iter()
         .map(|field| {
-            let bounds = column_bounds(&metadata, &schema, field);
-            (name::normalise(field.name()), bounds.shortened())
+            let bounds = column_bounds(&metadata, &schema, field).shortened();
+            let known = (field.data_type().clone(), bounds);
+            (name::normalise(field.name()), known)
         })
         .collect();
+    let descriptor = file_metadata.schema_descr();
+    let is_int96 = |name: &str| {
+        let mut columns = descriptor.columns().iter();
+        columns.any(|column| {
+            let first = column.path().parts().first();
+            column.physical_type() == PhysicalType::INT96 && first.is_some_and(|part| part == name)
+        })
+    };
     let fields = schema
         .fields()
         .iter()
         .map(|field| FooterField {
             source_name: field.name().clone(),
-            data_type: logical_type(field.data_type()),
+            data_type: match is_int96(field.name()) {
+                // Days and nanoseconds within a day reach further than nanoseconds alone: these columns are
+                // read in microseconds.
+                true => in_microseconds(&logical_type(field.data_type())),
+                false => logical_type(field.data_type()),
+            },
             nullable: field.is_nullable(),
         })
         .collect();

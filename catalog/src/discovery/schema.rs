@@ -5,7 +5,7 @@ use super::footer::Footer;
 use crate::error::CatalogError;
 use crate::model::types;
 use crate::model::{Column, ColumnId, name};
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -19,6 +19,24 @@ pub(super) fn logical_type(data_type: &DataType) -> DataType {
         DataType::LargeList(item) | DataType::List(item) => DataType::List(logical_field(item)),
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(logical_field).collect()),
         DataType::Map(entries, is_sorted) => DataType::Map(logical_field(entries), *is_sorted),
+        DataType::Date64 => DataType::Date32,
+        other => other.clone(),
+    }
+}
+
+/// The type with microseconds in place of nanoseconds.
+pub(super) fn in_microseconds(data_type: &DataType) -> DataType {
+    let field = |field: &FieldRef| -> FieldRef {
+        let data_type = in_microseconds(field.data_type());
+        Arc::new(field.as_ref().clone().with_data_type(data_type))
+    };
+    match data_type {
+        DataType::Timestamp(TimeUnit::Nanosecond, zone) => {
+            DataType::Timestamp(TimeUnit::Microsecond, zone.clone())
+        }
+        DataType::List(item) => DataType::List(field(item)),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(field).collect()),
+        DataType::Map(entries, is_sorted) => DataType::Map(field(entries), *is_sorted),
         other => other.clone(),
     }
 }
@@ -148,7 +166,9 @@ fn fit_type(
     found: &DataType,
     is_final: bool,
 ) -> Result<(), CatalogError> {
-    if types::can_read(&column.data_type, found) {
+    // Where the files say what the type is, none of their timestamps loses digits or its zone.
+    let is_open = !is_final && matches!(found, DataType::Timestamp(_, _));
+    if !is_open && types::can_read(&column.data_type, found) {
         return Ok(());
     }
     if !is_final && let Some(merged) = types::merge(&column.data_type, found) {

@@ -2,6 +2,7 @@
 //! there are as many of these as files times columns.
 
 use super::ColumnId;
+use arrow::datatypes::{DataType, TimeUnit};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
@@ -132,6 +133,40 @@ impl ColumnBounds {
         }
     }
 
+    /// The bounds of a column of `found` in a file as bounds of what is read from it, a column of `wanted`:
+    /// timestamps are read in the unit of the table.
+    pub fn converted(self, found: &DataType, wanted: &DataType) -> Self {
+        let (found, wanted) = match (found, wanted) {
+            (DataType::Timestamp(found, _), DataType::Timestamp(wanted, _)) => {
+                (ticks_per_second(found), ticks_per_second(wanted))
+            }
+            (DataType::Date64, DataType::Date32) => (MILLIS_PER_DAY, 1),
+            (DataType::Date32, DataType::Date64) => (1, MILLIS_PER_DAY),
+            _ => return self,
+        };
+        if found == wanted {
+            return self;
+        }
+        let convert = |bound: Option<BoundValue>, round: fn(i64, i64) -> i64| match bound {
+            Some(BoundValue::Int(value)) if found > wanted => {
+                Some(BoundValue::Int(round(value, found / wanted)))
+            }
+            Some(BoundValue::Int(value)) => value.checked_mul(wanted / found).map(BoundValue::Int),
+            other => other,
+        };
+        // Whether digits are cut towards zero or downwards: what is read lies between these.
+        let is_exact = found < wanted;
+        Self {
+            min: convert(self.min, i64::div_euclid),
+            max: convert(self.max, |value, divisor| {
+                value.div_euclid(divisor) + i64::from(value.rem_euclid(divisor) > 0)
+            }),
+            min_is_exact: self.min_is_exact && is_exact,
+            max_is_exact: self.max_is_exact && is_exact,
+            ..self
+        }
+    }
+
     /// Cuts bounds that are longer than [`BOUND_BYTES_MAX`]. What is cut is no longer exact.
     pub fn shortened(mut self) -> Self {
         let cut = match &self.min {
@@ -158,6 +193,17 @@ impl ColumnBounds {
             self.max_is_exact = false;
         }
         self
+    }
+}
+
+const MILLIS_PER_DAY: i64 = 24 * 60 * 60 * 1000;
+
+fn ticks_per_second(unit: &TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => 1_000_000_000,
     }
 }
 
@@ -216,6 +262,31 @@ mod tests {
         assert_eq!(min.compare(&value), Some(Ordering::Less));
         let kept = bounds(BoundValue::Text("a".into()), BoundValue::Text("b".into()));
         assert_eq!(kept.clone().shortened(), kept);
+    }
+
+    #[test]
+    fn bounds_of_timestamps_are_those_of_what_is_read() {
+        let of = |unit| DataType::Timestamp(unit, None);
+        let (millis, micros) = (of(TimeUnit::Millisecond), of(TimeUnit::Microsecond));
+        let nanos = of(TimeUnit::Nanosecond);
+        let known = bounds(BoundValue::Int(-1_500), BoundValue::Int(1_500));
+        let wide = known.clone().converted(&nanos, &micros);
+        assert_eq!(wide.min, Some(BoundValue::Int(-2)));
+        assert_eq!(wide.max, Some(BoundValue::Int(2)));
+        assert!(!wide.min_is_exact && !wide.max_is_exact);
+        let fine = known.clone().converted(&millis, &micros);
+        assert_eq!(fine.min, Some(BoundValue::Int(-1_500_000)));
+        assert!(fine.min_is_exact && fine.max_is_exact);
+        let days = known
+            .clone()
+            .converted(&DataType::Date64, &DataType::Date32);
+        assert_eq!(days.min, Some(BoundValue::Int(-1)));
+        assert_eq!(days.max, Some(BoundValue::Int(1)));
+        let far = bounds(BoundValue::Int(i64::MIN), BoundValue::Int(i64::MAX));
+        let unknown = far.clone().converted(&micros, &nanos);
+        assert_eq!((unknown.min, unknown.max), (None, None));
+        assert!(far.converted(&nanos, &micros).min.is_some());
+        assert_eq!(known.clone().converted(&micros, &micros), known);
     }
 
     #[test]

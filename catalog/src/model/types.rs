@@ -1,6 +1,6 @@
 //! Which types hold all values of which others.
 
-use arrow::datatypes::{DataType, Field, FieldRef, Fields};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit};
 use std::sync::Arc;
 
 /// Whether every value of `narrow` is a value of `wide`, another type, and files with `narrow` can be
@@ -24,7 +24,8 @@ pub fn is_wider(wide: &DataType, narrow: &DataType) -> bool {
     }
 }
 
-/// Whether files with `found` can be read as `wanted`: the same type or a wider one, and within
+/// Whether files with `found` can be read as `wanted`: the same type or a wider one, timestamps of another
+/// unit or zone (see [`crate::model::ColumnBounds::converted`] for what their bounds become), and within
 /// structures the same of every field that both have, by their names. Fields that the files lack are
 /// NULL, and those that only they have are passed over; but what has no field in common has nothing to
 /// do with each other, and neither have fields whose names differ in their case alone.
@@ -40,11 +41,23 @@ pub fn can_read(wanted: &DataType, found: &DataType) -> bool {
 
 fn is_same_or_wider(wanted: &DataType, found: &DataType) -> bool {
     match (wanted, found) {
-        // A moment is the same in every zone.
-        (DataType::Timestamp(wanted, Some(_)), DataType::Timestamp(found, Some(_))) => {
-            wanted == found
-        }
+        // Which unit a file has, and whether it says that its times are those of UTC, depends on the program
+        // that has written it. Digits that the unit of the table has no place for are cut.
+        (DataType::Timestamp(_, _), DataType::Timestamp(_, _)) => true,
+        (DataType::Date32, DataType::Date64) | (DataType::Date64, DataType::Date32) => true,
         _ => wanted == found || is_wider(wanted, found),
+    }
+}
+
+/// Whether both are timestamps that mean the same and lose nothing.
+fn is_same_timestamp(new: &DataType, old: &DataType) -> bool {
+    match (new, old) {
+        // A moment is the same in every zone.
+        (DataType::Timestamp(new, new_zone), DataType::Timestamp(old, old_zone)) => {
+            new == old && new_zone.is_some() == old_zone.is_some()
+        }
+        (DataType::Date32, DataType::Date64) | (DataType::Date64, DataType::Date32) => false,
+        _ => true,
     }
 }
 
@@ -116,7 +129,16 @@ fn keeps_fields(new: &DataType, old: &DataType) -> bool {
         (DataType::List(new), DataType::List(old)) => {
             keeps_fields(new.data_type(), old.data_type())
         }
-        _ => true,
+        (DataType::Map(new, _), DataType::Map(old, _)) => {
+            match (new.data_type(), old.data_type()) {
+                (DataType::Struct(new), DataType::Struct(old)) => new
+                    .iter()
+                    .zip(old)
+                    .all(|(new, old)| keeps_fields(new.data_type(), old.data_type())),
+                _ => true,
+            }
+        }
+        _ => is_same_timestamp(new, old),
     }
 }
 
@@ -134,9 +156,26 @@ pub fn merge(left: &DataType, right: &DataType) -> Option<DataType> {
                     .with_nullable(is_nullable),
             )))
         }
+        (DataType::Timestamp(left_unit, zone), DataType::Timestamp(right_unit, other)) => {
+            let unit = match rank(left_unit) < rank(right_unit) {
+                true => right_unit,
+                false => left_unit,
+            };
+            (zone.is_some() == other.is_some()).then(|| DataType::Timestamp(*unit, zone.clone()))
+        }
         _ if can_read(left, right) => Some(left.clone()),
         _ if can_read(right, left) => Some(right.clone()),
         _ => None,
+    }
+}
+
+/// The finer the unit, the higher.
+fn rank(unit: &TimeUnit) -> u8 {
+    match unit {
+        TimeUnit::Second => 0,
+        TimeUnit::Millisecond => 1,
+        TimeUnit::Microsecond => 2,
+        TimeUnit::Nanosecond => 3,
     }
 }
 
@@ -243,6 +282,37 @@ mod tests {
         }
         let required = DataType::Struct(vec![Field::new("x", Int32, false)].into());
         assert!(!can_read(&required, &xy) && can_read(&structure(&[("x", Int32)]), &required));
+    }
+
+    #[test]
+    fn timestamps_of_any_unit_and_zone_are_read() {
+        use TimeUnit::{Microsecond, Millisecond, Nanosecond};
+        let plain = |unit| DataType::Timestamp(unit, None);
+        let zoned = |unit| DataType::Timestamp(unit, Some("UTC".into()));
+        let berlin = DataType::Timestamp(Microsecond, Some("Europe/Berlin".into()));
+        for found in [
+            plain(Millisecond),
+            plain(Nanosecond),
+            zoned(Nanosecond),
+            berlin.clone(),
+        ] {
+            for wanted in [plain(Microsecond), zoned(Microsecond)] {
+                assert!(can_read(&wanted, &found), "{wanted} {found}");
+                assert!(can_read(&map(wanted.clone()), &map(found.clone())));
+            }
+        }
+        assert!(!can_read(&plain(Microsecond), &DataType::Date32));
+        assert!(can_read(&DataType::Date32, &DataType::Date64));
+        // What is there already keeps its meaning.
+        assert!(can_become(&berlin, &zoned(Microsecond)));
+        assert!(!can_become(&plain(Microsecond), &zoned(Microsecond)));
+        assert!(!can_become(&plain(Microsecond), &plain(Nanosecond)));
+        let nested = (map(plain(Microsecond)), map(plain(Nanosecond)));
+        assert!(!can_become(&nested.0, &nested.1));
+        // Files that are to say what the type is lose nothing.
+        let merged = merge(&plain(Millisecond), &plain(Nanosecond));
+        assert_eq!(merged, Some(plain(Nanosecond)));
+        assert_eq!(merge(&plain(Microsecond), &zoned(Microsecond)), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! What a table of such files returns is compared with a table of the same rows that Skep has written
 //! with the final columns: for every filter both must have the same rows.
 
-use arrow::datatypes::{DataType, Field, Fields, Schema, TimeUnit};
+use arrow::datatypes::{DataType, Field, Fields, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use skep_client::Client;
@@ -365,12 +365,6 @@ async fn what_cannot_be_read_as_the_table_says_is_refused() {
             "date",
             field("a", DataType::Date32),
             "\"2024-01-01\"",
-            "a TIMESTAMP",
-        ),
-        (
-            "unit",
-            field("a", DataType::Timestamp(TimeUnit::Millisecond, None)),
-            "\"2024-01-01T00:00:00\"",
             "a TIMESTAMP",
         ),
         ("case", field("A", DataType::Int32), "5", "a INT"),

@@ -19,6 +19,9 @@ use skep_hive_text::{TextFormat, TextSource};
 use skep_protocol::{ErrorCode, QueryError};
 use std::sync::Arc;
 
+/// The unit of the legacy 96-bit timestamps.
+const INT96_UNIT: &str = "us";
+
 /// The reader of files of a table's format.
 pub(super) enum Reader {
     /// One of the base library's.
@@ -35,7 +38,11 @@ impl Reader {
     pub(super) fn of(definition: &TableDefinition, state: &dyn Session) -> Result<Self> {
         Ok(Self::Library(match definition.format {
             FileFormat::Parquet => {
-                let options = state.default_table_options().parquet;
+                let mut options = state.default_table_options().parquet;
+                // The columns of the legacy 96-bit timestamps reach further than nanoseconds do, and say nothing
+                // of a zone. The options are sent to executors with the scan.
+                options.global.coerce_int96 = Some(INT96_UNIT.to_owned());
+                options.global.coerce_int96_tz = None;
                 Arc::new(ParquetFormat::default().with_options(options))
             }
             FileFormat::Avro => Arc::new(AvroFormat),
