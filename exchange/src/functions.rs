@@ -8,6 +8,7 @@ mod only_value;
 mod patterns;
 mod single_value;
 mod sized_values;
+pub mod time;
 
 pub use bucket_of::bucket_of;
 pub use checked_arithmetic::Arithmetic;
@@ -36,9 +37,13 @@ impl Default for FunctionSet {
             scalars: checked_arithmetic::all()
                 .chain(patterns::all())
                 .chain(sized_values::all())
+                .chain(time::all())
                 .chain([bucket_of(), only_value()])
                 .collect(),
-            aggregates: vec![single_value(), checked_sum::checked_sum()],
+            aggregates: [single_value(), checked_sum::checked_sum()]
+                .into_iter()
+                .chain(time::aggregates())
+                .collect(),
         }
     }
 }

@@ -9,13 +9,16 @@ use super::client_rows::spread_over;
 use super::context::{Planner, PlanningContext};
 use super::decimal_sums::WholeDecimalSums;
 use super::distribute_by::DistributeByHash;
+use super::interval_operators::IntervalOperators;
+use super::interval_order::IntervalOrder;
 use super::logical_rules::logical_rules;
-use super::nested_types::NestedTypes;
+use super::microseconds::Microseconds;
 use super::physical_rules::physical_rules;
 use super::relations::HiveRelations;
 use super::session_functions;
 use super::set_multiplicity::CountedCopies;
 use super::subqueries::UnnestedSubqueries;
+use super::sql_types::SqlTypes;
 use crate::session::{Session, Settings, SkepOptions};
 use datafusion::common::DataFusionError;
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
@@ -25,6 +28,7 @@ use parking_lot::Mutex;
 use skep_exchange::bulk_scan::BulkScanCodec;
 use skep_exchange::constants::ForgetConstantsCodec;
 use skep_exchange::error::{from_datafusion, to_datafusion};
+use skep_exchange::functions::time;
 use skep_exchange::rows::RowsCodec;
 use skep_exchange::session::changed_settings;
 use skep_hive_text::TextScanCodec;
@@ -159,16 +163,19 @@ impl Planner {
         session: &Session,
         key: &Key,
     ) -> Result<SessionState, DataFusionError> {
+        let zone = time::session_zone(config.options());
         let mut state = SessionStateBuilder::new()
             .with_config(spread_over(config, key.executors.len()))
             .with_runtime_env(Arc::clone(&self.runtime))
             .with_default_features()
+            .with_analyzer_rule(Arc::new(Microseconds))
             .with_analyzer_rule(Arc::new(CountedCopies))
+            .with_analyzer_rule(Arc::new(IntervalOrder))
             .with_analyzer_rule(Arc::new(WholeDecimalSums))
             .with_analyzer_rule(Arc::new(CheckedArithmetic))
             .with_analyzer_rule(Arc::new(UnnestedSubqueries))
             .with_analyzer_rule(Arc::new(DistributeByHash))
-            .with_type_planner(Arc::new(NestedTypes))
+            .with_type_planner(Arc::new(SqlTypes { zone }))
             .with_optimizer_rules(logical_rules())
             .with_relation_planners(vec![Arc::new(HiveRelations)])
             .with_distributed_channel_resolver(self.connections.clone())
@@ -189,6 +196,10 @@ impl Planner {
             .with_distributed_partial_reduce(options.partial_reduce)?
             .build();
         self.functions.register(&mut state)?;
+        for function in time::of_session(state.config().options()) {
+            state.register_udf(Arc::new(function))?;
+        }
+        state.register_expr_planner(Arc::new(IntervalOperators))?;
         for function in session_functions::of(session) {
             state.register_udf(Arc::new(function))?;
         }

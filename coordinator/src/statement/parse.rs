@@ -17,6 +17,7 @@ mod refused;
 mod rewrite;
 mod show;
 mod table;
+mod times;
 mod tokens;
 mod types;
 mod view;

@@ -1,7 +1,7 @@
 //! What DataFusion's planner does not know of Hive's queries, put into a tree that it knows.
 
 use super::clauses::unsupported;
-use super::{aggregates, fetch, patterns};
+use super::{aggregates, fetch, patterns, times};
 use datafusion::sql::sqlparser::ast::{
     BinaryLength, BinaryOperator, CastKind, CharacterLength, DataType, Expr, Function, FunctionArg,
     FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, GroupByWithModifier,
@@ -79,7 +79,7 @@ impl VisitorMut for Rewriter {
 
     fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<Self::Break> {
         rewrite_expression(expression);
-        as_flow(patterns::rewrite(expression))
+        as_flow(patterns::rewrite(expression).and_then(|()| times::rewrite(expression)))
     }
 }
 
