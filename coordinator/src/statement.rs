@@ -26,7 +26,7 @@ pub use definition::{
     TableChange, ViewChange,
 };
 pub use parse::{Dialect, ParseOptions, parse};
-pub(crate) use parse::{call, named_type, query_of, select_all};
+pub(crate) use parse::{as_written, call, named_type, query_of, select_all};
 pub(crate) use users::without_secrets;
 pub use users::{Password, UserStatement};
 pub use write::{Insert, InsertDirectory, LoadData};

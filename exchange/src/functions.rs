@@ -4,14 +4,22 @@
 mod bucket_of;
 mod checked_arithmetic;
 mod checked_sum;
+mod decimal_arithmetic;
+mod decimal_kernel;
+mod decimal_rounding;
+mod decimal_type;
+mod integer_division;
 mod only_value;
 mod patterns;
+mod rounded_avg;
 mod single_value;
 mod sized_values;
 pub mod time;
 
 pub use bucket_of::bucket_of;
 pub use checked_arithmetic::Arithmetic;
+pub use decimal_rounding::{Rounding, rounded, rounded_cast};
+pub use decimal_type::{DIGITS_MAX, DecimalOperation, DecimalType, common_decimal};
 pub use only_value::only_value;
 pub use patterns::{LIKE_PATTERN, SIMILAR_PATTERN, like_pattern, similar_pattern};
 pub use single_value::single_value;
@@ -35,15 +43,25 @@ impl Default for FunctionSet {
     fn default() -> Self {
         Self {
             scalars: checked_arithmetic::all()
+                .chain(decimal_arithmetic::all())
+                .chain(decimal_rounding::all())
                 .chain(patterns::all())
                 .chain(sized_values::all())
                 .chain(time::all())
-                .chain([bucket_of(), only_value()])
+                .chain([
+                    bucket_of(),
+                    integer_division::integer_division(),
+                    only_value(),
+                ])
                 .collect(),
-            aggregates: [single_value(), checked_sum::checked_sum()]
-                .into_iter()
-                .chain(time::aggregates())
-                .collect(),
+            aggregates: [
+                single_value(),
+                checked_sum::checked_sum(),
+                rounded_avg::rounded_avg(),
+            ]
+            .into_iter()
+            .chain(time::aggregates())
+            .collect(),
         }
     }
 }

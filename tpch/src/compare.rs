@@ -225,7 +225,7 @@ pub fn same(left: &Value, right: &Value) -> bool {
                 unscaled: right,
                 scale: right_scale,
             },
-        ) => normalized(*left, *left_scale) == normalized(*right, *right_scale),
+        ) => numbers_same((*left, *left_scale), (*right, *right_scale)),
         (Value::Number { unscaled, scale }, Value::Float(float))
         | (Value::Float(float), Value::Number { unscaled, scale }) => {
             number_is_float(*unscaled, *scale, *float)
@@ -251,6 +251,28 @@ fn number_is_float(unscaled: i128, scale: u8, float: f64) -> bool {
         10f64.powi(-i32::from(scale))
     };
     floats_same(number, float) || (number - float).abs() <= last_place
+}
+
+/// How many fraction digits averages and quotients have at least. Engines round or cut them.
+const ROUNDED_SCALE: u8 = 6;
+
+/// Decimals are equal exactly, but for the last place of what engines round.
+fn numbers_same(left: (i128, u8), right: (i128, u8)) -> bool {
+    if normalized(left.0, left.1) == normalized(right.0, right.1) {
+        return true;
+    }
+    let (coarse, fine) = (left.1.min(right.1), left.1.max(right.1));
+    let scaled = |(unscaled, scale): (i128, u8)| {
+        let factor = 10_i128.checked_pow(u32::from(fine - scale))?;
+        unscaled.checked_mul(factor)
+    };
+    let last_place = 10_i128.checked_pow(u32::from(fine - coarse));
+    match (scaled(left), scaled(right), last_place) {
+        (Some(left), Some(right), Some(last_place)) => {
+            coarse >= ROUNDED_SCALE && left.abs_diff(right) <= last_place.unsigned_abs()
+        }
+        _ => false,
+    }
 }
 
 /// The same number with as few fraction digits as possible.

@@ -3,6 +3,7 @@
 //!
 //! Only the schema of a result is concerned. Within plans and in views, columns keep the planner's names.
 
+use crate::statement::as_written;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::{Expr, Query, SelectItem, SetExpr, Statement};
 
@@ -73,7 +74,7 @@ fn name(item: &SelectItem) -> Named {
         SelectItem::UnnamedExpr(Expr::Identifier(_) | Expr::CompoundIdentifier(_)) => {
             Named::As(None)
         }
-        SelectItem::UnnamedExpr(expression) => Named::As(Some(expression.to_string())),
+        SelectItem::UnnamedExpr(expression) => Named::As(Some(as_written(expression))),
         SelectItem::ExprWithAlias { .. } => Named::As(None),
         _ => Named::Unknown,
     }

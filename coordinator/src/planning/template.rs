@@ -13,15 +13,17 @@ use super::interval_operators::IntervalOperators;
 use super::interval_order::IntervalOrder;
 use super::logical_rules::logical_rules;
 use super::microseconds::Microseconds;
+use super::numeric_types::{DecimalPlanner, NumericTypes};
 use super::physical_rules::physical_rules;
 use super::relations::HiveRelations;
 use super::session_functions;
 use super::set_multiplicity::CountedCopies;
-use super::subqueries::UnnestedSubqueries;
 use super::sql_types::SqlTypes;
+use super::subqueries::UnnestedSubqueries;
 use crate::session::{Session, Settings, SkepOptions};
 use datafusion::common::DataFusionError;
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
+use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::prelude::SessionConfig;
 use datafusion_distributed::{DistributedExt, WorkerResolver};
 use parking_lot::Mutex;
@@ -168,6 +170,7 @@ impl Planner {
             .with_config(spread_over(config, key.executors.len()))
             .with_runtime_env(Arc::clone(&self.runtime))
             .with_default_features()
+            .with_analyzer_rules(first_rules())
             .with_analyzer_rule(Arc::new(Microseconds))
             .with_analyzer_rule(Arc::new(CountedCopies))
             .with_analyzer_rule(Arc::new(IntervalOrder))
@@ -195,6 +198,7 @@ impl Planner {
             .with_distributed_broadcast_joins(options.broadcast_joins)?
             .with_distributed_partial_reduce(options.partial_reduce)?
             .build();
+        state.register_expr_planner(Arc::new(DecimalPlanner))?;
         self.functions.register(&mut state)?;
         for function in time::of_session(state.config().options()) {
             state.register_udf(Arc::new(function))?;
@@ -205,6 +209,13 @@ impl Planner {
         }
         Ok(state)
     }
+}
+
+/// The types of decimals, and then DataFusion's own rules.
+fn first_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(NumericTypes)];
+    rules.extend(Analyzer::new().rules);
+    rules
 }
 
 fn own_options(config: &SessionConfig) -> SkepOptions {
@@ -225,6 +236,7 @@ fn session_config(key: &Key) -> Result<SessionConfig, QueryError> {
         .enable_physical_uncorrelated_scalar_subquery = false;
     options.execution.enable_file_stream_work_stealing = false;
     options.sql_parser.collect_spans = true;
+    options.sql_parser.parse_float_as_decimal = true;
     // Operators and plans disagree about what may be NULL (`b IS TRUE`), and results say that all may.
     options.execution.skip_physical_aggregate_schema_check = true;
     options.optimizer.hash_join_single_partition_threshold = BROADCAST_BYTES_MAX;

@@ -11,6 +11,7 @@ mod explain;
 mod fetch;
 mod insert;
 mod nested_types;
+mod numbers;
 mod patterns;
 mod query;
 mod refused;
@@ -25,6 +26,7 @@ mod view;
 pub(crate) use blank::{query_of, select_all};
 pub use dialect::Dialect;
 pub(crate) use nested_types::named_type;
+pub(crate) use numbers::as_written;
 pub(crate) use rewrite::call;
 
 use super::cursor::{Cursor, position};

@@ -12,7 +12,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::sum_checked;
 use datafusion::arrow::datatypes::{
     DataType, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, DecimalType, FieldRef,
-    Int64Type, UInt64Type,
+    Int64Type, UInt64Type, i256,
 };
 use datafusion::arrow::error::ArrowError;
 use datafusion::error::{DataFusionError, Result};
@@ -182,34 +182,80 @@ fn has_too_many_digits<T: ArrowNumericType>(array: &PrimitiveArray<T>) -> bool {
     }
 }
 
+/// A number that fits into 256 bits, in which sums are kept: those of a moving window, which gets rows before
+/// it loses others, and those whose order decides what is between, are in range where their result is.
+trait Wide: Sized {
+    fn wide(self) -> i256;
+
+    /// `None` where it is beyond the type.
+    fn narrow(wide: i256) -> Option<Self>;
+}
+
+macro_rules! impl_wide {
+    ($($native:ty),*) => {
+        $(impl Wide for $native {
+            fn wide(self) -> i256 {
+                i256::from_i128(i128::from(self))
+            }
+
+            fn narrow(wide: i256) -> Option<Self> {
+                wide.to_i128().and_then(|value| Self::try_from(value).ok())
+            }
+        })*
+    };
+}
+
+impl_wide!(i32, i64, u64, i128);
+
+impl Wide for i256 {
+    fn wide(self) -> i256 {
+        self
+    }
+
+    fn narrow(wide: i256) -> Option<Self> {
+        Some(wide)
+    }
+}
+
 /// The sum of all values, also of those in a moving window.
 struct PlainSum<T: ArrowNumericType> {
-    sum: T::Native,
+    sum: i256,
     /// How many values that are not NULL are in the sum.
     count: u64,
     data_type: DataType,
+    _sum: PhantomData<fn() -> T>,
 }
 
-impl<T: ArrowNumericType> PlainSum<T> {
+impl<T: ArrowNumericType> PlainSum<T>
+where
+    T::Native: Wide,
+{
     fn new(data_type: DataType) -> Self {
         Self {
-            sum: T::Native::ZERO,
+            sum: i256::ZERO,
             count: 0,
             data_type,
+            _sum: PhantomData,
         }
     }
 
     fn change(
         &mut self,
         values: &[ArrayRef],
-        apply: impl Fn(T::Native, T::Native) -> std::result::Result<T::Native, ArrowError>,
+        apply: impl Fn(i256, i256) -> std::result::Result<i256, ArrowError>,
     ) -> Result<u64> {
         let [values] = values else {
             return Err(DataFusionError::Internal("sum has one argument".to_owned()));
         };
         let values = values.as_primitive::<T>();
-        let changed = sum_checked(values)
-            .and_then(|sum| sum.map_or(Ok(self.sum), |sum| apply(self.sum, sum)));
+        let sum = match sum_checked(values) {
+            Ok(sum) => Ok(sum.map_or(i256::ZERO, Wide::wide)),
+            Err(_) => values
+                .iter()
+                .flatten()
+                .try_fold(i256::ZERO, |sum, value| sum.add_checked(value.wide())),
+        };
+        let changed = sum.and_then(|sum| apply(self.sum, sum));
         self.sum = changed.map_err(|_| overflow(&self.data_type))?;
         Ok((values.len() - values.null_count()) as u64)
     }
@@ -221,7 +267,10 @@ impl<T: ArrowNumericType> fmt::Debug for PlainSum<T> {
     }
 }
 
-impl<T: ArrowNumericType> Accumulator for PlainSum<T> {
+impl<T: ArrowNumericType> Accumulator for PlainSum<T>
+where
+    T::Native: Wide,
+{
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         self.count += self.change(values, ArrowNativeTypeOp::add_checked)?;
         Ok(())
@@ -245,7 +294,10 @@ impl<T: ArrowNumericType> Accumulator for PlainSum<T> {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        let sum = (self.count > 0).then_some(self.sum);
+        let sum = match self.count {
+            0 => None,
+            _ => Some(T::Native::narrow(self.sum).ok_or_else(|| overflow(&self.data_type))?),
+        };
         let array = PrimitiveArray::<T>::from_iter([sum]).with_data_type(self.data_type.clone());
         if has_too_many_digits(&array) {
             return Err(overflow(&self.data_type));
@@ -281,7 +333,10 @@ impl<T: ArrowNumericType> fmt::Debug for DistinctSum<T> {
     }
 }
 
-impl<T: ArrowNumericType> Accumulator for DistinctSum<T> {
+impl<T: ArrowNumericType> Accumulator for DistinctSum<T>
+where
+    T::Native: Wide,
+{
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         self.values.update_batch(values)
     }
@@ -459,6 +514,17 @@ mod tests {
                     "SELECT sum(k) OVER (ORDER BY k ROWS 1 PRECEDING) AS s FROM {LARGE} ORDER BY s"
                 ),
                 "3",
+            ),
+            (
+                format!(
+                    "SELECT sum(x) OVER (ORDER BY x, k ROWS BETWEEN CURRENT ROW AND CURRENT ROW) AS s \
+                     FROM {LARGE} ORDER BY s"
+                ),
+                "9223372036854775807",
+            ),
+            (
+                "SELECT sum(x) FROM (VALUES (9223372036854775807), (1), (-5)) AS t(x)".to_owned(),
+                "9223372036854775803",
             ),
             (
                 "SELECT sum(x) FROM (VALUES (1.5), (2.25), (NULL)) t(x)".to_owned(),

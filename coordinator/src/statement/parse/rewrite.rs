@@ -1,7 +1,7 @@
 //! What DataFusion's planner does not know of Hive's queries, put into a tree that it knows.
 
 use super::clauses::unsupported;
-use super::{aggregates, fetch, patterns, times};
+use super::{aggregates, fetch, numbers, patterns, times};
 use datafusion::sql::sqlparser::ast::{
     BinaryLength, BinaryOperator, CastKind, CharacterLength, DataType, Expr, Function, FunctionArg,
     FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, GroupByWithModifier,
@@ -77,7 +77,13 @@ impl VisitorMut for Rewriter {
         ControlFlow::Continue(())
     }
 
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
+        numbers::rewrite_rows(&mut query.body);
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<Self::Break> {
+        numbers::rewrite(expression);
         rewrite_expression(expression);
         as_flow(patterns::rewrite(expression).and_then(|()| times::rewrite(expression)))
     }
@@ -421,17 +427,7 @@ fn rewrite_expression(expression: &mut Expr) {
             left,
             op: BinaryOperator::DuckIntegerDivide,
             right,
-        } => Expr::Cast {
-            kind: CastKind::Cast,
-            expr: Box::new(Expr::Nested(Box::new(Expr::BinaryOp {
-                left,
-                op: BinaryOperator::Divide,
-                right,
-            }))),
-            data_type: DataType::BigInt(None),
-            format: None,
-            array: false,
-        },
+        } => call("div", vec![*left, *right]),
         // The planner takes a size for nothing; a cast cuts what is longer.
         Expr::Cast {
             kind: kind @ (CastKind::Cast | CastKind::DoubleColon | CastKind::TryCast),

@@ -1,0 +1,79 @@
+//! The types of decimals in expressions, and of what they meet.
+//!
+//! DataFusion decides them by rules that lose digits: it compares a decimal with a double as decimals of fifteen
+//! digits after the point, cuts quotients, and casts to types that cannot hold what they are given. This rule
+//! comes before its own coercion and leaves it nothing to decide: decimal operators become functions of ours
+//! (`arithmetic.rs`), operands that are compared or put into one column get a type that loses nothing
+//! (`common.rs`), and casts that may round or overflow become functions that do so rightly (`rounding.rs`).
+
+mod arithmetic;
+mod common;
+mod rounding;
+#[cfg(test)]
+mod tests;
+
+pub(super) use arithmetic::DecimalPlanner;
+
+use datafusion::common::DFSchema;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::config::ConfigOptions;
+use datafusion::error::Result;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::optimizer::AnalyzerRule;
+
+/// Decides the types of decimals. It belongs before DataFusion's type coercion.
+#[derive(Debug)]
+pub(super) struct NumericTypes;
+
+impl AnalyzerRule for NumericTypes {
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        let typed = plan.transform_up_with_subqueries(|node| {
+            let names = NamePreserver::new(&node);
+            let schema = merge_schema(&node.inputs());
+            let typed = |expression: Expr| {
+                let name = names.save(&expression);
+                let typed = expression.transform_up(|part| rewrite(part, &schema))?;
+                Ok(typed.update_data(|expression| name.restore(expression)))
+            };
+            node.map_expressions(|expression| match expression {
+                // It is no column: those that it names are.
+                Expr::GroupingSet(_) => expression.map_children(typed),
+                column => typed(column),
+            })?
+            .map_data(common::inputs)?
+            .map_data(LogicalPlan::recompute_schema)
+        })?;
+        Ok(typed.data)
+    }
+
+    fn name(&self) -> &str {
+        "numeric_types"
+    }
+}
+
+fn rewrite(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    match expression {
+        Expr::BinaryExpr(binary) => match arithmetic::operator(&binary, schema) {
+            Some(call) => Ok(Transformed::yes(call)),
+            None => common::comparison(binary, schema),
+        },
+        Expr::ScalarFunction(call) => {
+            if let Some(changed) = arithmetic::call(&call, schema) {
+                return Ok(Transformed::yes(changed));
+            }
+            match rounding::function(&call, schema)? {
+                Some(changed) => Ok(Transformed::yes(changed)),
+                None => common::arguments(call, schema),
+            }
+        }
+        Expr::Cast(_) | Expr::TryCast(_) => rounding::cast(expression, schema),
+        Expr::Between(between) => common::between(between, schema),
+        Expr::InList(list) => common::in_list(list, schema),
+        Expr::Case(case) => common::case(case, schema),
+        Expr::InSubquery(subquery) => common::in_subquery(subquery, schema),
+        Expr::SetComparison(comparison) => common::set_comparison(comparison, schema),
+        other => Ok(Transformed::no(other)),
+    }
+}
