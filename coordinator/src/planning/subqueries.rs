@@ -13,6 +13,7 @@ mod clauses;
 mod dependent;
 mod domain;
 mod expressions;
+mod grouping_sets;
 mod joins;
 mod lateral;
 mod limits;
@@ -37,7 +38,11 @@ pub struct UnnestedSubqueries;
 impl AnalyzerRule for UnnestedSubqueries {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         match plan_has_subqueries(&plan)? {
-            true => Unnester::default().plan(plan),
+            true => {
+                let plan = Unnester::default().plan(plan)?;
+                refuse_references(&plan)?;
+                Ok(plan)
+            }
             false => Ok(plan),
         }
     }
@@ -105,15 +110,34 @@ impl Unnester {
     }
 }
 
-fn is_subquery(expression: &Expr) -> bool {
-    matches!(
-        expression,
-        Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_) | Expr::ScalarSubquery(_)
-    )
+/// Refuses a plan that still names a column of a query around a subquery.
+fn refuse_references(plan: &LogicalPlan) -> Result<()> {
+    plan.apply(|node| {
+        node.apply_expressions(|expression| {
+            expression.apply(|inner| match inner {
+                Expr::OuterReferenceColumn(_, column) => {
+                    not_impl_err!("a subquery cannot name column '{column}' in this clause")
+                }
+                _ => Ok(TreeNodeRecursion::Continue),
+            })
+        })
+    })?;
+    Ok(())
+}
+
+/// The plan of an expression that is a subquery.
+fn subquery_of(expression: &Expr) -> Option<&LogicalPlan> {
+    match expression {
+        Expr::Exists(exists) => Some(&exists.subquery.subquery),
+        Expr::InSubquery(within) => Some(&within.subquery.subquery),
+        Expr::SetComparison(comparison) => Some(&comparison.subquery.subquery),
+        Expr::ScalarSubquery(subquery) => Some(&subquery.subquery),
+        _ => None,
+    }
 }
 
 fn has_subqueries(expression: &Expr) -> Result<bool> {
-    expression.exists(|inner| Ok(is_subquery(inner)))
+    expression.exists(|inner| Ok(subquery_of(inner).is_some()))
 }
 
 fn node_has_subqueries(node: &LogicalPlan) -> Result<bool> {

@@ -1,7 +1,9 @@
 //! The clauses that subqueries stand in: each gets the subquery's value as a column of its input.
 
 use super::expressions::Wanted;
-use super::{Unnester, columns_of, has_subqueries};
+use super::scope::{is_in, named_outside};
+use super::{Unnester, columns_of, has_subqueries, subquery_of};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, JoinType, not_impl_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::Sort as SortExpr;
@@ -89,7 +91,8 @@ impl Unnester {
     /// ORDER BY.
     pub(super) fn sort(&mut self, sort: Sort) -> Result<LogicalPlan> {
         let columns = columns_of(&sort.input);
-        let mut inputs = [Arc::unwrap_or_clone(sort.input)];
+        let input = Arc::unwrap_or_clone(sort.input);
+        let mut inputs = [with_named_columns(input, &sort.expr)?];
         let mut expressions = Vec::new();
         for key in sort.expr {
             expressions.push(SortExpr {
@@ -199,6 +202,34 @@ impl Unnester {
             .map(|expression| self.expression(inputs, expression, Wanted::Any))
             .collect()
     }
+}
+
+/// The input of an ORDER BY with the columns that only subqueries in `keys` name: the planner leaves them out.
+fn with_named_columns(input: LogicalPlan, keys: &[SortExpr]) -> Result<LogicalPlan> {
+    let LogicalPlan::Projection(projection) = &input else {
+        return Ok(input);
+    };
+    let mut missing: Vec<Column> = Vec::new();
+    for key in keys {
+        key.expr.apply(|inner| {
+            if let Some(subquery) = subquery_of(inner) {
+                for column in named_outside(subquery)? {
+                    let is_new = !missing.contains(&column)
+                        && !is_in(input.schema(), &column)
+                        && is_in(projection.input.schema(), &column);
+                    missing.extend(is_new.then_some(column));
+                }
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+    }
+    if missing.is_empty() {
+        return Ok(input);
+    }
+    let expressions = projection.expr.iter().cloned();
+    let expressions = expressions.chain(missing.into_iter().map(Expr::Column));
+    let projection = Projection::try_new(expressions.collect(), Arc::clone(&projection.input))?;
+    Ok(LogicalPlan::Projection(projection))
 }
 
 /// One row without columns.

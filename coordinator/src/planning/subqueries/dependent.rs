@@ -23,7 +23,7 @@ pub(super) struct Dependent {
     /// Conditions between columns of `plan` and columns outside.
     pub(super) predicates: Vec<Expr>,
     /// The one row that the subquery has where `plan` has none for the row outside, by columns: that of an
-    /// aggregation without groups.
+    /// aggregation without groups. The subquery has one row for every row outside then.
     pub(super) absent: Option<Vec<(Column, Expr)>>,
     /// Whether there is at most one row for each row outside.
     pub(super) single: bool,
@@ -211,7 +211,7 @@ impl Unnester {
             bound: Some(domain.columns),
             predicates: Vec::new(),
             absent: None,
-            single: true,
+            single: dependent.single,
         })
     }
 

@@ -3,6 +3,7 @@
 use super::Unnester;
 use super::clauses::{named, one_row, project, union};
 use super::dependent::Dependent;
+use super::grouping_sets::sets_of;
 use super::nothing::value_of_nothing;
 use super::predicates::with_columns;
 use super::scope::Scope;
@@ -121,6 +122,9 @@ impl Unnester {
     }
 
     fn dependent_aggregate(&mut self, aggregate: Aggregate, scope: &Scope) -> Result<Dependent> {
+        if let Some(sets) = sets_of(&aggregate) {
+            return self.dependent_grouping_sets(aggregate, sets, scope);
+        }
         let input = self.dependent(Arc::unwrap_or_clone(aggregate.input), scope)?;
         self.grouped(input, aggregate.group_expr, aggregate.aggr_expr, scope)
     }
@@ -133,14 +137,6 @@ impl Unnester {
         aggregates: Vec<Expr>,
         scope: &Scope,
     ) -> Result<Dependent> {
-        if groups
-            .iter()
-            .any(|group| matches!(group, Expr::GroupingSet(_)))
-        {
-            return not_impl_err!(
-                "ROLLUP, CUBE and GROUPING SETS are not supported in a correlated subquery"
-            );
-        }
         let input = self.close(input, scope)?;
         let needed: Vec<&Expr> = groups.iter().chain(&aggregates).collect();
         let (input, values) = self.with_values(input, scope, &needed)?;
@@ -319,7 +315,26 @@ impl Unnester {
 
     fn dependent_unnest(&mut self, unnest: Unnest, scope: &Scope) -> Result<Dependent> {
         let input = self.dependent(Arc::unwrap_or_clone(unnest.input), scope)?;
-        let input = self.bind(input, scope)?;
+        let mut input = self.bind(input, scope)?;
+        let bound = input.bound.iter().flatten();
+        let mut expressions: Vec<Expr> = super::columns_of(&input.plan)
+            .into_iter()
+            .map(Expr::Column)
+            .collect();
+        let mut keys = Vec::new();
+        for column in bound {
+            // What is unnested is no key any more.
+            keys.push(match unnest.exec_columns.contains(column) {
+                false => column.clone(),
+                true => {
+                    let name = self.name("key");
+                    expressions.push(Expr::Column(column.clone()).alias(name.clone()));
+                    Column::new_unqualified(name)
+                }
+            });
+        }
+        input.plan = project(expressions, input.plan)?;
+        input.bound = Some(keys);
         let plan = LogicalPlanBuilder::from(input.plan)
             .unnest_columns_with_options(unnest.exec_columns, unnest.options)?
             .build()?;

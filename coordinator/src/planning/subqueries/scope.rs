@@ -112,3 +112,19 @@ pub(super) fn is_in(schema: &DFSchema, column: &Column) -> bool {
 pub(super) fn names_anything_outside(plan: &LogicalPlan) -> Result<bool> {
     plan.exists(|node| Ok(node.contains_outer_reference()))
 }
+
+/// The columns outside that a subquery names, and those within it.
+pub(super) fn named_outside(subquery: &LogicalPlan) -> Result<Vec<Column>> {
+    let mut columns = Vec::new();
+    subquery.apply_with_subqueries(|node| {
+        node.apply_expressions(|expression| {
+            expression.apply(|inner| {
+                if let Expr::OuterReferenceColumn(_, column) = inner {
+                    columns.push(column.clone());
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(columns)
+}

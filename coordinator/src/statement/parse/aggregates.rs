@@ -1,6 +1,6 @@
 //! Aggregates that the planner cannot tell apart: `sum(v)` and `sum(CAST(v AS INT))`, or `max(a * b + 1)` and
-//! `max(a * (b + 1))`. It knows them by names in which neither casts nor parentheses count, and refuses two
-//! of one name. The second one is told that it takes all rows (`FILTER (WHERE true)`), which changes its
+//! `max(a * (b + 1))`. It knows them by names in which neither casts nor parentheses count, nor what a subquery
+//! is, and refuses two of one name. The second one is told that it takes all rows (`FILTER (WHERE true)`), which changes its
 //! name alone.
 
 use super::rewrite::planner_name;
@@ -72,7 +72,7 @@ impl Known {
 
     /// How many others of the same name came before an aggregate.
     fn namesakes(&mut self, aggregate: &Expr) -> usize {
-        let name = planner_name(aggregate).to_lowercase();
+        let name = planner_name(&without_subqueries(aggregate)).to_lowercase();
         let written = aggregate.to_string().to_lowercase();
         let known = self.by_name.entry(name).or_default();
         let position = known.iter().position(|other| *other == written);
@@ -105,6 +105,30 @@ impl VisitorMut for Known {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// An expression with one name in place of all subqueries, as the planner has.
+fn without_subqueries(expression: &Expr) -> Expr {
+    struct Nameless;
+
+    impl VisitorMut for Nameless {
+        type Break = ();
+
+        fn pre_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
+            let name = match expression {
+                Expr::InSubquery { expr, negated, .. } => format!("{expr} {negated} IN"),
+                Expr::Exists { negated, .. } => format!("{negated} EXISTS"),
+                Expr::Subquery(_) => "SUBQUERY".to_owned(),
+                _ => return ControlFlow::Continue(()),
+            };
+            *expression = Expr::Identifier(Ident::new(name));
+            ControlFlow::Continue(())
+        }
+    }
+
+    let mut nameless = expression.clone();
+    let _ = nameless.visit(&mut Nameless);
+    nameless
 }
 
 fn is_aggregate(expression: &Expr) -> bool {
@@ -168,6 +192,11 @@ mod tests {
              sum((v)) FILTER (WHERE (true) AND true) AS s FROM t \
              HAVING sum(CAST(v AS INT)) FILTER (WHERE true) > 2 \
              ORDER BY sum((v)) FILTER (WHERE (true) AND true)"
+        );
+        assert_eq!(
+            told_apart("SELECT sum(k IN (SELECT 1)), sum(k IN (SELECT 2)) FROM t"),
+            "SELECT sum(k IN (SELECT 1)), sum(k IN (SELECT 2)) FILTER (WHERE true) \
+             AS \"sum(k IN (SELECT 2))\" FROM t"
         );
     }
 }
