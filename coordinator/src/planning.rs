@@ -32,6 +32,7 @@ mod pushdown;
 mod relations;
 mod resolve;
 mod routing;
+mod series;
 mod session_functions;
 mod set_multiplicity;
 mod shown_names;

@@ -1,5 +1,6 @@
 //! Operators on intervals that DataFusion's planner has no types for: `interval * number`, `interval / number`, and
-//! comparisons with text; and `date + interval`, which is a timestamp where the interval has parts of a day.
+//! comparisons with text; and `date + interval`, which is a timestamp where the interval has parts of a day. EXTRACT
+//! is the function of that name that sessions have, which knows more fields.
 
 use datafusion::arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use datafusion::common::DFSchema;
@@ -9,14 +10,19 @@ use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExp
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, ScalarUDF};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
-use skep_exchange::functions::time::{interval_divide, interval_multiply};
+use skep_exchange::functions::time::{date_part, interval_divide, interval_multiply};
 use std::sync::Arc;
 
-/// The planner of these operators.
+/// The planner of these operators. It belongs before DataFusion's.
 #[derive(Debug)]
 pub(super) struct IntervalOperators;
 
 impl ExprPlanner for IntervalOperators {
+    fn plan_extract(&self, arguments: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        let call = ScalarFunction::new_udf(date_part(), arguments);
+        Ok(PlannerResult::Planned(Expr::ScalarFunction(call)))
+    }
+
     fn plan_binary_op(
         &self,
         expression: RawBinaryExpr,

@@ -22,7 +22,9 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
-use skep_exchange::functions::time::{interval_length, interval_max, interval_min, interval_text};
+use skep_exchange::functions::time::{
+    interval_length, interval_max, interval_min, interval_of_duration, interval_text,
+};
 use std::sync::Arc;
 
 /// The rule. It belongs after the one that makes the types of both sides of an operator one, and after those
@@ -59,6 +61,16 @@ fn length(expression: Expr, schema: &DFSchema) -> Expr {
 }
 
 fn length_of(interval: Expr) -> Expr {
+    let interval = match interval {
+        // The length of a duration is known without its days.
+        Expr::ScalarFunction(mut call) if call.func == interval_of_duration() => {
+            match call.args.pop() {
+                Some(duration) => duration,
+                None => Expr::ScalarFunction(call),
+            }
+        }
+        other => other,
+    };
     Expr::ScalarFunction(ScalarFunction::new_udf(interval_length(), vec![interval]))
 }
 
@@ -177,6 +189,14 @@ fn rewrite_part(part: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             let text = ScalarFunction::new_udf(interval_text(), vec![*cast.expr]);
             let target = cast.field.data_type();
             Transformed::yes(Expr::ScalarFunction(text).cast_to(target, schema)?)
+        }
+        Expr::Cast(cast)
+            if is_interval(cast.field.data_type())
+                && matches!(cast.expr.get_type(schema), Ok(DataType::Duration(_))) =>
+        {
+            // A cast would count nanoseconds alone, which end after 292 years.
+            let days = ScalarFunction::new_udf(interval_of_duration(), vec![*cast.expr]);
+            Transformed::yes(Expr::ScalarFunction(days))
         }
         Expr::ScalarFunction(call) => function(call, schema)?,
         Expr::AggregateFunction(call) => aggregate(call, schema),

@@ -16,6 +16,7 @@ use super::microseconds::Microseconds;
 use super::numeric_types::{DecimalPlanner, NumericTypes};
 use super::physical_rules::physical_rules;
 use super::relations::HiveRelations;
+use super::series;
 use super::session_functions;
 use super::set_multiplicity::CountedCopies;
 use super::sql_types::SqlTypes;
@@ -166,10 +167,12 @@ impl Planner {
         key: &Key,
     ) -> Result<SessionState, DataFusionError> {
         let zone = time::session_zone(config.options());
-        let mut state = SessionStateBuilder::new()
+        let mut builder = SessionStateBuilder::new().with_default_features();
+        let planners = builder.expr_planners().get_or_insert_default();
+        planners.insert(0, Arc::new(IntervalOperators));
+        let mut state = builder
             .with_config(spread_over(config, key.executors.len()))
             .with_runtime_env(Arc::clone(&self.runtime))
-            .with_default_features()
             .with_analyzer_rules(first_rules())
             .with_analyzer_rule(Arc::new(Microseconds))
             .with_analyzer_rule(Arc::new(CountedCopies))
@@ -203,7 +206,7 @@ impl Planner {
         for function in time::of_session(state.config().options()) {
             state.register_udf(Arc::new(function))?;
         }
-        state.register_expr_planner(Arc::new(IntervalOperators))?;
+        series::register(&mut state);
         for function in session_functions::of(session) {
             state.register_udf(Arc::new(function))?;
         }

@@ -12,16 +12,18 @@ mod now;
 mod part;
 mod part_of_interval;
 mod round;
+mod series;
 mod to_timestamp;
 mod truncate;
 mod unit;
 mod zone;
 mod zoned;
 
-pub use interval::{Interval, interval_length};
+pub use interval::{Interval, interval_length, interval_of_duration};
 pub use interval_extreme::{interval_max, interval_min};
 pub use interval_factor::{interval_divide, interval_multiply};
 pub use interval_text::interval_text;
+pub use part::date_part;
 pub use zoned::timezone;
 
 use datafusion::config::ConfigOptions;
@@ -47,11 +49,13 @@ pub(super) fn all() -> impl Iterator<Item = Arc<ScalarUDF>> {
         round::round_timestamp(),
         truncate::date_trunc(),
         interval_length(),
+        interval_of_duration(),
         interval_multiply(),
         interval_divide(),
         interval_text(),
     ]
     .into_iter()
+    .chain(series::all())
     .chain(of_session(&options).into_iter().map(Arc::new))
 }
 

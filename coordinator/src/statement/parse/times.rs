@@ -33,6 +33,13 @@ pub(super) fn rewrite(expression: &mut Expr) -> Result<(), QueryError> {
             format,
             array,
         } => {
+            if matches!(data_type, DataType::Interval { .. })
+                && let Some((text, false)) = constant(&expr)
+                && text.contains(':')
+            {
+                *expression = named(with_named_times(&text));
+                return Ok(());
+            }
             let digits = digits(&mut data_type);
             let cast = Expr::Cast {
                 kind,
@@ -119,8 +126,35 @@ fn fields_of(interval: Interval) -> Result<Expr, QueryError> {
             };
             Ok(Expr::Nested(Box::new(product)))
         }
+        (None, None, Some((text, is_negative))) if text.contains(':') => {
+            let sign = match is_negative {
+                true => "-",
+                false => "",
+            };
+            Ok(named(with_named_times(&format!("{sign}{text}"))))
+        }
         _ => Ok(Expr::Interval(interval)),
     }
+}
+
+/// `1 day 04:05:06` as `1 day 04 hour 05 minute 06 second`.
+fn with_named_times(text: &str) -> String {
+    let parts = text.split_whitespace().map(|part| {
+        let (sign, digits) = match part.strip_prefix('-') {
+            Some(digits) => ("-", digits),
+            None => ("", part.strip_prefix('+').unwrap_or(part)),
+        };
+        let numbers: Vec<&str> = digits.split(':').collect();
+        if !(2..=3).contains(&numbers.len()) {
+            return part.to_owned();
+        }
+        let named = numbers.iter().zip(["hour", "minute", "second"]);
+        let named: Vec<String> = named
+            .map(|(number, name)| format!("{sign}{number} {name}"))
+            .collect();
+        named.join(" ")
+    });
+    parts.collect::<Vec<_>>().join(" ")
 }
 
 fn named(text: String) -> Expr {
@@ -253,6 +287,9 @@ mod tests {
                 "{text}"
             );
         }
+        let named = with_named_times("1 year -3 days -04:05:06.5 10:30");
+        let expected = "1 year -3 days -04 hour -05 minute -06.5 second 10 hour 30 minute";
+        assert_eq!(named, expected);
         let negative = parts("1-2", true, &Year, &Month).unwrap();
         assert_eq!(negative, "-1 year -2 month");
         for (text, first, last) in [

@@ -1,7 +1,7 @@
 //! `interval * number` and `interval / number`. What remains of a month is counted in days of 30, what remains
 //! of a day in hours, as in PostgreSQL.
 
-use super::interval::to_intervals;
+use super::interval::{out_of_range, to_intervals};
 use crate::error::to_datafusion;
 use arrow::array::{ArrayRef, AsArray, IntervalMonthDayNanoArray};
 use arrow::compute::cast;
@@ -124,7 +124,7 @@ fn times(interval: IntervalMonthDayNano, number: i64) -> Result<IntervalMonthDay
         .zip(part(interval.days))
         .zip(interval.nanoseconds.checked_mul(number))
         .map(|((months, days), nanos)| IntervalMonthDayNano::new(months, days, nanos));
-    product.ok_or_else(out_of_range_interval)
+    product.ok_or_else(out_of_range)
 }
 
 fn scaled(
@@ -152,18 +152,13 @@ fn scaled(
     let fits = |part: f64| part.abs() <= f64::from(i32::MAX);
     // Not the largest of all, which a double cannot tell from one more.
     if !fits(months) || !fits(days) || nanos.is_nan() || nanos.abs() >= i64::MAX as f64 {
-        return Err(out_of_range_interval());
+        return Err(out_of_range());
     }
     Ok(IntervalMonthDayNano::new(
         months.trunc() as i32,
         days as i32,
         nanos as i64,
     ))
-}
-
-fn out_of_range_interval() -> datafusion::error::DataFusionError {
-    let text = "an interval is beyond the range of its type";
-    to_datafusion(QueryError::new(ErrorCode::Evaluation, text))
 }
 
 #[cfg(test)]

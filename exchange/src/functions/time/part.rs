@@ -67,7 +67,7 @@ static DATE_PART: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
 });
 
 /// The function.
-pub(super) fn date_part() -> Arc<ScalarUDF> {
+pub fn date_part() -> Arc<ScalarUDF> {
     Arc::clone(&DATE_PART)
 }
 
