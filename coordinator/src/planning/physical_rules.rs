@@ -1,5 +1,6 @@
 //! The rules for physical plans: DataFusion's, with what keeps them right.
 
+use super::bounds_pushdown::with_safe_bounds;
 use super::padded_constants::PaddedConstants;
 use super::pushdown::guarded;
 use datafusion::common::config::ConfigOptions;
@@ -21,7 +22,7 @@ pub(super) fn physical_rules() -> Vec<Rule> {
     for rule in PhysicalOptimizer::new().rules {
         rules.push(match DISPENSABLE.contains(&rule.name()) {
             true => Arc::new(Dispensable(rule)),
-            false => guarded(rule),
+            false => guarded(with_safe_bounds(rule)),
         });
     }
     rules
