@@ -34,6 +34,7 @@ mod relations;
 mod resolve;
 mod routing;
 mod series;
+mod sendable;
 mod session_functions;
 mod set_multiplicity;
 mod shown_names;
@@ -43,6 +44,7 @@ mod subqueries;
 mod table_scan;
 mod template;
 mod views;
+mod window_flags;
 mod write;
 
 pub use chosen_rows::chosen_rows;

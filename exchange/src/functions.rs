@@ -8,6 +8,7 @@ mod decimal_arithmetic;
 mod decimal_kernel;
 mod decimal_rounding;
 mod decimal_type;
+mod filtered;
 mod integer_division;
 mod only_value;
 mod patterns;
@@ -15,20 +16,22 @@ mod rounded_avg;
 mod single_value;
 mod sized_values;
 pub mod time;
-
+mod window_values;
 pub use bucket_of::bucket_of;
 pub use checked_arithmetic::Arithmetic;
 pub use decimal_rounding::{Rounding, rounded, rounded_cast};
 pub use decimal_type::{DIGITS_MAX, DecimalOperation, DecimalType, common_decimal};
+pub use filtered::filtered;
 pub use only_value::only_value;
 pub use patterns::{LIKE_PATTERN, SIMILAR_PATTERN, like_pattern, similar_pattern};
 pub use single_value::single_value;
 pub use sized_values::{CUT_BYTES, ROUND_TIME};
+pub use window_values::{ignoring_nulls, needs_no_flags};
 
 use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
-use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
-use std::sync::Arc;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
+use std::sync::{Arc, OnceLock};
 
 /// What is registered in every session that plans or runs tasks. The nodes of a cluster must have the
 /// same.
@@ -36,6 +39,9 @@ use std::sync::Arc;
 pub struct FunctionSet {
     scalars: Vec<Arc<ScalarUDF>>,
     aggregates: Vec<Arc<AggregateUDF>>,
+    windows: Vec<Arc<WindowUDF>>,
+    /// What is made of the aggregates, once: every session has the same.
+    derived: Arc<OnceLock<Vec<Arc<AggregateUDF>>>>,
 }
 
 impl Default for FunctionSet {
@@ -62,6 +68,8 @@ impl Default for FunctionSet {
             .into_iter()
             .chain(time::aggregates())
             .collect(),
+            windows: window_values::window_values().collect(),
+            derived: Arc::default(),
         }
     }
 }
@@ -84,6 +92,32 @@ impl FunctionSet {
         for function in &self.aggregates {
             registry.register_udaf(Arc::clone(function))?;
         }
+        for function in &self.windows {
+            registry.register_udwf(Arc::clone(function))?;
+        }
+        let derived = match self.derived.get() {
+            Some(derived) => derived,
+            None => {
+                let derived = derived(registry)?;
+                self.derived.get_or_init(|| derived)
+            }
+        };
+        for function in derived {
+            registry.register_udaf(Arc::clone(function))?;
+        }
         Ok(())
     }
+}
+
+/// What windows need of every aggregate of `registry`.
+fn derived(registry: &dyn FunctionRegistry) -> Result<Vec<Arc<AggregateUDF>>> {
+    let mut derived = Vec::new();
+    for name in registry.udafs() {
+        if filtered::is_filtered(&name) {
+            continue;
+        }
+        let function = registry.udaf(&name)?;
+        derived.push(Arc::new(filtered(function)));
+    }
+    Ok(derived)
 }

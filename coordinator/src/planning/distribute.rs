@@ -6,6 +6,7 @@
 
 use super::place_head::scans_storage;
 use super::plan_check::{self, NarrowedStages, Violation};
+use super::sendable::all_sendable;
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::error::{DataFusionError, Result};
@@ -43,7 +44,8 @@ pub async fn distribute_checked(
     base: &SessionState,
 ) -> Result<Checked, QueryError> {
     // Without files there is nothing to divide, nor need there be an executor.
-    let rounds = if scans_storage(&physical) {
+    // What cannot be sent as it is runs here.
+    let rounds = if scans_storage(&physical) && all_sendable(&physical) {
         DISTRIBUTION_ROUNDS_MAX
     } else {
         0

@@ -15,6 +15,7 @@ use datafusion_distributed::{
     DistributedExec, DistributedLeafExec, NetworkBoundary, NetworkBoundaryExt, NetworkCoalesceExec,
     Stage,
 };
+use super::sendable::is_sendable;
 use skep_exchange::bulk_scan::BulkScanExec;
 use skep_exchange::error::from_datafusion;
 use skep_exchange::rows::CoordinatorRowsExec;
@@ -56,11 +57,12 @@ fn move_head(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     ))
 }
 
-/// Statements about plans, writers, whose effects belong to the coordinator, and recursion, whose
-/// working table cannot be sent.
+/// Statements about plans, writers, whose effects belong to the coordinator, recursion, whose working table
+/// cannot be sent, and what would arrive changed.
 fn must_stay(head: &Arc<dyn ExecutionPlan>) -> bool {
     any_in_stage(head, &mut |node| {
-        matches!(
+        !is_sendable(node)
+            || matches!(
             node.name(),
             "AnalyzeExec"
                 | "DataSinkExec"

@@ -21,6 +21,7 @@ use super::session_functions;
 use super::set_multiplicity::CountedCopies;
 use super::sql_types::SqlTypes;
 use super::subqueries::UnnestedSubqueries;
+use super::window_flags::WindowFlags;
 use crate::session::{Session, Settings, SkepOptions};
 use datafusion::common::DataFusionError;
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
@@ -181,6 +182,7 @@ impl Planner {
             .with_analyzer_rule(Arc::new(CheckedArithmetic))
             .with_analyzer_rule(Arc::new(UnnestedSubqueries))
             .with_analyzer_rule(Arc::new(DistributeByHash))
+            .with_analyzer_rule(Arc::new(WindowFlags))
             .with_type_planner(Arc::new(SqlTypes { zone }))
             .with_optimizer_rules(logical_rules())
             .with_relation_planners(vec![Arc::new(HiveRelations)])
