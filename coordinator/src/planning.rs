@@ -1,6 +1,7 @@
 //! From a statement to a checked, distributed physical plan. The only part of this crate that knows the
 //! base library.
 
+mod aggregate_orders;
 mod bounds_pushdown;
 mod bulk_scan;
 mod checked_arithmetic;

@@ -11,18 +11,21 @@ mod decimal_type;
 mod filtered;
 mod integer_division;
 mod only_value;
+mod ordered;
 mod patterns;
 mod rounded_avg;
 mod single_value;
 mod sized_values;
 pub mod time;
 mod window_values;
+
 pub use bucket_of::bucket_of;
 pub use checked_arithmetic::Arithmetic;
 pub use decimal_rounding::{Rounding, rounded, rounded_cast};
 pub use decimal_type::{DIGITS_MAX, DecimalOperation, DecimalType, common_decimal};
 pub use filtered::filtered;
 pub use only_value::only_value;
+pub use ordered::{direction, is_ordered, ordered, ordered_name};
 pub use patterns::{LIKE_PATTERN, SIMILAR_PATTERN, like_pattern, similar_pattern};
 pub use single_value::single_value;
 pub use sized_values::{CUT_BYTES, ROUND_TIME};
@@ -109,15 +112,18 @@ impl FunctionSet {
     }
 }
 
-/// What windows need of every aggregate of `registry`.
+/// What windows and several orders need of every aggregate of `registry`.
 fn derived(registry: &dyn FunctionRegistry) -> Result<Vec<Arc<AggregateUDF>>> {
     let mut derived = Vec::new();
     for name in registry.udafs() {
-        if filtered::is_filtered(&name) {
+        if filtered::is_filtered(&name) || is_ordered(&name) {
             continue;
         }
         let function = registry.udaf(&name)?;
+        let ordered = Arc::new(ordered::ordered_as(&name, Arc::clone(&function)));
         derived.push(Arc::new(filtered(function)));
+        derived.push(Arc::new(filtered(Arc::clone(&ordered))));
+        derived.push(ordered);
     }
     Ok(derived)
 }

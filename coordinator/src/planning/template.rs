@@ -3,6 +3,7 @@
 //! once and copied.
 
 use super::CATALOG_NAME;
+use super::aggregate_orders::AggregateOrders;
 use super::bulk_scan;
 use super::checked_arithmetic::CheckedArithmetic;
 use super::client_rows::spread_over;
@@ -182,6 +183,7 @@ impl Planner {
             .with_analyzer_rule(Arc::new(CheckedArithmetic))
             .with_analyzer_rule(Arc::new(UnnestedSubqueries))
             .with_analyzer_rule(Arc::new(DistributeByHash))
+            .with_analyzer_rule(Arc::new(AggregateOrders))
             .with_analyzer_rule(Arc::new(WindowFlags))
             .with_type_planner(Arc::new(SqlTypes { zone }))
             .with_optimizer_rules(logical_rules())

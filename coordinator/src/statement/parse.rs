@@ -13,6 +13,7 @@ mod insert;
 mod nested_types;
 mod numbers;
 mod patterns;
+mod ordered_windows;
 mod query;
 mod refused;
 mod rewrite;

@@ -1,7 +1,7 @@
 //! What DataFusion's planner does not know of Hive's queries, put into a tree that it knows.
 
 use super::clauses::unsupported;
-use super::{aggregates, fetch, numbers, patterns, times};
+use super::{aggregates, fetch, numbers, ordered_windows, patterns, times};
 use datafusion::sql::sqlparser::ast::{
     BinaryLength, BinaryOperator, CastKind, CharacterLength, DataType, Expr, Function, FunctionArg,
     FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, GroupByWithModifier,
@@ -404,6 +404,7 @@ pub(crate) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
 
 fn rewrite_expression(expression: &mut Expr) {
     if let Expr::Function(function) = expression {
+        ordered_windows::sort_within(function);
         rename_function(function);
         return;
     }
