@@ -24,6 +24,7 @@ mod names;
 mod nested_types;
 mod null_aware_joins;
 mod numeric_types;
+mod null_fields;
 mod padded_constants;
 mod parameters;
 mod physical_rules;

@@ -10,6 +10,7 @@ mod decimal_rounding;
 mod decimal_type;
 mod filtered;
 mod integer_division;
+mod null_fields;
 mod only_value;
 mod ordered;
 mod patterns;
@@ -24,6 +25,7 @@ pub use checked_arithmetic::Arithmetic;
 pub use decimal_rounding::{Rounding, rounded, rounded_cast};
 pub use decimal_type::{DIGITS_MAX, DecimalOperation, DecimalType, common_decimal};
 pub use filtered::filtered;
+pub use null_fields::null_fields;
 pub use only_value::only_value;
 pub use ordered::{direction, is_ordered, ordered, ordered_name};
 pub use patterns::{LIKE_PATTERN, SIMILAR_PATTERN, like_pattern, similar_pattern};
@@ -60,6 +62,7 @@ impl Default for FunctionSet {
                 .chain([
                     bucket_of(),
                     integer_division::integer_division(),
+                    null_fields(),
                     only_value(),
                 ])
                 .collect(),

@@ -9,6 +9,7 @@
 //! nothing, once more afterwards: what is not as the plan says is an error.
 
 use crate::float_pruning::without_float_pruning;
+use crate::required_fields::NullableFields;
 use datafusion::catalog::memory::DataSourceExec;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::datasource::listing::PartitionedFile;
@@ -48,6 +49,7 @@ pub(crate) fn name_files(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn Executi
         let source = Arc::new(NamingSource(without_float_pruning(config.file_source())));
         let config = FileScanConfigBuilder::from(config.clone())
             .with_source(source)
+            .with_expr_adapter(Some(Arc::new(NullableFields)))
             .build();
         let scan: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(config);
         Ok(Transformed::yes(scan))

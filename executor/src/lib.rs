@@ -10,6 +10,7 @@ mod file_errors;
 mod float_pruning;
 mod membership;
 mod progress;
+mod required_fields;
 mod server;
 mod task_service;
 mod worker;

@@ -15,6 +15,7 @@ use super::interval_order::IntervalOrder;
 use super::logical_rules::logical_rules;
 use super::microseconds::Microseconds;
 use super::numeric_types::{DecimalPlanner, NumericTypes};
+use super::null_fields::NullFields;
 use super::physical_rules::physical_rules;
 use super::relations::HiveRelations;
 use super::series;
@@ -184,6 +185,7 @@ impl Planner {
             .with_analyzer_rule(Arc::new(UnnestedSubqueries))
             .with_analyzer_rule(Arc::new(DistributeByHash))
             .with_analyzer_rule(Arc::new(AggregateOrders))
+            .with_analyzer_rule(Arc::new(NullFields))
             .with_analyzer_rule(Arc::new(WindowFlags))
             .with_type_planner(Arc::new(SqlTypes { zone }))
             .with_optimizer_rules(logical_rules())

@@ -3,11 +3,7 @@
 use super::clauses::unsupported;
 use super::{aggregates, fetch, numbers, ordered_windows, patterns, times};
 use datafusion::sql::sqlparser::ast::{
-    BinaryLength, BinaryOperator, CastKind, CharacterLength, DataType, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, GroupByWithModifier,
-    Ident, Join, JoinConstraint, JoinOperator, LateralView, ObjectName, OrderBy, OrderByExpr,
-    OrderByKind, Query, Select, SelectFlavor, SelectItem, SetExpr, Statement as SqlStatement,
-    TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
+    AccessExpr, BinaryLength, BinaryOperator, CastKind, CharacterLength, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, GroupByWithModifier, Ident, Join, JoinConstraint, JoinOperator, LateralView, ObjectName, OrderBy, OrderByExpr, OrderByKind, Query, Select, SelectFlavor, SelectItem, SetExpr, Statement as SqlStatement, Subscript, TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
 };
 use skep_exchange::functions::{CUT_BYTES, ROUND_TIME};
 use skep_protocol::{ErrorCode, QueryError};
@@ -402,10 +398,28 @@ pub(crate) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
     })
 }
 
+/// The planner reads `(s)['a']`, and not `(s).a`.
+fn name_field(access: &mut AccessExpr) {
+    let AccessExpr::Dot(Expr::Identifier(field)) = access else {
+        return;
+    };
+    let name = match field.quote_style {
+        Some(_) => field.value.clone(),
+        None => field.value.to_lowercase(),
+    };
+    *access = AccessExpr::Subscript(Subscript::Index {
+        index: Expr::value(Value::SingleQuotedString(name)),
+    });
+}
+
 fn rewrite_expression(expression: &mut Expr) {
     if let Expr::Function(function) = expression {
         ordered_windows::sort_within(function);
         rename_function(function);
+        return;
+    }
+    if let Expr::CompoundFieldAccess { access_chain, .. } = expression {
+        access_chain.iter_mut().for_each(name_field);
         return;
     }
     let taken = std::mem::replace(expression, Expr::value(Value::Null));
