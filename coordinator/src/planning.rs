@@ -15,6 +15,7 @@ mod direct;
 mod distribute;
 mod distribute_by;
 pub mod explain;
+mod float_keys;
 mod information_schema;
 mod interval_operators;
 mod interval_order;

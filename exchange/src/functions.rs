@@ -9,6 +9,8 @@ mod decimal_kernel;
 mod decimal_rounding;
 mod decimal_type;
 mod filtered;
+mod float_bounds;
+mod float_key;
 mod integer_division;
 mod null_fields;
 mod only_value;
@@ -25,6 +27,7 @@ pub use checked_arithmetic::Arithmetic;
 pub use decimal_rounding::{Rounding, rounded, rounded_cast};
 pub use decimal_type::{DIGITS_MAX, DecimalOperation, DecimalType, common_decimal};
 pub use filtered::filtered;
+pub use float_key::{float_key, holds_floats, key_of};
 pub use null_fields::null_fields;
 pub use only_value::only_value;
 pub use ordered::{direction, is_ordered, ordered, ordered_name};
@@ -63,6 +66,7 @@ impl Default for FunctionSet {
                     bucket_of(),
                     integer_division::integer_division(),
                     null_fields(),
+                    float_key(),
                     only_value(),
                 ])
                 .collect(),
@@ -72,6 +76,7 @@ impl Default for FunctionSet {
                 rounded_avg::rounded_avg(),
             ]
             .into_iter()
+            .chain(float_bounds::float_bounds())
             .chain(time::aggregates())
             .collect(),
             windows: window_values::window_values().collect(),

@@ -12,6 +12,7 @@ use super::decimal_sums::WholeDecimalSums;
 use super::distribute_by::DistributeByHash;
 use super::interval_operators::IntervalOperators;
 use super::interval_order::IntervalOrder;
+use super::float_keys::FloatKeys;
 use super::logical_rules::logical_rules;
 use super::microseconds::Microseconds;
 use super::numeric_types::{DecimalPlanner, NumericTypes};
@@ -186,6 +187,7 @@ impl Planner {
             .with_analyzer_rule(Arc::new(DistributeByHash))
             .with_analyzer_rule(Arc::new(AggregateOrders))
             .with_analyzer_rule(Arc::new(NullFields))
+            .with_analyzer_rule(Arc::new(FloatKeys))
             .with_analyzer_rule(Arc::new(WindowFlags))
             .with_type_planner(Arc::new(SqlTypes { zone }))
             .with_optimizer_rules(logical_rules())
