@@ -7,6 +7,7 @@ mod bulk_scan;
 mod checked_arithmetic;
 mod chosen_rows;
 mod client_rows;
+mod compact_topk;
 mod constant_partitions;
 mod context;
 mod cooperate;
@@ -16,6 +17,7 @@ mod distribute;
 mod distribute_by;
 pub mod explain;
 mod float_keys;
+mod guards;
 mod information_schema;
 mod interval_operators;
 mod interval_order;
@@ -248,6 +250,7 @@ impl ResolvedQuery {
             .map_err(|error| resolve::semantic_error(&error))?;
         let physical = make_bulk_scans(physical)
             .and_then(cooperate::cooperate)
+            .and_then(compact_topk::compact_topk)
             .and_then(constant_partitions::sort_by_constants)
             .map_err(|error| from_datafusion(&error))?;
         let checked = distribute_checked(physical, &self.state).await?;

@@ -14,6 +14,8 @@
 //!   or NULL, which nothing else has taken out of a FULL JOIN). [`ConditionsNameColumns`] has it name one.
 
 use super::null_aware_joins::NullAwareJoinsHaveOneKey;
+use super::guards::{GuardConditions, OrderedFilters};
+use super::null_aware_in::NullAwareJoinsHaveOneKey;
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::common::{JoinType, NullEquality};
 use datafusion::error::Result;
@@ -29,20 +31,27 @@ type Rule = Arc<dyn OptimizerRule + Send + Sync>;
 /// The rule that pushes filters down.
 const PUSH_DOWN_FILTER: &str = "push_down_filter";
 
+/// The rule that simplifies expressions.
+const SIMPLIFY: &str = "simplify_expressions";
+
 /// The rules that make joins of joins, or keys of conditions.
 const RULES_OF_JOIN_KEYS: [&str; 2] = ["extract_equijoin_predicate", "eliminate_cross_join"];
 
 /// All rules, in their order.
 pub(super) fn logical_rules() -> Vec<Rule> {
-    let mut rules: Vec<Rule> = Vec::new();
+    let mut rules: Vec<Rule> = vec![Arc::new(GuardConditions)];
     for rule in Optimizer::new().rules {
         if RULES_OF_JOIN_KEYS.contains(&rule.name()) {
             rules.push(Arc::new(NullEqualKeys));
         }
         rules.push(match rule.name() {
-            PUSH_DOWN_FILTER => Arc::new(HeldFilters(rule)),
+            PUSH_DOWN_FILTER => Arc::new(HeldFilters(Arc::new(OrderedFilters(rule)))),
             _ => rule,
         });
+        if rules.last().is_some_and(|rule| rule.name() == SIMPLIFY) {
+            // It writes CASE as AND and OR.
+            rules.push(Arc::new(GuardConditions));
+        }
     }
     rules.push(Arc::new(NullEqualKeys));
     rules.push(Arc::new(ExtractEquijoinPredicate::new()));
@@ -124,7 +133,7 @@ fn is_held(predicate: &Expr, operator: &LogicalPlan) -> bool {
 }
 
 /// The predicates of filters that stand above one another, the lowest first, and what is below them.
-fn all_of(filter: Filter) -> (Vec<Expr>, Arc<LogicalPlan>) {
+pub(super) fn all_of(filter: Filter) -> (Vec<Expr>, Arc<LogicalPlan>) {
     let own = split_conjunction_owned(filter.predicate);
     match Arc::unwrap_or_clone(filter.input) {
         LogicalPlan::Filter(inner) => {

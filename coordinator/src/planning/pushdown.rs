@@ -6,7 +6,9 @@
 //!   NULL. So no filter passes an operator whose columns' names are not unique; it stays above it.
 //! - A projection that passes a sort-merge join with a filter leaves the filter as it is, with the places that
 //!   columns had before: it looked at other columns then, or at none. So no projection passes such a join.
+//! - What may fail is kept above the filters and joins that it stood above: see [`super::guards`].
 
+use super::guards::barriers::{is_held_filter, is_held_projection};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::internal_err;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
@@ -14,6 +16,7 @@ use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::joins::SortMergeJoinExec;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use std::collections::HashSet;
@@ -30,19 +33,38 @@ type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
 
 /// A rule of DataFusion's; one that pushes something down is kept from operators that it must not pass.
 pub(super) fn guarded(rule: Rule) -> Rule {
-    let stops: fn(&Arc<dyn ExecutionPlan>) -> bool = match rule.name() {
-        name if name.starts_with(FILTERS) => has_ambiguous_names,
-        PROJECTIONS => is_filtered_merge_join,
+    let stops: fn(&Arc<dyn ExecutionPlan>) -> Stop = match rule.name() {
+        name if name.starts_with(FILTERS) => {
+            |node| match has_ambiguous_names(node) || is_held_filter(node) {
+                true => Stop::Above,
+                false => Stop::Nowhere,
+            }
+        }
+        PROJECTIONS => |node| match () {
+            () if is_filtered_merge_join(node) => Stop::Above,
+            () if is_held_projection(node) => Stop::Below,
+            () => Stop::Nowhere,
+        },
         _ => return rule,
     };
     Arc::new(GuardedPushdown { rule, stops })
 }
 
+/// Where nothing may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    Nowhere,
+    /// From an operator's parent into it.
+    Above,
+    /// From the operator into its inputs.
+    Below,
+}
+
 #[derive(Debug)]
 struct GuardedPushdown {
     rule: Rule,
-    /// Whether nothing may pass an operator.
-    stops: fn(&Arc<dyn ExecutionPlan>) -> bool,
+    /// Whether something may pass an operator.
+    stops: fn(&Arc<dyn ExecutionPlan>) -> Stop,
 }
 
 impl PhysicalOptimizerRule for GuardedPushdown {
@@ -53,11 +75,18 @@ impl PhysicalOptimizerRule for GuardedPushdown {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let mut has_barriers = false;
         let guarded = plan.transform_up(|node| {
-            if !(self.stops)(&node) {
-                return Ok(Transformed::no(node));
-            }
-            has_barriers = true;
-            Ok(Transformed::yes(Arc::new(Barrier(node)) as _))
+            let stop = (self.stops)(&node);
+            has_barriers |= stop != Stop::Nowhere;
+            Ok(match stop {
+                Stop::Nowhere => Transformed::no(node),
+                Stop::Above => Transformed::yes(Arc::new(Barrier(node)) as _),
+                Stop::Below => {
+                    let inputs = node.children().into_iter();
+                    let inputs = inputs.map(|input| Arc::new(Barrier(Arc::clone(input))) as _);
+                    let inputs = inputs.collect();
+                    Transformed::yes(replace_children_if_necessary(node, inputs)?)
+                }
+            })
         })?;
         let pushed = self.rule.optimize(guarded.data, config)?;
         if !has_barriers {

@@ -13,6 +13,7 @@ use super::distribute_by::DistributeByHash;
 use super::interval_operators::IntervalOperators;
 use super::interval_order::IntervalOrder;
 use super::float_keys::FloatKeys;
+use super::guards::GuardedPlanner;
 use super::logical_rules::logical_rules;
 use super::microseconds::Microseconds;
 use super::numeric_types::{DecimalPlanner, NumericTypes};
@@ -190,6 +191,7 @@ impl Planner {
             .with_analyzer_rule(Arc::new(FloatKeys))
             .with_analyzer_rule(Arc::new(WindowFlags))
             .with_type_planner(Arc::new(SqlTypes { zone }))
+            .with_query_planner(Arc::new(GuardedPlanner))
             .with_optimizer_rules(logical_rules())
             .with_relation_planners(vec![Arc::new(HiveRelations)])
             .with_distributed_channel_resolver(self.connections.clone())
