@@ -10,11 +10,12 @@
 
 use crate::float_pruning::without_float_pruning;
 use crate::required_fields::NullableFields;
+use crate::parquet_statistics::with_trusted_statistics;
 use datafusion::catalog::memory::DataSourceExec;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{
-    FileOpener, FileScanConfig, FileScanConfigBuilder, FileSource,
+    FileOpener, FileScanConfig, FileScanConfigBuilder, FileSource, ParquetSource,
 };
 use datafusion::error::{DataFusionError, Result};
 use datafusion::object_store::{self, ObjectStore, ObjectStoreExt};
@@ -46,11 +47,14 @@ pub(crate) fn name_files(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn Executi
         let Some(config) = scan else {
             return Ok(Transformed::no(node));
         };
-        let source = Arc::new(NamingSource(without_float_pruning(config.file_source())));
-        let config = FileScanConfigBuilder::from(config.clone())
-            .with_source(source)
-            .with_expr_adapter(Some(Arc::new(NullableFields)))
-            .build();
+        let source = without_float_pruning(config.file_source());
+        let is_parquet = source.is::<ParquetSource>();
+        let source = Arc::new(NamingSource(with_trusted_statistics(source)));
+        let mut config = FileScanConfigBuilder::from(config.clone()).with_source(source);
+        if is_parquet {
+            config = config.with_expr_adapter(Some(Arc::new(NullableFields)));
+        }
+        let config = config.build();
         let scan: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(config);
         Ok(Transformed::yes(scan))
     })?;

@@ -3,12 +3,14 @@
 //! It reads no catalog and plans nothing: a task carries everything that it needs. It knows the
 //! coordinator only as the address where it joins.
 
+mod column_names;
 pub mod config;
 mod direct;
 mod exchange_service;
 mod file_errors;
 mod float_pruning;
 mod membership;
+mod parquet_statistics;
 mod progress;
 mod required_fields;
 mod server;

@@ -5,19 +5,18 @@
 //! (`skep_exchange::functions::null_fields`). Of a struct without such fields only those are read that are needed,
 //! as before.
 
+use crate::column_names::AnyCase;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
-use datafusion::physical_expr_adapter::{
-    DefaultPhysicalExprAdapterFactory, PhysicalExprAdapter, PhysicalExprAdapterFactory,
-};
+use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapterFactory};
 use skep_exchange::functions::null_fields;
 use std::sync::Arc;
 
-/// Adapts expressions to files as DataFusion does, and to such structs.
+/// Adapts expressions to files, to the case of their names ([`AnyCase`]) and to such structs.
 #[derive(Debug)]
 pub(crate) struct NullableFields;
 
@@ -28,8 +27,7 @@ impl PhysicalExprAdapterFactory for NullableFields {
         physical_file_schema: SchemaRef,
     ) -> Result<Arc<dyn PhysicalExprAdapter>> {
         let file = Arc::clone(&physical_file_schema);
-        let stock =
-            DefaultPhysicalExprAdapterFactory.create(logical_file_schema, physical_file_schema)?;
+        let stock = AnyCase.create(logical_file_schema, physical_file_schema)?;
         let mut fields = file.fields().iter();
         Ok(match fields.any(|field| is_affected(field, false)) {
             true => Arc::new(Adapter { stock, file }),

@@ -19,9 +19,9 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::async_reader::MetadataFetch;
 use parquet::arrow::parquet_to_arrow_schema;
-use parquet::basic::Type as PhysicalType;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use skep_parquet_statistics::is_required;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -78,7 +78,10 @@ pub(super) async fn read(
         file: file.clone(),
         reason: reason(&error),
     };
-    let metadata = loaded.map_err(corrupt)?;
+    let metadata = loaded
+        .map(Arc::new)
+        .and_then(skep_parquet_statistics::trusted);
+    let metadata = metadata.map_err(corrupt)?;
     let file_metadata = metadata.file_metadata();
     let schema = parquet_to_arrow_schema(
         file_metadata.schema_descr(),
@@ -173,10 +176,14 @@ fn column_bounds(metadata: &ParquetMetaData, schema: &Schema, field: &Field) -> 
     else {
         return unknown;
     };
-    let null_count = converter
-        .row_group_null_counts(groups)
-        .ok()
-        .and_then(|counts| counts.iter().sum::<Option<u64>>());
+    let is_required = |group: &RowGroupMetaData| is_required(group.column(index));
+    let null_count = match groups.iter().all(is_required) {
+        true => Some(0),
+        false => converter
+            .row_group_null_counts(groups)
+            .ok()
+            .and_then(|counts| counts.iter().sum::<Option<u64>>()),
+    };
     let size_bytes = groups
         .iter()
         .map(|group| group.column(index).uncompressed_size().unsigned_abs())
@@ -186,10 +193,6 @@ fn column_bounds(metadata: &ParquetMetaData, schema: &Schema, field: &Field) -> 
         size_bytes: Some(size_bytes),
         ..unknown
     };
-    // The order of the legacy 96-bit timestamps is not defined, so neither are their bounds.
-    if descriptor.column(index).physical_type() == PhysicalType::INT96 {
-        return bounds;
-    }
     let row_counts: Vec<i64> = groups.iter().map(|group| group.num_rows()).collect();
     let nulls = converter.row_group_null_counts(groups).ok();
     let has_values = |group: usize| {

@@ -144,9 +144,10 @@ fn visible_file(meta: ObjectMeta, depth: usize) -> Option<ListedFile> {
     if names.iter().any(is_hidden) {
         return None;
     }
-    let file_name = names.pop()?;
-    // What object stores' consoles leave behind to show a directory.
-    if meta.size == 0 && !file_name.contains('.') {
+    names.pop()?;
+    // Writers that were interrupted leave files of no bytes behind, and object stores' consoles show directories
+    // by them: no rows are in them, whatever the format.
+    if meta.size == 0 {
         return None;
     }
     Some(ListedFile {

@@ -104,7 +104,6 @@ pub(super) fn merge(
             if spelled_by_file.insert(name) {
                 column.source_name.clone_from(&field.source_name);
             }
-            check_spelling(&footer.file, column, &field.source_name)?;
             column.nullable |= field.nullable;
         }
         for column in &mut columns {
@@ -139,22 +138,8 @@ pub(super) fn check_fits(columns: &[Column], footer: &Footer) -> Result<(), Cata
             return Err(unfit(format!("it has several columns named '{wanted}'")));
         }
         fit_type(&footer.file, &mut column.clone(), &field.data_type, true)?;
-        check_spelling(&footer.file, column, &field.source_name)?;
     }
     Ok(())
-}
-
-fn check_spelling(file: &str, column: &Column, found: &str) -> Result<(), CatalogError> {
-    match column.source_name == found {
-        true => Ok(()),
-        false => Err(CatalogError::UnfitFile {
-            file: file.to_owned(),
-            reason: format!(
-                "it spells column '{found}', where other files have '{}'",
-                column.source_name
-            ),
-        }),
-    }
 }
 
 /// A file may have a narrower type than the table, or a structure with fewer fields: its values are
