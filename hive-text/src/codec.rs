@@ -1,7 +1,6 @@
 //! A scan of text files on its way to an executor.
 
-use crate::format::TextFormat;
-use crate::source::TextSource;
+use crate::source::{RowFormat, TextSource};
 use datafusion::catalog::memory::DataSourceExec;
 use datafusion::common::internal_datafusion_err;
 use datafusion::datasource::physical_plan::FileScanConfig;
@@ -28,7 +27,7 @@ pub struct TextScanCodec;
 /// What the base library's message of a scan has no place for.
 #[derive(Serialize, Deserialize)]
 struct Details {
-    format: TextFormat,
+    format: RowFormat,
     reads_pieces: bool,
 }
 
@@ -60,7 +59,7 @@ impl PhysicalExtensionCodec for TextScanCodec {
             .scan
             .ok_or_else(|| malformed("it is empty".to_owned()))?;
         let source = TextSource::from_parts(
-            Arc::new(details.format),
+            details.format,
             parse_table_schema_from_proto(&scan)?,
             details.reads_pieces,
         );

@@ -1,10 +1,12 @@
 //! Makes an Arrow array of the texts of a column.
 
+use crate::convert::convert;
 use crate::field::{Parts, unescape};
 use crate::format::TextFormat;
+use crate::json::{self, JsonValue};
 use arrow::array::{
-    ArrayRef, BinaryBuilder, ListArray, MapArray, NullBufferBuilder, StringBuilder, StructArray,
-    new_null_array,
+    ArrayRef, AsArray, BinaryBuilder, ListArray, MapArray, NullBufferBuilder, StringBuilder,
+    StructArray, new_null_array,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{CastOptions, cast_with_options};
@@ -12,6 +14,7 @@ use arrow::datatypes::{DataType, FieldRef, Fields};
 use arrow::error::ArrowError;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use skep_exchange::sql_type::sql_type;
 use skep_protocol::{ErrorCode, QueryError};
 use std::sync::Arc;
 
@@ -199,6 +202,76 @@ impl ColumnBuilder {
         Ok(())
     }
 
+    /// Adds the value of a CSV file's field; nothing at all is NULL.
+    pub(crate) fn add_field(&mut self, field: &[u8]) -> Result<(), ArrowError> {
+        match &mut self.kind {
+            _ if field.is_empty() => return self.add_null(),
+            Kind::Text(builder) | Kind::Parsed(builder) => builder.append_value(text_of(field)?),
+            Kind::Bytes(builder) => builder.append_value(field),
+            Kind::List(..) | Kind::Map { .. } | Kind::Struct(..) => {
+                return Err(bad_value("CSV files hold no nested values".to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the value that JSON writes as `raw`.
+    pub(crate) fn add_json(&mut self, raw: &[u8]) -> Result<(), ArrowError> {
+        let value = JsonValue::new(raw)?;
+        match (&mut self.kind, value) {
+            (_, JsonValue::Null) => return self.add_null(),
+            (Kind::Text(builder) | Kind::Parsed(builder), JsonValue::Text(text)) => {
+                builder.append_value(text);
+            }
+            (Kind::Text(builder), _) => builder.append_value(text_of(raw)?),
+            (Kind::Parsed(builder), JsonValue::Plain(text)) => builder.append_value(text),
+            // As Arrow writes it.
+            (Kind::Bytes(builder), JsonValue::Text(text)) => {
+                builder.append_value(json::bytes_of_hex(&text)?);
+            }
+            (Kind::List(items, _, inner), JsonValue::Array(values)) => {
+                for value in &values {
+                    inner.add_json(value)?;
+                }
+                items.end(values.len(), true)?;
+            }
+            (Kind::Map { items, pair, .. }, JsonValue::Object(entries)) => {
+                for (key, value) in &entries {
+                    pair.0.add_json_key(key)?;
+                    pair.1.add_json(value)?;
+                }
+                items.end(entries.len(), true)?;
+            }
+            (Kind::Struct(nulls, fields, inner), JsonValue::Object(entries)) => {
+                nulls.append(true);
+                let values = entries.values_of(fields.iter().map(|field| field.name()));
+                for (column, value) in inner.iter_mut().zip(values) {
+                    match value {
+                        Some(value) => column.add_json(value)?,
+                        None => column.add_null()?,
+                    }
+                }
+            }
+            _ => return Err(self.unlike(raw)),
+        }
+        Ok(())
+    }
+
+    fn add_json_key(&mut self, key: &str) -> Result<(), ArrowError> {
+        match &mut self.kind {
+            Kind::Text(builder) | Kind::Parsed(builder) => builder.append_value(key),
+            _ => return Err(self.unlike(key.as_bytes())),
+        }
+        Ok(())
+    }
+
+    fn unlike(&self, raw: &[u8]) -> ArrowError {
+        let text = String::from_utf8_lossy(raw);
+        let shown: String = text.chars().take(40).collect();
+        let wanted = sql_type(&self.data_type);
+        bad_value(format!("{shown} is not a value of type {wanted}"))
+    }
+
     /// The values so far, as one array. Afterwards there are none.
     ///
     /// # Errors
@@ -243,17 +316,17 @@ impl ColumnBuilder {
         if *array.data_type() == self.data_type {
             return Ok(array);
         }
+        if array.null_count() == array.len() {
+            return Ok(new_null_array(&self.data_type, array.len()));
+        }
+        if matches!(self.kind, Kind::Parsed(_)) {
+            return convert(array.as_string(), &self.data_type);
+        }
         let options = CastOptions {
             safe: false,
             ..CastOptions::default()
         };
-        if array.null_count() == array.len() {
-            return Ok(new_null_array(&self.data_type, array.len()));
-        }
-        match cast_with_options(&array, &self.data_type, &options) {
-            Err(ArrowError::CastError(text) | ArrowError::ParseError(text)) => Err(bad_value(text)),
-            other => other,
-        }
+        cast_with_options(&array, &self.data_type, &options)
     }
 }
 
@@ -275,7 +348,7 @@ fn add_entry(
     }
 }
 
-fn text_of(bytes: &[u8]) -> Result<&str, ArrowError> {
+pub(crate) fn text_of(bytes: &[u8]) -> Result<&str, ArrowError> {
     std::str::from_utf8(bytes).map_err(|error| {
         let text = String::from_utf8_lossy(bytes);
         let shown: String = text.chars().take(40).collect();

@@ -6,6 +6,7 @@ use datafusion::physical_plan::metrics::{Metric, MetricValue};
 use datafusion_distributed::{DISTRIBUTED_DATAFUSION_TASK_ID_LABEL, NetworkBoundaryExt};
 use serde_json::{Value, json};
 use skep_exchange::channel::EXCHANGE_BYTES_METRIC;
+use skep_hive_text::REJECTED_LINES_METRIC;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,6 +17,8 @@ pub(super) struct Work {
     pub compute_ns: u64,
     pub exchanged_bytes: Option<u64>,
     pub spilled_bytes: u64,
+    /// Lines of text files that were left out because they are no rows.
+    pub rejected_lines: u64,
 }
 
 /// What an operator, or a stage, did in each task.
@@ -92,6 +95,9 @@ impl Measured {
         object["elapsed_compute_ns"] = json!(self.all.compute_ns);
         object["bytes_exchanged"] = json!(self.all.exchanged_bytes);
         object["spilled_bytes"] = json!(self.all.spilled_bytes);
+        if self.all.rejected_lines > 0 {
+            object["rejected_lines"] = json!(self.all.rejected_lines);
+        }
         if let Some(extremes) = self.extremes() {
             object["slowest_task"] = task_json(extremes.slowest);
             object["fastest_task"] = task_json(extremes.fastest);
@@ -111,6 +117,7 @@ impl Work {
             MetricValue::OutputRows(_) => add_to(&mut self.rows, number),
             MetricValue::ElapsedCompute(_) => self.compute_ns += number,
             MetricValue::SpilledBytes(_) => self.spilled_bytes += number,
+            _ if value.name() == REJECTED_LINES_METRIC => self.rejected_lines += number,
             _ if exchange && value.name() == EXCHANGE_BYTES_METRIC => {
                 add_to(&mut self.exchanged_bytes, number);
             }
@@ -127,6 +134,7 @@ impl Work {
         }
         self.compute_ns += other.compute_ns;
         self.spilled_bytes += other.spilled_bytes;
+        self.rejected_lines += other.rejected_lines;
     }
 }
 

@@ -82,6 +82,7 @@ fn numbers(measured: &Measured, is_stage: bool) -> String {
         compute_ns,
         exchanged_bytes,
         spilled_bytes,
+        rejected_lines,
     } = &measured.all;
     let mut parts = vec![];
     if let Some(rows) = rows {
@@ -93,6 +94,9 @@ fn numbers(measured: &Measured, is_stage: bool) -> String {
     }
     if is_stage || *spilled_bytes > 0 {
         parts.push(format!("spilled={}", size(*spilled_bytes)));
+    }
+    if !is_stage && *rejected_lines > 0 {
+        parts.push(format!("rejected_lines={}", grouped(*rejected_lines)));
     }
     if let Some(extremes) = measured.extremes() {
         for (name, (task, work)) in [("slowest", extremes.slowest), ("fastest", extremes.fastest)] {

@@ -3,19 +3,16 @@
 use crate::statement::text_format;
 use datafusion::catalog::Session;
 use datafusion::catalog::memory::DataSourceExec;
-use datafusion::common::config::CsvOptions;
 use datafusion::datasource::file_format::FileFormat as LibraryReader;
 use datafusion::datasource::file_format::avro::AvroFormat;
-use datafusion::datasource::file_format::csv::CsvFormat;
-use datafusion::datasource::file_format::json::JsonFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::physical_plan::{FileScanConfig, FileSource};
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::Result;
 use datafusion::physical_plan::ExecutionPlan;
-use skep_catalog::model::{FileFormat, TableDefinition, TextLayout};
+use skep_catalog::model::{FileFormat, StorageOptions, TableDefinition, TextLayout};
 use skep_exchange::error::to_datafusion;
-use skep_hive_text::{TextFormat, TextSource};
+use skep_hive_text::{CsvFormat, RowFormat, TextSource};
 use skep_protocol::{ErrorCode, QueryError};
 use std::sync::Arc;
 
@@ -26,8 +23,8 @@ const INT96_UNIT: &str = "us";
 pub(super) enum Reader {
     /// One of the base library's.
     Library(Arc<dyn LibraryReader>),
-    /// Skep's own of Hive's delimited text.
-    Text(TextFormat),
+    /// Skep's own of text.
+    Text(RowFormat),
 }
 
 impl Reader {
@@ -46,12 +43,15 @@ impl Reader {
                 Arc::new(ParquetFormat::default().with_options(options))
             }
             FileFormat::Avro => Arc::new(AvroFormat),
-            FileFormat::Json => Arc::new(JsonFormat::default()),
-            format @ FileFormat::Csv => {
-                let layout = TextLayout::new(format, &definition.storage);
-                Arc::new(CsvFormat::default().with_options(csv_options(&layout)))
+            FileFormat::Json => return Ok(Self::Text(RowFormat::Json(Arc::default()))),
+            FileFormat::Csv => {
+                let format = csv_format(&definition.storage);
+                return Ok(Self::Text(RowFormat::Csv(Arc::new(format))));
             }
-            FileFormat::Text => return Ok(Self::Text(text_format(&definition.storage))),
+            FileFormat::Text => {
+                let format = text_format(&definition.storage);
+                return Ok(Self::Text(RowFormat::Delimited(Arc::new(format))));
+            }
             other => {
                 let text = format!("reading {} files is not supported", other.as_str());
                 return Err(to_datafusion(QueryError::new(ErrorCode::Unsupported, text)));
@@ -87,17 +87,16 @@ impl Reader {
     }
 }
 
-fn csv_options(layout: &TextLayout) -> CsvOptions {
+fn csv_format(storage: &StorageOptions) -> CsvFormat {
+    let layout = TextLayout::new(FileFormat::Csv, storage);
     let byte = |letter: char| u8::try_from(letter).unwrap_or(b',');
-    let defaults = CsvOptions::default();
-    CsvOptions {
-        has_header: Some(layout.header_lines > 0),
+    CsvFormat {
         delimiter: byte(layout.field_delimiter),
-        quote: layout.quote.map_or(defaults.quote, byte),
+        quote: layout.quote.map(byte),
         escape: layout.escape.map(byte),
-        newlines_in_values: Some(true),
+        has_header: layout.header_lines > 0,
         // Columns that a line lacks at its end are NULL, as in Hive.
-        truncated_rows: Some(true),
-        ..defaults
+        lacks_fields: true,
+        ..CsvFormat::default()
     }
 }
