@@ -90,7 +90,8 @@ impl Inner {
         check_columns(&schema)?;
         let ticket = self.key.rows_ticket(handle.id());
         let source = context.client_rows(Arc::clone(&schema), ticket)?;
-        let (catalog, place) = self.place(session, target, if_missing).await?;
+        let is_append = (if_missing, if_exists) == (IfMissing::Fail, IfExists::Append);
+        let (catalog, place) = self.place(session, target, if_missing, is_append).await?;
         let (definition, target) = target_of(catalog, session, &source, place, if_exists).await?;
         let listed = schema.fields().iter().map(|field| field.name().clone());
         let write = write_target(
@@ -100,6 +101,13 @@ impl Inner {
             listed.collect(),
             false,
         )?;
+        if matches!(target, CommitTarget::Existing(_)) {
+            // By the header of ADBC, a table with other columns is one that is in the way.
+            write.check(&source).map_err(|error| QueryError {
+                code: ErrorCode::AlreadyExists,
+                ..error
+            })?;
+        }
         let client = SendingClient {
             schema,
             batches,
@@ -121,12 +129,14 @@ impl Inner {
         Ok(rows)
     }
 
-    /// What the request's table is now, and in which catalog.
+    /// What the request's table is now, and in which catalog. Rows are appended to what SQL finds by that name,
+    /// temporary tables first; whoever creates or replaces says of which kind the table is.
     async fn place<'a>(
         &'a self,
         session: &'a Session,
         target: IngestTarget,
         if_missing: IfMissing,
+        is_append: bool,
     ) -> Result<(&'a Catalog, Place), QueryError> {
         let IngestTarget {
             database,
@@ -136,7 +146,8 @@ impl Inner {
         let database = database.unwrap_or_else(|| session.database.clone());
         let catalog = match temporary {
             true => self.temporary_catalog(session, &database).await?,
-            false => self.catalog_of(session, &database, &table),
+            false if is_append => self.catalog_of(session, &database, &table),
+            false => &self.catalog,
         };
         let place = match catalog.snapshot().table(&database, &table) {
             Ok(table) => Place::Taken(Arc::clone(table)),

@@ -7,7 +7,7 @@ use super::shown_names::ShownNames;
 use super::{PlanningContext, ResolvedQuery, resolve};
 use async_trait::async_trait;
 use datafusion::arrow::compute::can_cast_types;
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Column, ScalarValue, not_impl_err};
 use datafusion::datasource::provider_as_source;
@@ -60,33 +60,7 @@ impl PlanningContext {
         source: ResolvedQuery,
         target: WriteTarget,
     ) -> Result<ResolvedQuery, QueryError> {
-        let columns = source.logical.schema().columns();
-        let taken = target.taken()?;
-        if columns.len() != taken.len() {
-            let names: Vec<&str> = taken.iter().map(|column| column.name.as_str()).collect();
-            let text = format!(
-                "the query has {} columns, table {} takes {}: {}",
-                columns.len(),
-                target.table,
-                taken.len(),
-                names.join(", ")
-            );
-            return Err(QueryError::new(ErrorCode::Semantic, text));
-        }
-        let given: Vec<(&str, Column)> = taken
-            .iter()
-            .map(|column| column.name.as_str())
-            .zip(columns)
-            .collect();
-        let expressions = target
-            .columns
-            .iter()
-            .map(|column| {
-                let source_column = given.iter().find(|(name, _)| *name == column.name);
-                let value = column.value(source_column.map(|(_, from)| from), &source.logical)?;
-                Ok(value.alias(&column.name))
-            })
-            .collect::<Result<Vec<_>, QueryError>>()?;
+        let expressions = target.values_of(&source.logical)?;
         let logical = write_plan(source.logical, expressions, &target)
             .map_err(|error| resolve::semantic_error(&error))?;
         Ok(ResolvedQuery {
@@ -119,6 +93,44 @@ fn write_plan(
 }
 
 impl WriteTarget {
+    /// Whether the columns of `source` can be written into those of the table.
+    ///
+    /// # Errors
+    /// `Semantic` and `ColumnNotFound` where they cannot.
+    pub fn check(&self, source: &ResolvedQuery) -> Result<(), QueryError> {
+        self.values_of(&source.logical).map(|_| ())
+    }
+
+    /// What every column of the table gets from `source`.
+    fn values_of(&self, source: &LogicalPlan) -> Result<Vec<Expr>, QueryError> {
+        let columns = source.schema().columns();
+        let taken = self.taken()?;
+        if columns.len() != taken.len() {
+            let names: Vec<&str> = taken.iter().map(|column| column.name.as_str()).collect();
+            let text = format!(
+                "the query has {} columns, table {} takes {}: {}",
+                columns.len(),
+                self.table,
+                taken.len(),
+                names.join(", ")
+            );
+            return Err(QueryError::new(ErrorCode::Semantic, text));
+        }
+        let given: Vec<(&str, Column)> = taken
+            .iter()
+            .map(|column| column.name.as_str())
+            .zip(columns)
+            .collect();
+        self.columns
+            .iter()
+            .map(|column| {
+                let source_column = given.iter().find(|(name, _)| *name == column.name);
+                let value = column.value(source_column.map(|(_, from)| from), source)?;
+                Ok(value.alias(&column.name))
+            })
+            .collect()
+    }
+
     /// The types of the columns that the query has to have, in its order.
     ///
     /// # Errors
@@ -238,8 +250,11 @@ pub fn stored_type(name: &str, data_type: &DataType) -> Result<DataType, QueryEr
         DataType::UInt32 => DataType::Int64,
         DataType::UInt64 => DataType::Decimal128(20, 0),
         DataType::Date64 => DataType::Date32,
-        DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
-            DataType::Decimal128(*precision, *scale)
+        DataType::Decimal32(precision, scale)
+        | DataType::Decimal64(precision, scale)
+        | DataType::Decimal128(precision, scale) => stored_decimal(*precision, *scale),
+        DataType::Decimal256(precision, scale) if *precision <= DECIMAL128_MAX_PRECISION => {
+            stored_decimal(*precision, *scale)
         }
         DataType::Timestamp(_, None) => DataType::Timestamp(TimeUnit::Microsecond, None),
         DataType::Timestamp(_, Some(_)) => {
@@ -276,8 +291,7 @@ pub fn stored_type(name: &str, data_type: &DataType) -> Result<DataType, QueryEr
         | DataType::Float64
         | DataType::Utf8
         | DataType::Binary
-        | DataType::Date32
-        | DataType::Decimal128(_, _) => data_type.clone(),
+        | DataType::Date32 => data_type.clone(),
         DataType::Null => {
             let text = format!("column '{name}' has no type: cast its NULL to one");
             return Err(QueryError::new(ErrorCode::Semantic, text));
@@ -287,6 +301,17 @@ pub fn stored_type(name: &str, data_type: &DataType) -> Result<DataType, QueryEr
             return Err(QueryError::new(ErrorCode::Unsupported, text));
         }
     })
+}
+
+/// Files know no scale below zero, and none above the precision: such decimals get the digits that they lack.
+fn stored_decimal(precision: u8, scale: i8) -> DataType {
+    let lacking = scale.min(0).unsigned_abs();
+    let precision = precision.saturating_add(lacking);
+    let scale = scale.max(0);
+    let precision = precision
+        .max(scale.unsigned_abs())
+        .min(DECIMAL128_MAX_PRECISION);
+    DataType::Decimal128(precision, scale)
 }
 
 /// The table as something to insert into. It cannot be read.
