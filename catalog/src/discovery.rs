@@ -121,6 +121,46 @@ pub async fn discover_partitions(
     describe(store, listing, roots, expectation).await
 }
 
+/// A file that was found otherwise than by discovering.
+#[derive(Clone, Debug)]
+pub struct FoundFile {
+    /// What the store says of it.
+    pub meta: ObjectMeta,
+    /// The directories above it whose names may be a partition's, outermost first.
+    pub directories: Vec<String>,
+}
+
+/// Lists the files at or below `location`. Hidden ones and those without bytes are passed over.
+pub async fn list_files(
+    store: &Arc<dyn ObjectStore>,
+    location: &StorageUrl,
+    roots: &AllowedRoots,
+) -> Result<Vec<ObjectMeta>, CatalogError> {
+    check_roots(roots, vec![location.clone()]).await?;
+    let listing = listing::list(store, location).await?;
+    Ok(listing.files.into_iter().map(|file| file.meta).collect())
+}
+
+/// Reads files, whose directories are below `location`, as [`discover`] reads those that it finds.
+pub async fn discover_files(
+    store: &Arc<dyn ObjectStore>,
+    location: &StorageUrl,
+    files: Vec<FoundFile>,
+    roots: &AllowedRoots,
+    expectation: Expectation<'_>,
+) -> Result<Discovered, CatalogError> {
+    let files = files.into_iter().map(|file| ListedFile {
+        meta: file.meta,
+        directories: file.directories,
+        partition: None,
+    });
+    let listing = Listing {
+        location: location.as_directory(),
+        files: files.collect(),
+    };
+    describe(store, listing, roots, expectation).await
+}
+
 async fn describe(
     store: &Arc<dyn ObjectStore>,
     listing: Listing,

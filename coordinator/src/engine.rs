@@ -1,5 +1,6 @@
 //! The coordinator as a whole: what every statement passes through, in order.
 
+mod copy;
 mod dispatch;
 mod files;
 mod ingest;
@@ -138,6 +139,7 @@ impl Engine {
                 connections,
                 functions: config.functions.clone(),
                 templates: Templates::default(),
+                allowed_roots: config.allowed_roots.clone(),
             },
             admission: Admission::new(config.queries.clone()),
             threads,

@@ -24,6 +24,7 @@ mod interval_order;
 mod logical_rules;
 mod microseconds;
 mod names;
+mod loose_files;
 mod nested_types;
 mod null_aware_joins;
 mod numeric_types;
@@ -56,6 +57,7 @@ pub use chosen_rows::chosen_rows;
 pub use context::{CATALOG_NAME, Planner, PlanningContext};
 pub use distribute::distribute_checked;
 pub(crate) use names::repeated;
+pub(crate) use loose_files::{FileColumns, ReadOptions, infer_columns};
 pub use parameters::{parameter_schema, wrong_count};
 pub use place_head::place_head;
 pub use prepared::PreparedPlan;
@@ -66,6 +68,7 @@ pub(crate) use views::DIALECT_PROPERTY;
 pub use write::{TargetColumn, WriteTarget, stored_type};
 
 use crate::planning::names::{Purpose, resolve_names};
+use crate::planning::loose_files::plan_loose_files;
 use crate::planning::routing::Router;
 use crate::planning::shown_names::ShownNames;
 use crate::planning::table_scan::ScanLog;
@@ -123,6 +126,8 @@ impl PlanningContext {
     ) -> Result<ResolvedQuery, QueryError> {
         let views = PlannedViews::default();
         let state = self.session_state_with(&views)?;
+        let written = statement;
+        let statement = &*plan_loose_files(self, &state, written, &views).await?;
         resolve::check_tables(&state, statement, self, &self.session.database)?;
         views::plan_views_of(self, &state, statement, &views).await?;
         let mut named = statement.clone();
@@ -131,7 +136,7 @@ impl PlanningContext {
             .statement_to_plan(named)
             .await
             .map_err(|error| resolve::semantic_error(&error))?;
-        let names = ShownNames::of(statement).or_all(columns);
+        let names = ShownNames::of(written).or_all(columns);
         self.resolved(state, logical, names)
     }
 
@@ -173,6 +178,19 @@ impl ResolvedQuery {
         let _ = self.logical.apply_with_subqueries(|plan| {
             if let LogicalPlan::TableScan(scan) = plan {
                 found |= scan.table_name.schema() != Some(resolve::INFORMATION_SCHEMA);
+            }
+            Ok(TreeNodeRecursion::Continue)
+        });
+        found
+    }
+
+    /// Whether it reads files that it names itself, of which nobody tells when they change.
+    pub(crate) fn reads_loose_files(&self) -> bool {
+        let mut found = false;
+        // The closure never fails.
+        let _ = self.logical.apply_with_subqueries(|plan| {
+            if let LogicalPlan::TableScan(scan) = plan {
+                found |= scan.table_name.schema() == Some(loose_files::LOOSE_DATABASE);
             }
             Ok(TreeNodeRecursion::Continue)
         });

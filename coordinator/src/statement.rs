@@ -26,10 +26,10 @@ pub use definition::{
     TableChange, ViewChange,
 };
 pub use parse::{Dialect, ParseOptions, parse};
-pub(crate) use parse::{as_written, call, named_type, query_of, select_all};
+pub(crate) use parse::{as_written, call, named_type, query_of, select_all, type_of_text};
 pub(crate) use users::without_secrets;
 pub use users::{Password, UserStatement};
-pub use write::{Insert, InsertDirectory, LoadData};
+pub use write::{CopyFrom, CopyOption, CopyTo, Insert, InsertDirectory, LoadData};
 
 use datafusion::sql::parser::Statement as DataFusionStatement;
 
@@ -119,6 +119,10 @@ pub enum Statement {
     Insert(Vec<Insert>),
     /// `INSERT OVERWRITE DIRECTORY`.
     InsertDirectory(Box<InsertDirectory>),
+    /// `COPY … TO`.
+    CopyTo(Box<CopyTo>),
+    /// `COPY … FROM`.
+    CopyFrom(Box<CopyFrom>),
     /// `LOAD DATA`.
     LoadData(LoadData),
     /// `SHOW …` and `DESCRIBE …`: rows that the coordinator has at hand.

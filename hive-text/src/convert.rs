@@ -14,6 +14,7 @@ use arrow::datatypes::{
 };
 use arrow::error::ArrowError;
 use skep_exchange::sql_type::sql_type;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// How many digits an exponent may move the point: more would be zero or too large for any decimal.
@@ -137,13 +138,50 @@ fn others(texts: &StringArray, to: &DataType) -> Result<ArrayRef, ArrowError> {
         .then(|| texts.iter().map(|text| Some(text?.trim_ascii())).collect());
     let texts = trimmed.as_ref().unwrap_or(texts);
     let lenient = CastOptions::default();
-    let values = cast_with_options(texts, to, &lenient)?;
+    let mut values = cast_with_options(texts, to, &lenient)?;
     if values.null_count() == texts.null_count() {
         return Ok(values);
+    }
+    if matches!(to, DataType::Timestamp(..)) {
+        let whole = texts.iter().map(|text| Some(whole_timestamp(text?)));
+        let whole: StringArray = whole.collect();
+        values = cast_with_options(&whole, to, &lenient)?;
+        if values.null_count() == texts.null_count() {
+            return Ok(values);
+        }
     }
     let lost = (0..texts.len()).find(|row| texts.is_valid(*row) && values.is_null(*row));
     let text = lost.map_or("", |row| texts.value(row));
     Err(no_value(text, to))
+}
+
+/// A timestamp that is written in short, with two digits for each part and with seconds: `2024-1-5 3:04` is
+/// `2024-01-05 03:04:00`.
+pub(crate) fn whole_timestamp(text: &str) -> Cow<'_, str> {
+    let parts = || {
+        let (date, time) = text.split_once([' ', 'T'])?;
+        let end = time.find(|letter: char| !letter.is_ascii_digit() && letter != ':');
+        let (clock, rest) = time.split_at(end.unwrap_or(time.len()));
+        let date = padded(date, '-', 3)?;
+        let clock = padded(clock, ':', 2)?;
+        let seconds = if clock.matches(':').count() == 1 { ":00" } else { "" };
+        Some(format!("{date} {clock}{seconds}{rest}"))
+    };
+    match parts() {
+        Some(whole) if whole != text => Cow::Owned(whole),
+        _ => Cow::Borrowed(text),
+    }
+}
+
+/// Numbers with at least two digits each; `None` where there are fewer than `count_min` or others.
+fn padded(text: &str, separator: char, count_min: usize) -> Option<String> {
+    let numbers: Vec<&str> = text.split(separator).collect();
+    let is_number = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if numbers.len() < count_min || numbers.len() > 3 || !numbers.iter().all(is_number) {
+        return None;
+    }
+    let numbers: Vec<String> = numbers.iter().map(|number| format!("{number:0>2}")).collect();
+    Some(numbers.join(&separator.to_string()))
 }
 
 #[cfg(test)]
@@ -209,6 +247,24 @@ mod tests {
         assert_eq!(whole("1.5"), None);
         assert_eq!(whole("128"), None);
         assert_eq!(whole("one"), None);
+    }
+
+    #[test]
+    fn timestamps_may_be_written_in_short() {
+        for (text, whole) in [
+            ("2024-1-5 3:04", "2024-01-05 03:04:00"),
+            ("2024-01-05T10:00Z", "2024-01-05 10:00:00Z"),
+            ("2024-01-05 10:00:1.5", "2024-01-05 10:00:01.5"),
+            ("2024-01-05", "2024-01-05"),
+            ("yesterday 10:00", "yesterday 10:00"),
+        ] {
+            assert_eq!(whole_timestamp(text), whole);
+        }
+        let timestamp = DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None);
+        let texts = StringArray::from(vec![Some("2024-1-5 3:04"), None, Some("2024-01-05")]);
+        assert_eq!(convert(&texts, &timestamp).unwrap().null_count(), 1);
+        let texts = StringArray::from(vec![Some("2024-1-5 3:04"), Some("2024-01-05 25:00")]);
+        assert!(convert(&texts, &timestamp).is_err());
     }
 
     #[test]

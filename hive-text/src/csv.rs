@@ -172,7 +172,9 @@ impl RowParser for FieldParser {
         columns: &mut [ColumnBuilder],
     ) -> Result<(), (Option<usize>, ArrowError)> {
         let (found, expected) = (row.ends.len(), self.wanted.len());
-        if found > expected || (found < expected && !self.format.lacks_fields) {
+        // Some programs write a delimiter behind the last field.
+        let is_too_long = row.fields().skip(expected).any(|field| !field.is_empty());
+        if is_too_long || (found < expected && !self.format.lacks_fields) {
             let text = format!("there are {found} fields instead of {expected}");
             return Err((None, bad_value(text)));
         }

@@ -7,7 +7,8 @@ pub use csv::{CsvHints, infer_csv};
 pub use json::{JsonShape, infer_json};
 
 use arrow::compute::kernels::cast_utils::{Parser, string_to_datetime};
-use arrow::datatypes::{DataType, Date32Type, TimeUnit};
+use crate::convert::whole_timestamp;
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Date32Type, TimeUnit};
 use chrono::Utc;
 
 /// How many rows of a sample are looked at.
@@ -21,14 +22,18 @@ pub type InferredColumn = (String, DataType);
 struct Candidates(u8);
 
 /// In the order in which they are preferred.
-const KINDS: [(u8, fn(&str) -> bool); 6] = [
+const KINDS: [(u8, fn(&str) -> bool); 7] = [
     (1, is_boolean),
     (1 << 1, is_integer),
-    (1 << 2, is_double),
-    (1 << 3, is_date),
-    (1 << 4, is_timestamp),
-    (1 << 5, is_zoned_timestamp),
+    (1 << 2, is_large_integer),
+    (1 << 3, is_double),
+    (1 << 4, is_date),
+    (1 << 5, is_timestamp),
+    (1 << 6, is_zoned_timestamp),
 ];
+
+/// How many of the kinds JSON writes without quotes.
+const PLAIN_KINDS: usize = 4;
 
 impl Candidates {
     /// No text has been seen.
@@ -62,25 +67,42 @@ impl Candidates {
         match KINDS.iter().position(|(kind, _)| self.0 & kind != 0) {
             Some(0) => DataType::Boolean,
             Some(1) => DataType::Int64,
-            Some(2) => DataType::Float64,
-            Some(3) => DataType::Date32,
-            Some(4) => DataType::Timestamp(TimeUnit::Microsecond, None),
-            Some(5) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            Some(2) => DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0),
+            Some(3) => DataType::Float64,
+            Some(4) => DataType::Date32,
+            Some(5) => DataType::Timestamp(TimeUnit::Microsecond, None),
+            Some(6) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
             _ => DataType::Utf8,
         }
     }
 }
 
 fn is_boolean(text: &str) -> bool {
-    text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false")
+    let words = ["true", "false", "t", "f"];
+    words.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
 fn is_integer(text: &str) -> bool {
-    text.parse::<i64>().is_ok()
+    is_large_integer(text) && text.parse::<i64>().is_ok()
+}
+
+/// What has zeros before it, like a postal code, is no number: they would be lost.
+fn is_large_integer(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_plain = digits == "0" || !digits.starts_with('0');
+    (1..=usize::from(DECIMAL128_MAX_PRECISION)).contains(&digits.len())
+        && is_plain
+        && digits.bytes().all(|digit| digit.is_ascii_digit())
 }
 
 fn is_double(text: &str) -> bool {
-    text.parse::<f64>().is_ok()
+    let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
+    let is_plain = match digits {
+        [b'0', second, ..] => !second.is_ascii_digit(),
+        [first, ..] => first.is_ascii_digit() || *first == b'.',
+        [] => false,
+    };
+    is_plain && text.parse::<f64>().is_ok()
 }
 
 fn is_date(text: &str) -> bool {
@@ -88,7 +110,7 @@ fn is_date(text: &str) -> bool {
 }
 
 fn is_timestamp(text: &str) -> bool {
-    is_date(text) || (is_moment(text) && !has_zone(text))
+    is_moment(text) && !has_zone(text)
 }
 
 fn is_zoned_timestamp(text: &str) -> bool {
@@ -96,7 +118,7 @@ fn is_zoned_timestamp(text: &str) -> bool {
 }
 
 fn is_moment(text: &str) -> bool {
-    text.len() > 10 && string_to_datetime(&Utc, text).is_ok()
+    text.len() > 10 && string_to_datetime(&Utc, &whole_timestamp(text)).is_ok()
 }
 
 /// Whether something stands behind the time: `Z`, `+01:00`, the name of a zone.
@@ -123,12 +145,17 @@ mod tests {
             |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into));
         for (texts, found) in [
             (&["true", "FALSE"][..], DataType::Boolean),
-            (&["1", "-2", " 3"], DataType::Int64),
-            (&["1", "2.5e3"], DataType::Float64),
-            (&["99999999999999999999"], DataType::Float64),
+            (&["t", "F"], DataType::Boolean),
+            (&["1", "-2", " 3", "0"], DataType::Int64),
+            (&["1", "2.5e3", "-.5", "0.1"], DataType::Float64),
+            (&["1", "99999999999999999999"], DataType::Decimal128(38, 0)),
+            (&["007", "010"], DataType::Utf8),
+            (&["+1"], DataType::Utf8),
+            (&["1.5", "nan"], DataType::Utf8),
             (&["2024-02-29"], DataType::Date32),
             (&["2024-02-29", "2024-02-30"], DataType::Utf8),
-            (&["2024-02-29", "2024-02-29 10:00:00"], timestamp(None)),
+            (&["2024-02-29", "2024-02-29 10:00:00"], DataType::Utf8),
+            (&["2024-02-29 10:00"], timestamp(None)),
             (&["2024-02-29T10:00:00.5"], timestamp(None)),
             (&["2024-02-29T10:00:00Z"], timestamp(Some("UTC"))),
             (

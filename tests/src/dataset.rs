@@ -10,7 +10,7 @@ use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use skep_tpch::tables::Table;
 use skep_tpch::{DataLocation, GenerateOptions, generate, scale_name};
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -98,8 +98,10 @@ pub fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable(columns).expect("columns of one length")
 }
 
-/// Writes the small tables below `directory`.
+/// Writes the small tables below `directory`, and into `files` there what other programs have written.
 pub fn small_tables(directory: &Path) -> Vec<TableFiles> {
+    let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("files");
+    copy_directory(&files, &directory.join("files"));
     for part in 0..5 {
         write_parquet(&part_path(directory, "numbers", part), &numbers(part));
     }
@@ -128,6 +130,21 @@ pub fn small_tables(directory: &Path) -> Vec<TableFiles> {
         .collect();
     tables[4].partitioned_by = vec![("region", "STRING"), ("day", "INT")];
     tables
+}
+
+fn copy_directory(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a directory can be made");
+    for entry in fs::read_dir(from).expect("a directory can be read") {
+        let entry = entry.expect("a directory can be read");
+        let to = to.join(entry.file_name());
+        match entry.path().is_dir() {
+            true => copy_directory(&entry.path(), &to),
+            false => {
+                let bytes = fs::read(entry.path()).expect("a file can be read");
+                fs::write(to, bytes).expect("a file can be written");
+            }
+        }
+    }
 }
 
 fn part_path(directory: &Path, table: &str, part: usize) -> PathBuf {

@@ -109,6 +109,7 @@ impl ExecutionPlan for TableWriteExec {
     fn input_distribution_requirements(&self) -> InputDistributionRequirements {
         let keys = self.keys();
         InputDistributionRequirements::new(vec![match keys.is_empty() {
+            _ if self.spec.is_one_file => Distribution::SinglePartition,
             true => Distribution::UnspecifiedDistribution,
             false => Distribution::KeyPartitioned(keys),
         }])
@@ -133,6 +134,11 @@ impl ExecutionPlan for TableWriteExec {
         });
         let required = LexRequirement::new(by_partition.chain(within));
         vec![required.map(OrderingRequirements::new)]
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        // The rows of one file are in the order in which they come.
+        vec![self.spec.is_one_file]
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {

@@ -19,6 +19,8 @@ pub struct WriteSpec {
     pub partition_columns: Vec<String>,
     /// Whether all rows belong to one partition, so that they need not be brought together first.
     pub is_one_partition: bool,
+    /// Whether all rows go into one file, which is there even where there are none.
+    pub is_one_file: bool,
     /// By what the rows of a file are sorted.
     pub sort_columns: Vec<SortColumn>,
     /// How many bytes a file has at least before another one is begun.
@@ -99,4 +101,7 @@ pub struct CsvOptions {
     pub quote: u8,
     /// Whether the first line names the columns.
     pub header: bool,
+    /// What stands for NULL, for other programs than Skep: texts that could be taken for it are quoted, values that
+    /// need no quotes have none. Otherwise every value is quoted, NULL is nothing, and the empty text is refused.
+    pub null_text: Option<String>,
 }

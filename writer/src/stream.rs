@@ -68,6 +68,7 @@ struct Writing {
     schema: SchemaRef,
     pending: VecDeque<Piece>,
     open: Option<(Vec<Option<String>>, OpenFile)>,
+    has_begun: bool,
 }
 
 /// Writes `input`; returns a row for each file.
@@ -91,6 +92,7 @@ pub(crate) fn write(
         schema: Arc::new(Schema::new(named)),
         pending: VecDeque::new(),
         open: None,
+        has_begun: false,
     };
     let durability = Durability::of(&writing.destination.spec.store_url);
     let files = stream::try_unfold(writing, |mut writing| async move {
@@ -120,6 +122,13 @@ impl Writing {
                         self.pending.extend(split(&batch, names)?);
                         continue;
                     }
+                    None if self.destination.spec.is_one_file && !self.has_begun => {
+                        let rows = RecordBatch::new_empty(self.input.schema());
+                        let rows = rows.project(&Vec::from_iter(0..self.schema.fields().len()))?;
+                        let values = Vec::new();
+                        self.write(Piece { values, rows }).await?;
+                        continue;
+                    }
                     None => return self.finish().await,
                 }
             };
@@ -131,7 +140,9 @@ impl Writing {
             if piece.rows.num_rows() == 0 {
                 continue;
             }
-            if self.write(piece).await? >= self.destination.spec.file_bytes_target {
+            let size = self.write(piece).await?;
+            let spec = &self.destination.spec;
+            if size >= spec.file_bytes_target && !spec.is_one_file {
                 return self.finish().await;
             }
         }
@@ -147,6 +158,7 @@ impl Writing {
             Some(open) => open,
             None => {
                 let file = self.begin(&piece.values)?;
+                self.has_begun = true;
                 (piece.values, file)
             }
         };

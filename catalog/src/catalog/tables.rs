@@ -32,6 +32,8 @@ pub struct NewExternalTable {
     pub location: StorageUrl,
     /// The columns in the files; empty where the files are to say.
     pub columns: Vec<ColumnSpec>,
+    /// How the files spell the columns' names, by these in lower case, where that is known beforehand.
+    pub source_names: BTreeMap<String, String>,
     /// PARTITIONED BY; `None` where the directories are to say.
     pub partition_columns: Option<Vec<PartitionColumnSpec>>,
     /// CLUSTERED BY.
@@ -88,7 +90,13 @@ impl Catalog {
             return Ok(false);
         }
         locations::check_free(&snapshot, &new.location, TableKind::External, None)?;
-        let expected = NewColumns::new(&new.name, &new.columns, new.partition_columns.as_deref())?;
+        let mut expected =
+            NewColumns::new(&new.name, &new.columns, new.partition_columns.as_deref())?;
+        for column in &mut expected.columns {
+            if let Some(name) = new.source_names.get(&column.name) {
+                column.source_name.clone_from(name);
+            }
+        }
         let expectation = Expectation {
             format: new.format,
             columns_are_final: !expected.columns.is_empty(),

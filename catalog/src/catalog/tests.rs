@@ -43,6 +43,7 @@ fn new_table(name: &str, files: &TestFiles) -> NewExternalTable {
         storage: StorageOptions::default(),
         location: files.location("t"),
         columns: Vec::new(),
+        source_names: Default::default(),
         partition_columns: None,
         bucketing: None,
         properties: BTreeMap::new(),

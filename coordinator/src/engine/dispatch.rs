@@ -38,6 +38,7 @@ fn takes_parameters(statement: &Statement) -> bool {
     match statement {
         Statement::Query(_)
         | Statement::Explain(_)
+        | Statement::CopyTo(_)
         | Statement::Insert(_)
         | Statement::InsertDirectory(_) => true,
         Statement::CreateTable(create) => create.source.is_some(),
@@ -221,6 +222,15 @@ impl Inner {
                 let rows = self
                     .insert_directory(session, handle, *insert, parameters)
                     .await?;
+                Ok(Some(rows))
+            }
+            Statement::CopyTo(copy) => {
+                let rows = self.copy_to(session, handle, *copy, parameters).await?;
+                Ok(Some(rows))
+            }
+            Statement::CopyFrom(copy) => {
+                let insert = self.insert_of_copy(session, &copy)?;
+                let rows = self.insert(session, handle, vec![insert], &[]).await?;
                 Ok(Some(rows))
             }
             Statement::LoadData(load) => self.load_data(session, handle, load).await,
@@ -467,6 +477,10 @@ impl Inner {
             },
             Statement::InsertDirectory(insert) => {
                 let (_, resolved) = resolve(&insert.source.statement).await?;
+                (nothing, parameter_schema([&resolved])?)
+            }
+            Statement::CopyTo(copy) => {
+                let (_, resolved) = resolve(&copy.source.statement).await?;
                 (nothing, parameter_schema([&resolved])?)
             }
             Statement::Explain(explained) => {

@@ -14,7 +14,9 @@ use skep_catalog::catalog::{
     NewFile, TableWrite, WRITTEN_FILE_PREFIX, WriteCommit, WriteMode, WriteTarget,
 };
 use skep_catalog::discovery::{WrittenFile, describe_files};
-use skep_catalog::model::{Column, ColumnId, TableDefinition, TableKind};
+use skep_catalog::model::{
+    Column, ColumnId, FileFormat, PartitionColumn, StorageOptions, TableDefinition, TableKind,
+};
 use skep_exchange::error::from_datafusion;
 use skep_protocol::storage_url::StorageUrl;
 use skep_protocol::{ErrorCode, QueryError, partition_path};
@@ -45,7 +47,9 @@ impl Inner {
             .resolve(session, handle, &insert.source.statement)
             .await?;
         let source = source.bind(parameters)?;
-        let definition = directory_definition(&location, &insert, query_columns(&source)?)?;
+        let storage = storage_of(&insert.storage, &BTreeMap::new())?;
+        let columns = query_columns(&source)?;
+        let definition = directory_definition(&location, storage, columns, Vec::new());
         let store = self.object_store(&location)?;
         let old = list(&store, &location).await?;
         let target = write_target(&definition, handle.id(), &Vec::new(), Vec::new(), true)?;
@@ -59,7 +63,7 @@ impl Inner {
     }
 
     /// The files of tables are changed by statements about the tables.
-    fn check_no_table(&self, location: &StorageUrl) -> Result<(), QueryError> {
+    pub(super) fn check_no_table(&self, location: &StorageUrl) -> Result<(), QueryError> {
         let snapshot = self.catalog.snapshot();
         let overlapping = snapshot.all_tables().find(|table| {
             let of_table = &table.definition.location;
@@ -96,6 +100,8 @@ impl Inner {
         let values = partition_values(definition, &load)?;
         let source = self.object_store(&from)?;
         let files = list(&source, &from).await?;
+        // No rows are in a file of no bytes, whatever the format.
+        let files: Vec<ObjectMeta> = files.into_iter().filter(|file| file.size > 0).collect();
         if files.is_empty() {
             let text = format!("there are no files at '{from}'");
             return Err(QueryError::new(ErrorCode::FileNotFound, text));
@@ -149,22 +155,22 @@ impl Inner {
 }
 
 /// A directory as a table that nobody will know.
-fn directory_definition(
+pub(super) fn directory_definition(
     location: &StorageUrl,
-    insert: &InsertDirectory,
+    (format, storage): (FileFormat, StorageOptions),
     columns: Vec<skep_catalog::catalog::ColumnSpec>,
-) -> Result<TableDefinition, QueryError> {
-    let (format, storage) = storage_of(&insert.storage, &BTreeMap::new())?;
+    partition_columns: Vec<PartitionColumn>,
+) -> TableDefinition {
     let columns = (0..).zip(columns).map(|(id, column)| Column {
         id: ColumnId(id),
-        source_name: column.name.clone(),
-        name: column.name,
+        name: column.name.to_lowercase(),
+        source_name: column.name,
         data_type: column.data_type,
         sql_type: None,
         nullable: true,
         comment: None,
     });
-    Ok(TableDefinition {
+    TableDefinition {
         database: "directory".to_owned(),
         name: location.to_string(),
         kind: TableKind::External,
@@ -174,13 +180,13 @@ fn directory_definition(
         columns: columns.collect(),
         columns_declared: true,
         retired_columns: Vec::new(),
-        partition_columns: Vec::new(),
+        partition_columns,
         bucketing: None,
         properties: BTreeMap::new(),
         comment: None,
         owner: String::new(),
         created_at: chrono::Utc::now(),
-    })
+    }
 }
 
 fn partition_values(
@@ -282,19 +288,19 @@ async fn transfer(
 }
 
 /// Has a file be there to stay before the catalog is told of it.
-async fn keep(durability: &Durability, path: &Path) -> Result<(), QueryError> {
+pub(super) async fn keep(durability: &Durability, path: &Path) -> Result<(), QueryError> {
     let kept = durability.keep(path.as_ref()).await;
     kept.map_err(|error| from_datafusion(&error))
 }
 
-async fn remove(store: &Arc<dyn ObjectStore>, path: &Path) -> Result<(), QueryError> {
+pub(super) async fn remove(store: &Arc<dyn ObjectStore>, path: &Path) -> Result<(), QueryError> {
     match store.delete(path).await {
         Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
         Err(error) => Err(storage(error)),
     }
 }
 
-fn storage(error: object_store::Error) -> QueryError {
+pub(super) fn storage(error: object_store::Error) -> QueryError {
     match error {
         object_store::Error::NotFound { path, .. } => {
             QueryError::new(ErrorCode::FileNotFound, format!("'{path}' is not there"))

@@ -177,6 +177,7 @@ pub(super) fn write_target(
             .map(|column| column.name.clone())
             .collect(),
         is_one_partition: is_one_partition || definition.partition_columns.is_empty(),
+        is_one_file: false,
         sort_columns: sort_columns(definition)?,
         file_bytes_target: file_bytes_target(&definition.properties)?,
         format: file_options(definition)?,

@@ -18,6 +18,7 @@ use skep_exchange::functions::FunctionSet;
 use skep_exchange::memory::NodeMemory;
 use skep_exchange::monitor::AttemptMonitor;
 use skep_exchange::session::TaskSession;
+use skep_protocol::storage_url::AllowedRoots;
 use skep_protocol::{QueryError, QueryId};
 use std::sync::Arc;
 
@@ -37,6 +38,8 @@ pub struct Planner {
     pub functions: FunctionSet,
     /// What statements have in common, made once.
     pub templates: Templates,
+    /// Where statements may name files.
+    pub allowed_roots: AllowedRoots,
 }
 
 /// What one statement is planned with.

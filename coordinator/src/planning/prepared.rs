@@ -50,6 +50,10 @@ impl PreparedPlan {
 
     /// Keeps what a statement was resolved to in `context`.
     pub(crate) fn keep(&self, context: &PlanningContext, resolved: &ResolvedQuery) {
+        // Files may come and go without a new version of the catalog.
+        if resolved.reads_loose_files() {
+            return;
+        }
         *self.0.lock() = Some(Arc::new(Kept {
             catalog: context.catalog.version(),
             database: context.session.database.clone(),

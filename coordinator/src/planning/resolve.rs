@@ -1,6 +1,7 @@
 //! Errors about names that a person can act on: what is missing, where it stands, and what is nearest.
 
 use super::context::{CATALOG_NAME, PlanningContext};
+use super::loose_files::LOOSE_DATABASE;
 use crate::statement::position;
 use datafusion::common::{Column, SchemaError, TableReference};
 use datafusion::error::DataFusionError;
@@ -35,7 +36,9 @@ pub(super) fn check_tables(
             return Err(QueryError::new(ErrorCode::DatabaseNotFound, text));
         }
         let database = reference.schema().unwrap_or(database);
-        if database.eq_ignore_ascii_case(INFORMATION_SCHEMA) || is_table_function(state, reference)
+        if database.eq_ignore_ascii_case(INFORMATION_SCHEMA)
+            || database == LOOSE_DATABASE
+            || is_table_function(state, reference)
         {
             continue;
         }

@@ -4,6 +4,7 @@
 
 use super::context::CATALOG_NAME;
 use super::information_schema::InformationSchema;
+use super::loose_files::LOOSE_DATABASE;
 use super::resolve::INFORMATION_SCHEMA;
 use super::table_scan::CatalogTable;
 use crate::session::{SessionCatalog, name_of};
@@ -26,9 +27,12 @@ pub struct SnapshotCatalog {
     views: PlannedViews,
 }
 
-/// Views, each with the plan of its query.
+/// What a statement alone knows: views, each with the plan of its query, and the files that it names.
 #[derive(Clone, Debug, Default)]
-pub struct PlannedViews(Arc<RwLock<HashMap<ViewKey, Arc<dyn TableProvider>>>>);
+pub struct PlannedViews {
+    views: Arc<RwLock<HashMap<ViewKey, Arc<dyn TableProvider>>>>,
+    loose_files: Arc<RwLock<Vec<Arc<CatalogTable>>>>,
+}
 
 /// Which view it is. A temporary one may have the name of another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -52,17 +56,56 @@ impl ViewKey {
 impl PlannedViews {
     /// Whether the view has been planned.
     pub(super) fn has(&self, view: &ViewKey) -> bool {
-        self.0.read().contains_key(view)
+        self.views.read().contains_key(view)
     }
 
     /// Adds a view.
     pub(super) fn add(&self, view: ViewKey, plan: Arc<dyn TableProvider>) {
-        self.0.write().insert(view, plan);
+        self.views.write().insert(view, plan);
     }
 
     /// A view.
     pub(super) fn get(&self, view: &ViewKey) -> Option<Arc<dyn TableProvider>> {
-        self.0.read().get(view).cloned()
+        self.views.read().get(view).cloned()
+    }
+}
+
+impl PlannedViews {
+    /// How many tables there are of files that the statement names.
+    pub(super) fn loose_files(&self) -> usize {
+        self.loose_files.read().len()
+    }
+
+    /// Adds such a table. Its name is its number.
+    pub(super) fn add_loose_files(&self, table: CatalogTable) {
+        self.loose_files.write().push(Arc::new(table));
+    }
+
+    fn loose_table(&self, name: &str) -> Option<Arc<CatalogTable>> {
+        let number: usize = name.parse().ok()?;
+        self.loose_files.read().get(number).cloned()
+    }
+}
+
+/// The tables of files that a statement names.
+#[derive(Debug)]
+struct LooseDatabase(PlannedViews);
+
+#[async_trait]
+impl SchemaProvider for LooseDatabase {
+    fn table_names(&self) -> Vec<String> {
+        (0..self.0.loose_files())
+            .map(|number| number.to_string())
+            .collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        let table = self.0.loose_table(name);
+        Ok(table.map(|table| table as Arc<dyn TableProvider>))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.0.loose_table(name).is_some()
     }
 }
 
@@ -103,6 +146,9 @@ impl CatalogProvider for SnapshotCatalog {
                 self.snapshot.clone(),
                 self.views.clone(),
             )));
+        }
+        if name == LOOSE_DATABASE {
+            return Some(Arc::new(LooseDatabase(self.views.clone())));
         }
         let database = self.snapshot.database(name).ok()?;
         Some(Arc::new(SnapshotDatabase {

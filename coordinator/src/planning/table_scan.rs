@@ -32,10 +32,11 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 use schema::ScanSchema;
 use selection::{PartitionValues, Selection};
-use skep_catalog::model::{DataFile, FileFormat, Table, TableFiles};
+use skep_catalog::model::{DataFile, FileFormat, Partition, Table, TableFiles};
 use skep_catalog::{CatalogError, CatalogSnapshot};
 use skep_exchange::bulk_scan::{FileList, FileShare, ListedFile};
 use skep_exchange::error::to_datafusion;
+use skep_hive_text::RowFormat;
 use std::cmp::Reverse;
 use std::sync::Arc;
 
@@ -48,10 +49,47 @@ pub fn table_schema(table: &Table) -> SchemaRef {
     ScanSchema::new(&table.definition, true).visible
 }
 
-/// A table in a snapshot of the catalog.
+/// Where a table's files are known from.
+#[derive(Debug)]
+enum KnownFiles {
+    /// From a snapshot of the catalog, which reads them when they are wanted.
+    Catalog(Arc<CatalogSnapshot>),
+    /// From a statement that names files itself: all of them, and how their rows are written where they are text.
+    Statement(Arc<TableFiles>, Option<RowFormat>),
+}
+
+impl KnownFiles {
+    async fn partitions(&self, table: &Table) -> Result<Arc<[Partition]>, CatalogError> {
+        match self {
+            Self::Catalog(snapshot) => snapshot.table_partitions(table).await,
+            Self::Statement(files, _) => Ok(Arc::clone(&files.partitions)),
+        }
+    }
+
+    async fn all(&self, table: &Table) -> Result<Arc<TableFiles>, CatalogError> {
+        match self {
+            Self::Catalog(snapshot) => snapshot.table_files(table).await,
+            Self::Statement(files, _) => Ok(Arc::clone(files)),
+        }
+    }
+
+    /// The files of some partitions at least.
+    async fn of_partitions(
+        &self,
+        table: &Table,
+        numbers: &[u32],
+    ) -> Result<Arc<TableFiles>, CatalogError> {
+        match self {
+            Self::Catalog(snapshot) => snapshot.partition_files(table, numbers).await,
+            Self::Statement(files, _) => Ok(Arc::clone(files)),
+        }
+    }
+}
+
+/// A table in a snapshot of the catalog, or one that a statement makes of files.
 #[derive(Debug)]
 pub struct CatalogTable {
-    snapshot: Arc<CatalogSnapshot>,
+    known: KnownFiles,
     table: Arc<Table>,
     schema: ScanSchema,
 }
@@ -96,8 +134,29 @@ impl CatalogTable {
     pub fn new(snapshot: Arc<CatalogSnapshot>, table: Arc<Table>, uses_views: bool) -> Self {
         Self {
             schema: ScanSchema::new(&table.definition, uses_views),
-            snapshot,
+            known: KnownFiles::Catalog(snapshot),
             table,
+        }
+    }
+
+    /// A table of `files`, which no catalog knows. `rows` says how the rows of text files are written.
+    pub fn of_files(
+        table: Arc<Table>,
+        files: Arc<TableFiles>,
+        rows: Option<RowFormat>,
+        uses_views: bool,
+    ) -> Self {
+        Self {
+            schema: ScanSchema::new(&table.definition, uses_views),
+            known: KnownFiles::Statement(files, rows),
+            table,
+        }
+    }
+
+    fn reader(&self, state: &dyn Session) -> Result<Reader> {
+        match &self.known {
+            KnownFiles::Statement(_, Some(rows)) => Ok(Reader::Text(rows.clone())),
+            _ => Reader::of(&self.table.definition, state),
         }
     }
 
@@ -105,7 +164,7 @@ impl CatalogTable {
     /// filters leave out are not even looked up.
     async fn select(&self, state: &dyn Session, filters: &[Expr]) -> Result<Scanned> {
         let of_catalog = |error: CatalogError| to_datafusion(error.into());
-        let listed = self.snapshot.table_partitions(&self.table).await;
+        let listed = self.known.partitions(&self.table).await;
         let listed = listed.map_err(of_catalog)?;
         let partitions = PartitionValues::new(&listed, &self.table.definition, &self.schema)?;
         let (partition_filters, other_filters): (Vec<Expr>, Vec<Expr>) = filters
@@ -114,13 +173,13 @@ impl CatalogTable {
             .partition(|filter| self.schema.is_partition_filter(filter));
         let kept = partitions.prune(&self.schema, &partition_filters, state)?;
         let files = match kept.true_count() == listed.len() {
-            true => self.snapshot.table_files(&self.table).await,
+            true => self.known.all(&self.table).await,
             false => {
                 let kept = listed.iter().zip(kept.values());
                 let numbers: Vec<u32> = kept
                     .filter_map(|(partition, kept)| kept.then_some(partition.number))
                     .collect();
-                self.snapshot.partition_files(&self.table, &numbers).await
+                self.known.of_partitions(&self.table, &numbers).await
             }
         };
         let files = files.map_err(of_catalog)?;
@@ -187,7 +246,10 @@ impl CatalogTable {
         let definition = &self.table.definition;
         let selection = &scanned.selection;
         KeptFiles {
-            table: format!("{}.{}", definition.database, definition.name),
+            table: match &self.known {
+                KnownFiles::Catalog(_) => format!("{}.{}", definition.database, definition.name),
+                KnownFiles::Statement(..) => definition.name.clone(),
+            },
             partitions: (!definition.partition_columns.is_empty())
                 .then_some(scanned.partition_counts),
             files: (selection.files.len(), scanned.files.files.len()),
@@ -265,7 +327,7 @@ impl TableProvider for CatalogTable {
             statistics = statistics.to_inexact();
         }
 
-        let reader = Reader::of(&self.table.definition, state)?;
+        let reader = self.reader(state)?;
         let paths = groups.iter().flat_map(FileGroup::iter);
         let paths = paths.map(|file| file.object_meta.location.as_ref());
         let source = reader.source(self.schema.scanned(), paths);

@@ -3,6 +3,7 @@
 
 use super::PlanningContext;
 use super::context::CATALOG_NAME;
+use super::loose_files::{LOOSE_DATABASE, plan_loose_files};
 use super::names::{Purpose, resolve_names};
 use super::resolve::{self, INFORMATION_SCHEMA};
 use super::snapshot_catalog::{PlannedViews, ViewKey};
@@ -162,7 +163,7 @@ fn find(
     database: &str,
 ) -> Option<Arc<View>> {
     let catalog = reference.catalog().unwrap_or(CATALOG_NAME);
-    if catalog != CATALOG_NAME || database == INFORMATION_SCHEMA {
+    if catalog != CATALOG_NAME || database == INFORMATION_SCHEMA || database == LOOSE_DATABASE {
         return None;
     }
     match context.catalog.relation(database, reference.table()) {
@@ -196,7 +197,7 @@ async fn plan_view(
         bytes_max: QUERY_BYTES_MAX,
         dialect: dialect.map_or(Dialect::Standard, |name| name.parse().unwrap_or_default()),
     };
-    let Statement::Query(mut query) = parse(&definition.sql, options)? else {
+    let Statement::Query(query) = parse(&definition.sql, options)? else {
         return Err(QueryError::internal(
             "a view has something else than a query",
         ));
@@ -206,11 +207,13 @@ async fn plan_view(
     let config = state.config().clone();
     *state.config_mut() = config.with_default_catalog_and_schema(CATALOG_NAME, resolve_in);
     state.register_catalog_list(context.catalogs(state.config_options(), planned));
+    let query = plan_loose_files(context, &state, &query, planned).await?;
+    let mut query = query.into_owned();
     plan_views(context, &state, &query, resolve_in, planned, depth - 1).await?;
     resolve::check_tables(&state, &query, context, resolve_in)?;
     resolve_names(&state, &mut query, Purpose::View).await?;
     let plan = state
-        .statement_to_plan(*query)
+        .statement_to_plan(query)
         .await
         .map_err(|error| resolve::semantic_error(&error))?;
     renamed(plan, view)

@@ -1,5 +1,6 @@
 //! Statements that change something and return no rows.
 
+mod columns;
 mod database;
 mod storage;
 mod table;
@@ -72,7 +73,9 @@ impl Inner {
             }
             Statement::KillQuery(id) => self.kill(session, &id)?,
             Statement::User(statement) => self.user_command(session, statement).await?,
-            Statement::CreateView(_)
+            Statement::CopyFrom(_)
+            | Statement::CopyTo(_)
+            | Statement::CreateView(_)
             | Statement::Explain(_)
             | Statement::Insert(_)
             | Statement::InsertDirectory(_)

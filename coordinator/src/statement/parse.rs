@@ -5,6 +5,7 @@ mod alter;
 mod balance;
 mod blank;
 mod clauses;
+mod copy;
 mod database;
 mod dialect;
 mod explain;
@@ -29,6 +30,7 @@ pub use dialect::Dialect;
 pub(crate) use nested_types::named_type;
 pub(crate) use numbers::as_written;
 pub(crate) use rewrite::call;
+pub(crate) use types::type_of_text;
 
 use super::cursor::{Cursor, position};
 use super::{Repair, Statement, size};
@@ -123,6 +125,9 @@ fn parse_own(cursor: &mut Cursor) -> Result<Option<Statement>, QueryError> {
     }
     if let Some(insert) = insert::multi_insert(cursor)? {
         return Ok(Some(insert));
+    }
+    if cursor.accept(&["copy"]) {
+        return copy::copy(cursor).map(Some);
     }
     if cursor.accept(&["load", "data"]) {
         return insert::load_data(cursor).map(Some);

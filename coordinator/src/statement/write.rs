@@ -30,6 +30,41 @@ pub struct InsertDirectory {
     pub source: SourceQuery,
 }
 
+/// `COPY … TO`.
+#[derive(Clone, Debug)]
+pub struct CopyTo {
+    /// The rows.
+    pub source: SourceQuery,
+    /// A file or a directory.
+    pub place: String,
+    /// How the files are written.
+    pub options: Vec<CopyOption>,
+}
+
+/// `COPY … FROM`.
+#[derive(Clone, Debug)]
+pub struct CopyFrom {
+    /// The table.
+    pub table: TableName,
+    /// The columns that the files have; all of them where the list is empty.
+    pub columns: Vec<String>,
+    /// Files, directories and patterns.
+    pub places: Vec<String>,
+    /// How the files are read.
+    pub options: Vec<CopyOption>,
+}
+
+/// An option of COPY.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopyOption {
+    /// In lower case.
+    pub name: String,
+    /// The words, texts and numbers of its value, in whatever parentheses.
+    pub words: Vec<String>,
+    /// Its value as it is written; nothing stands for true.
+    pub text: String,
+}
+
 /// `LOAD DATA`.
 #[derive(Clone, Debug)]
 pub struct LoadData {

@@ -1,6 +1,6 @@
 //! What columns the objects of a JSON file have.
 
-use super::{Candidates, InferredColumn, SAMPLE_ROWS_MAX};
+use super::{Candidates, InferredColumn, KINDS, PLAIN_KINDS, SAMPLE_ROWS_MAX};
 use crate::column::bad_value;
 use crate::json::{JsonValue, is_same_name, value_length};
 use arrow::datatypes::{DataType, Field, Fields};
@@ -10,8 +10,7 @@ use datafusion::error::Result;
 /// How deep values are looked into; what is nested further is text.
 const DEPTH_MAX: usize = 16;
 
-/// The columns of a file that begins with `sample`, which is all of it where `is_whole`, beside those that are
-/// `known` from other files.
+/// Adds to `shape` what a file has that begins with `sample`, which is all of it where `is_whole`.
 ///
 /// # Errors
 /// `DataCorrupt` where it is not JSON, or has something else than objects. With `skips_bad_lines` such lines are
@@ -104,8 +103,8 @@ impl Shape {
         Ok(match JsonValue::new(raw)? {
             JsonValue::Null => Self::Nothing,
             _ if depth == 0 => Self::Anything,
-            JsonValue::Plain(text) => Self::Plain(only(text, 0..3)),
-            JsonValue::Text(text) => Self::Plain(only(&text, 3..6)),
+            JsonValue::Plain(text) => Self::Plain(only(text, 0..PLAIN_KINDS)),
+            JsonValue::Text(text) => Self::Plain(only(&text, PLAIN_KINDS..KINDS.len())),
             JsonValue::Array(items) => {
                 let mut shape = Self::Nothing;
                 for item in items {
@@ -158,7 +157,7 @@ impl Shape {
 fn only(text: &str, kinds: std::ops::Range<usize>) -> Candidates {
     let mut candidates = Candidates::ALL;
     candidates.narrow(text);
-    let mask = super::KINDS.get(kinds).unwrap_or_default();
+    let mask = KINDS.get(kinds).unwrap_or_default();
     candidates.meet(Candidates(
         mask.iter().fold(0, |mask, (kind, _)| mask | kind),
     ))

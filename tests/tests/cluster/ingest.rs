@@ -143,11 +143,11 @@ async fn columns_are_matched_by_name_and_partitions_are_found() {
         (
             "narrow",
             IngestMode::Append,
-            ErrorCode::ColumnNotFound,
+            ErrorCode::AlreadyExists,
             "'c'",
         ),
-        ("strict", IngestMode::Append, ErrorCode::Semantic, "'must'"),
-        ("other", IngestMode::Append, ErrorCode::Semantic, "'k'"),
+        ("strict", IngestMode::Append, ErrorCode::AlreadyExists, "'must'"),
+        ("other", IngestMode::Append, ErrorCode::AlreadyExists, "'k'"),
         ("v", IngestMode::Replace, ErrorCode::Semantic, "view"),
         (
             "nowhere.t",

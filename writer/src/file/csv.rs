@@ -7,6 +7,7 @@ use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::error::Result;
 use skep_exchange::error::to_datafusion;
+use skep_exchange::sql_type::sql_type;
 use skep_protocol::{ErrorCode, QueryError};
 
 /// How Hive writes times.
@@ -25,11 +26,14 @@ impl CsvEncoder {
     /// `Unsupported` where a column is nested or of bytes.
     pub(super) fn new(options: CsvOptions, schema: &SchemaRef) -> Result<Self> {
         for field in schema.fields() {
-            if field.data_type().is_nested() || field.data_type().is_binary() {
+            let data_type = field.data_type();
+            // For other programs such values are written as they are shown.
+            let is_readable = !data_type.is_nested() && !data_type.is_binary();
+            if options.null_text.is_none() && !is_readable {
                 let text = format!(
-                    "column '{}' is a {}, which text files cannot hold",
+                    "column '{}' is {}, which text files cannot hold",
                     field.name(),
-                    field.data_type()
+                    sql_type(data_type)
                 );
                 return Err(to_datafusion(QueryError::new(ErrorCode::Unsupported, text)));
             }
@@ -64,7 +68,7 @@ impl CsvEncoder {
         for row in 0..batch.num_rows() {
             for (index, (column, formatter)) in columns.iter().enumerate() {
                 match column.is_null(row) {
-                    true => self.add_delimiter(&mut lines, index),
+                    true => self.add_null(&mut lines, index),
                     false => {
                         let value = formatter.value(row).try_to_string()?;
                         self.add_value(&mut lines, index, schema.field(index).name(), &value)?;
@@ -74,6 +78,27 @@ impl CsvEncoder {
             lines.push(b'\n');
         }
         Ok(lines)
+    }
+
+    fn add_null(&self, lines: &mut Vec<u8>, index: usize) {
+        self.add_delimiter(lines, index);
+        let text = self.options.null_text.as_deref().unwrap_or_default();
+        lines.extend(text.as_bytes());
+    }
+
+    /// Whether a value would be read as something else without quotes.
+    fn needs_quotes(&self, value: &str, null_text: &str) -> bool {
+        let CsvOptions {
+            quote,
+            field_delimiter,
+            ..
+        } = self.options;
+        let is_special =
+            |byte: u8| byte == quote || byte == field_delimiter || byte == b'\n' || byte == b'\r';
+        value.is_empty()
+            || value == null_text
+            || value.trim_ascii() != value
+            || value.bytes().any(is_special)
     }
 
     fn add_delimiter(&self, lines: &mut Vec<u8>, index: usize) {
@@ -90,7 +115,12 @@ impl CsvEncoder {
         value: &str,
     ) -> Result<()> {
         self.add_delimiter(lines, index);
-        if value.is_empty() {
+        if let Some(null_text) = &self.options.null_text {
+            if !self.needs_quotes(value, null_text) {
+                lines.extend(value.as_bytes());
+                return Ok(());
+            }
+        } else if value.is_empty() {
             let text = format!(
                 "a value of column '{column}' is the empty text, which a CSV file cannot tell from NULL"
             );
@@ -124,6 +154,7 @@ mod tests {
             escape,
             quote: b'"',
             header,
+            null_text: None,
         };
         let mut encoder = CsvEncoder::new(options, &batch.schema())?;
         Ok(String::from_utf8(encoder.encode(&batch)?).unwrap())

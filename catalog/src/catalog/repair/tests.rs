@@ -23,6 +23,7 @@ fn external(files: &TestFiles) -> NewExternalTable {
         storage: StorageOptions::default(),
         location: files.location("t"),
         columns: Vec::new(),
+        source_names: Default::default(),
         partition_columns: None,
         bucketing: None,
         properties: BTreeMap::new(),

@@ -68,6 +68,7 @@ impl Warehouse {
             storage: StorageOptions::default(),
             location: StorageUrl::from_local_path(&self.path.join(name)).unwrap(),
             columns: Vec::new(),
+            source_names: Default::default(),
             partition_columns: None,
             bucketing: None,
             properties: BTreeMap::new(),

@@ -336,6 +336,7 @@ pub(crate) fn file_options(definition: &TableDefinition) -> Result<FileOptions, 
                 escape: layout.escape.map(byte),
                 quote: layout.quote.map_or(b'"', byte),
                 header: layout.header_lines > 0,
+                null_text: None,
             }))
         }
         FileFormat::Avro => Ok(FileOptions::Avro),

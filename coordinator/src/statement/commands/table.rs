@@ -16,6 +16,7 @@ use skep_catalog::catalog::{
 use skep_catalog::model::{Column, FileFormat, TableDefinition};
 use skep_catalog::{Catalog, NewExternalTable, NewManagedTable};
 use skep_protocol::{ErrorCode, QueryError};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,8 +29,9 @@ impl Inner {
     ) -> Result<(), QueryError> {
         if create.external {
             check_temporary(&create)?;
-            let new = self.new_external_table(session, create)?;
+            let mut new = self.new_external_table(session, create)?;
             let store = self.object_store(&new.location)?;
+            self.find_columns(session, &mut new, &store).await?;
             self.catalog.create_external_table(new, &store).await?;
             return Ok(());
         }
@@ -145,6 +147,7 @@ impl Inner {
             storage,
             location: parse_location(location)?,
             columns,
+            source_names: BTreeMap::new(),
             partition_columns: (!partition_columns.is_empty()).then_some(partition_columns),
             bucketing: bucketing(create.buckets),
             properties: create.properties,

@@ -157,6 +157,16 @@ pub(super) fn describe(cursor: &mut Cursor) -> Result<Show, QueryError> {
             return Ok(Show::QueryColumns(sql));
         }
     }
+    if cursor.is_next(&["select"]) {
+        let sql = cursor.rest_text().to_owned();
+        cursor.skip_rest();
+        return Ok(Show::QueryColumns(sql));
+    }
+    if let Some(Token::SingleQuotedString(_)) = cursor.peek() {
+        let sql = format!("SELECT * FROM {}", cursor.rest_text());
+        cursor.skip_rest();
+        return Ok(Show::QueryColumns(sql));
+    }
     // A table may have the name of any of these words.
     let names_something = |cursor: &Cursor| matches!(cursor.peek(), Some(Token::Word(_)));
     let mut ahead = cursor.clone();

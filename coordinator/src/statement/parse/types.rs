@@ -1,6 +1,7 @@
 //! Types, in Hive's spelling and in that of standard SQL.
 
-use crate::statement::{Cursor, SqlType};
+use super::tokenize;
+use crate::statement::{Cursor, Dialect, SqlType};
 use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, Fields, TimeUnit};
 use datafusion::sql::sqlparser::tokenizer::Token;
 use skep_protocol::{ErrorCode, QueryError};
@@ -24,6 +25,18 @@ const DIGITS_MAX: u32 = 9;
 /// `Syntax`; `Unsupported` where there is no such type.
 pub(super) fn parse_type(cursor: &mut Cursor) -> Result<SqlType, QueryError> {
     parse_nested(&mut TypeCursor { cursor, closing: 0 }, 0)
+}
+
+/// Reads a type that is written in a text.
+///
+/// # Errors
+/// As [`parse_type`].
+pub(crate) fn type_of_text(text: &str) -> Result<SqlType, QueryError> {
+    let tokens = tokenize(text, Dialect::Standard)?;
+    let mut cursor = Cursor::new(tokens, text);
+    let found = parse_type(&mut cursor)?;
+    cursor.end()?;
+    Ok(found)
 }
 
 /// Types end with `>`, two of which the tokenizer takes for one token.
