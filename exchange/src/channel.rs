@@ -19,6 +19,7 @@ pub use rows::CoordinatorConnection;
 use crate::channel::task::TaskReport;
 use crate::direct::DirectReaders;
 use crate::error::to_datafusion;
+use crate::folded::encode_plan;
 use crate::limits::ExchangeLimits;
 use crate::metrics::decode_task_metrics;
 use crate::monitor::AttemptMonitor;
@@ -28,10 +29,12 @@ use async_trait::async_trait;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryLimit;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion_distributed::{
     ChannelResolver, CoordinatorToWorkerMsg, ExecuteTaskRequest, GetWorkerInfoRequest,
-    GetWorkerInfoResponse, ProducerHead, SetPlanRequest, WorkerChannel, WorkerToCoordinatorMsg,
+    GetWorkerInfoResponse, MaybeEncoded, ProducerHead, SetPlanRequest, WorkerChannel,
+    WorkerToCoordinatorMsg,
 };
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -104,7 +107,7 @@ impl WorkerChannel for ExecutorChannel {
         let mut start = StartTask {
             task: Some(proto::TaskId::from(&id)),
             task_count: to_u32(request.task_count)?,
-            plan: request.plan.encode(context)?.into(),
+            plan: encoded(request.plan, context)?.into(),
             target_address: request.target_worker_url.to_string(),
             query_started_at_ns: request.query_start_time_ns as u64,
             settings: headers_to_settings(&headers),
@@ -205,6 +208,16 @@ impl WorkerChannel for ExecutorChannel {
         Ok(GetWorkerInfoResponse {
             version: skep_protocol::version::SKEP_VERSION.to_owned(),
         })
+    }
+}
+
+fn encoded(
+    plan: MaybeEncoded<Arc<dyn ExecutionPlan>>,
+    context: &Arc<TaskContext>,
+) -> Result<Vec<u8>> {
+    match plan {
+        MaybeEncoded::Encoded(encoded) => Ok(encoded),
+        MaybeEncoded::Decoded(plan) => encode_plan(&plan, context),
     }
 }
 

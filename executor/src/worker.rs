@@ -5,9 +5,11 @@ use crate::file_errors::name_files;
 use crate::progress::{self, Listed, TaskBoard, TaskState};
 use async_trait::async_trait;
 use datafusion::error::Result;
+use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionState;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion_distributed::{
     DistributedExt, ExecuteTaskRequest, MaybeEncoded, ProducerHead, SetPlanRequest, TaskMetrics,
     Worker, WorkerPlanRewriteEvent, WorkerPlanRewriteEventResponse, WorkerQueryContext,
@@ -21,6 +23,7 @@ use skep_exchange::bulk_scan::BulkScanCodec;
 use skep_exchange::channel::{Connections, CoordinatorConnection, LocalTasks};
 use skep_exchange::constants::ForgetConstantsCodec;
 use skep_exchange::error::{from_datafusion, to_datafusion};
+use skep_exchange::folded::{decode_plan, is_folded};
 use skep_exchange::functions::FunctionSet;
 use skep_exchange::memory::{NodeMemory, QueryPool};
 use skep_exchange::panic_guard::{guard_broadcasts, guard_call};
@@ -41,6 +44,7 @@ const TASK_HEADER: &str = "skep-listed-task";
 #[derive(Clone)]
 pub(crate) struct TaskRunner {
     worker: Worker,
+    sessions: SessionFactory,
     memory: Arc<NodeMemory>,
     board: TaskBoard,
     /// Who knows the users, where this node has joined a cluster.
@@ -82,14 +86,16 @@ impl TaskRunner {
             connections,
             coordinator: coordinator.clone(),
         };
+        let factory = sessions.clone();
         let worker = Worker::from_session_builder(move |context| {
-            let sessions = sessions.clone();
+            let sessions = factory.clone();
             async move { sessions.build(context) }
         })
         .with_runtime_env(runtime)
         .with_version(skep_protocol::version::SKEP_VERSION);
         Self {
             worker,
+            sessions,
             memory,
             board,
             coordinator,
@@ -115,10 +121,14 @@ impl TaskRunner {
             .query_pool(&session.query, session.memory_limit_bytes as usize);
         let target_worker_url = Url::parse(&start.target_address)
             .map_err(|error| QueryError::internal(format!("a task's address is none: {error}")))?;
+        let plan = match is_folded(&start.plan) {
+            true => MaybeEncoded::Decoded(self.sessions.unfold(&start.plan, headers.clone())?),
+            false => MaybeEncoded::Encoded(start.plan.to_vec()),
+        };
         let request = SetPlanRequest {
             task_key: library_key(&key),
             task_count: start.task_count as usize,
-            plan: MaybeEncoded::Encoded(start.plan.to_vec()),
+            plan,
             work_unit_feed_declarations: vec![],
             target_worker_url,
             query_start_time_ns: start.query_started_at_ns as usize,
@@ -131,7 +141,7 @@ impl TaskRunner {
             .worker
             .coordinator_channel(headers, request, commands)
             .await
-            .map_err(|error| readable(from_datafusion(&error)))?;
+            .map_err(|error| from_datafusion(&error))?;
         Ok(RunningTask {
             metrics: Box::pin(last_metrics(events)),
             pool,
@@ -181,7 +191,7 @@ impl TaskRunner {
             .worker
             .execute_task(request)
             .await
-            .map_err(|error| readable(from_datafusion(&error)))?;
+            .map_err(|error| from_datafusion(&error))?;
         match (streams.pop(), streams.is_empty()) {
             (Some(batches), true) => {
                 let batches = match state {
@@ -232,6 +242,22 @@ struct SessionFactory {
 }
 
 impl SessionFactory {
+    /// Reads a plan that is nested deeper than the base library can read.
+    fn unfold(
+        &self,
+        plan: &[u8],
+        headers: HeaderMap,
+    ) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
+        let builder = SessionStateBuilder::new()
+            .with_default_features()
+            .with_runtime_env(Arc::clone(&self.runtime));
+        let context = WorkerQueryContext { builder, headers };
+        let state = self
+            .build(context)
+            .map_err(|error| from_datafusion(&error))?;
+        guard_call(|| decode_plan(plan, &state.task_ctx())).map_err(|error| from_datafusion(&error))
+    }
+
     /// The session of one task: the statement's settings, and a memory pool that the query's other
     /// tasks on this node share.
     fn build(&self, context: WorkerQueryContext) -> Result<SessionState> {
@@ -279,19 +305,6 @@ fn guard_plan(
         state.runs(&plan);
     }
     Ok(WorkerPlanRewriteEventResponse::new(plan))
-}
-
-/// Protocol buffers are read 100 deep at most, which is said in their error's text alone, behind a list of all
-/// that they are nested in.
-fn readable(error: QueryError) -> QueryError {
-    match error.message.ends_with("recursion limit reached") {
-        true => QueryError::new(
-            ErrorCode::Unsupported,
-            "the query is nested too deep to be sent to an executor: \
-             some 40 function calls or 40 joins within each other are possible",
-        ),
-        false => error,
-    }
 }
 
 /// How long a task may take from its ticket's making until it is accepted, and how often that is looked for.
