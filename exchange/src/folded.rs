@@ -6,7 +6,6 @@
 
 use crate::error::to_datafusion;
 use datafusion::arrow::datatypes::Schema;
-use datafusion::common::internal_datafusion_err;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::PhysicalExpr;
@@ -71,7 +70,7 @@ pub fn decode_plan(encoded: &[u8], context: &TaskContext) -> Result<Arc<dyn Exec
 }
 
 fn unreadable(error: prost::DecodeError) -> DataFusionError {
-    internal_datafusion_err!("cannot read a plan: {error}")
+    DataFusionError::Execution(format!("cannot read a plan: {error}"))
 }
 
 /// What was folded, where a node is nothing but that.

@@ -141,7 +141,7 @@ impl TaskRunner {
             .worker
             .coordinator_channel(headers, request, commands)
             .await
-            .map_err(|error| from_datafusion(&error))?;
+            .map_err(|error| readable(from_datafusion(&error)))?;
         Ok(RunningTask {
             metrics: Box::pin(last_metrics(events)),
             pool,
@@ -191,7 +191,7 @@ impl TaskRunner {
             .worker
             .execute_task(request)
             .await
-            .map_err(|error| from_datafusion(&error))?;
+            .map_err(|error| readable(from_datafusion(&error)))?;
         match (streams.pop(), streams.is_empty()) {
             (Some(batches), true) => {
                 let batches = match state {
@@ -305,6 +305,19 @@ fn guard_plan(
         state.runs(&plan);
     }
     Ok(WorkerPlanRewriteEventResponse::new(plan))
+}
+
+/// Protocol buffers are read 100 deep at most, which is said in their error's text alone, behind a list of all
+/// that they are nested in. Operators and expressions are folded before that; types are not.
+fn readable(error: QueryError) -> QueryError {
+    match error.message.ends_with("recursion limit reached") {
+        true => QueryError::new(
+            ErrorCode::Unsupported,
+            "the query is nested too deep to be sent to an executor: a type in it has more than some \
+             15 levels",
+        ),
+        false => error,
+    }
 }
 
 /// How long a task may take from its ticket's making until it is accepted, and how often that is looked for.

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use skep_protocol::{ErrorCode, QueryError};
 
 /// How deep expressions and queries may be nested.
-pub(super) const NESTING_MAX: usize = 150;
+pub(super) const NESTING_MAX: usize = 400;
 
 /// How many operators one expression list may chain: `a OR b OR …` makes a tree as deep as it is long.
 pub(super) const OPERATORS_MAX: usize = 20_000;

@@ -15,7 +15,7 @@ use skep_protocol::{ErrorCode, Position, QueryError};
 use std::ops::ControlFlow;
 
 /// The recursion limit of the parser; every level of nesting takes a few of its levels.
-const PARSER_RECURSION_MAX: usize = 1000;
+const PARSER_RECURSION_MAX: usize = 4_000;
 
 /// Reads the rest as a query that is part of another statement.
 ///
