@@ -9,8 +9,8 @@
 //! nothing, once more afterwards: what is not as the plan says is an error.
 
 use crate::float_pruning::without_float_pruning;
-use crate::required_fields::NullableFields;
 use crate::parquet_statistics::with_trusted_statistics;
+use crate::required_fields::NullableFields;
 use datafusion::catalog::memory::DataSourceExec;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::datasource::listing::PartitionedFile;

@@ -164,7 +164,11 @@ pub(crate) fn whole_timestamp(text: &str) -> Cow<'_, str> {
         let (clock, rest) = time.split_at(end.unwrap_or(time.len()));
         let date = padded(date, '-', 3)?;
         let clock = padded(clock, ':', 2)?;
-        let seconds = if clock.matches(':').count() == 1 { ":00" } else { "" };
+        let seconds = if clock.matches(':').count() == 1 {
+            ":00"
+        } else {
+            ""
+        };
         Some(format!("{date} {clock}{seconds}{rest}"))
     };
     match parts() {
@@ -176,11 +180,15 @@ pub(crate) fn whole_timestamp(text: &str) -> Cow<'_, str> {
 /// Numbers with at least two digits each; `None` where there are fewer than `count_min` or others.
 fn padded(text: &str, separator: char, count_min: usize) -> Option<String> {
     let numbers: Vec<&str> = text.split(separator).collect();
-    let is_number = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number =
+        |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if numbers.len() < count_min || numbers.len() > 3 || !numbers.iter().all(is_number) {
         return None;
     }
-    let numbers: Vec<String> = numbers.iter().map(|number| format!("{number:0>2}")).collect();
+    let numbers: Vec<String> = numbers
+        .iter()
+        .map(|number| format!("{number:0>2}"))
+        .collect();
     Some(numbers.join(&separator.to_string()))
 }
 

@@ -6,8 +6,8 @@ mod json;
 pub use csv::{CsvHints, infer_csv};
 pub use json::{JsonShape, infer_json};
 
-use arrow::compute::kernels::cast_utils::{Parser, string_to_datetime};
 use crate::convert::whole_timestamp;
+use arrow::compute::kernels::cast_utils::{Parser, string_to_datetime};
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Date32Type, TimeUnit};
 use chrono::Utc;
 

@@ -87,10 +87,18 @@ pub(crate) fn value_length(text: &[u8]) -> Result<Option<usize>, ArrowError> {
 
 fn no_json(text: &[u8], error: &serde_json::Error) -> ArrowError {
     let shown = String::from_utf8_lossy(text);
-    let shown: String = shown.lines().next().unwrap_or_default().chars().take(40).collect();
+    let shown: String = shown
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(40)
+        .collect();
     // The places within this text say nothing about the file.
     let reason = error.to_string();
-    let reason = reason.rsplit_once(" at line ").map_or(&*reason, |(reason, _)| reason);
+    let reason = reason
+        .rsplit_once(" at line ")
+        .map_or(&*reason, |(reason, _)| reason);
     bad_value(format!("'{}' is not JSON: {reason}", shown.trim_end()))
 }
 

@@ -156,11 +156,7 @@ fn copied_columns(source: &ResolvedQuery) -> Result<Vec<ColumnSpec>, QueryError>
 }
 
 /// The query that reads the files. The columns of lines are known by their places, others by their names.
-fn reading(
-    function: &str,
-    wanted: &[(&str, &DataType)],
-    copy: &CopyFrom,
-) -> String {
+fn reading(function: &str, wanted: &[(&str, &DataType)], copy: &CopyFrom) -> String {
     let text = |text: &str| format!("'{}'", text.replace('\'', "''"));
     let name = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let names: Vec<String> = wanted.iter().map(|(column, _)| name(column)).collect();

@@ -13,9 +13,8 @@
 //! - A sort-merge join does not look at a condition that names no column (`ON a.k = b.k AND random() < 0.5`,
 //!   or NULL, which nothing else has taken out of a FULL JOIN). [`ConditionsNameColumns`] has it name one.
 
-use super::null_aware_joins::NullAwareJoinsHaveOneKey;
 use super::guards::{GuardConditions, OrderedFilters};
-use super::null_aware_in::NullAwareJoinsHaveOneKey;
+use super::null_aware_joins::NullAwareJoinsHaveOneKey;
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::common::{JoinType, NullEquality};
 use datafusion::error::Result;

@@ -5,6 +5,7 @@
 //! longer there for others, so such a head becomes a stage of one task, and the coordinator only
 //! reads what it sends. Heads that do no work, and plans without storage, stay.
 
+use super::sendable::is_sendable;
 use datafusion::catalog::memory::DataSourceExec;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::datasource::physical_plan::FileScanConfig;
@@ -15,7 +16,6 @@ use datafusion_distributed::{
     DistributedExec, DistributedLeafExec, NetworkBoundary, NetworkBoundaryExt, NetworkCoalesceExec,
     Stage,
 };
-use super::sendable::is_sendable;
 use skep_exchange::bulk_scan::BulkScanExec;
 use skep_exchange::error::from_datafusion;
 use skep_exchange::rows::CoordinatorRowsExec;
@@ -63,14 +63,14 @@ fn must_stay(head: &Arc<dyn ExecutionPlan>) -> bool {
     any_in_stage(head, &mut |node| {
         !is_sendable(node)
             || matches!(
-            node.name(),
-            "AnalyzeExec"
-                | "DataSinkExec"
-                | "DistributedAnalyzeExec"
-                | "DmlResultExec"
-                | "ExplainExec"
-                | "RecursiveQueryExec"
-        )
+                node.name(),
+                "AnalyzeExec"
+                    | "DataSinkExec"
+                    | "DistributedAnalyzeExec"
+                    | "DmlResultExec"
+                    | "ExplainExec"
+                    | "RecursiveQueryExec"
+            )
     })
 }
 

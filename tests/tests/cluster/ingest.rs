@@ -146,7 +146,12 @@ async fn columns_are_matched_by_name_and_partitions_are_found() {
             ErrorCode::AlreadyExists,
             "'c'",
         ),
-        ("strict", IngestMode::Append, ErrorCode::AlreadyExists, "'must'"),
+        (
+            "strict",
+            IngestMode::Append,
+            ErrorCode::AlreadyExists,
+            "'must'",
+        ),
         ("other", IngestMode::Append, ErrorCode::AlreadyExists, "'k'"),
         ("v", IngestMode::Replace, ErrorCode::Semantic, "view"),
         (

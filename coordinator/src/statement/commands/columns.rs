@@ -44,7 +44,8 @@ impl Inner {
         let id = QueryIdGenerator::new().next(chrono::Utc::now());
         let state = self.planning_context(session, &id).session_state()?;
         let options = read_options(new);
-        let found = infer_columns(&state, (store, &new.location), new.format, &files, &options).await?;
+        let found =
+            infer_columns(&state, (store, &new.location), new.format, &files, &options).await?;
         let FileColumns { columns, rows } = found;
         if new.format == FileFormat::Avro {
             let names = columns.iter();

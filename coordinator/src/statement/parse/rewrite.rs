@@ -3,7 +3,12 @@
 use super::clauses::unsupported;
 use super::{aggregates, fetch, numbers, ordered_windows, patterns, times};
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryLength, BinaryOperator, CastKind, CharacterLength, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, GroupByWithModifier, Ident, Join, JoinConstraint, JoinOperator, LateralView, ObjectName, OrderBy, OrderByExpr, OrderByKind, Query, Select, SelectFlavor, SelectItem, SetExpr, Statement as SqlStatement, Subscript, TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
+    AccessExpr, BinaryLength, BinaryOperator, CastKind, CharacterLength, DataType, Expr, Function,
+    FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr,
+    GroupByWithModifier, Ident, Join, JoinConstraint, JoinOperator, LateralView, ObjectName,
+    OrderBy, OrderByExpr, OrderByKind, Query, Select, SelectFlavor, SelectItem, SetExpr,
+    Statement as SqlStatement, Subscript, TableAlias, TableAliasColumnDef, TableFactor,
+    TableWithJoins, Value, VisitMut, VisitorMut,
 };
 use skep_exchange::functions::{CUT_BYTES, ROUND_TIME};
 use skep_protocol::{ErrorCode, QueryError};

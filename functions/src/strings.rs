@@ -1,0 +1,20 @@
+//! Functions of text.
+
+mod bytes;
+mod format;
+mod numbers;
+mod parts;
+mod regexps;
+mod similarity;
+
+use crate::registry::Functions;
+
+/// Adds them.
+pub(crate) fn add(functions: &mut Functions) {
+    parts::add(functions);
+    bytes::add(functions);
+    regexps::add(functions);
+    similarity::add(functions);
+    format::add(functions);
+    numbers::add(functions);
+}
