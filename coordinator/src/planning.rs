@@ -29,6 +29,7 @@ mod nested_types;
 mod null_aware_joins;
 mod null_fields;
 mod numeric_types;
+mod ordered_limits;
 mod padded_constants;
 mod parameters;
 mod physical_rules;

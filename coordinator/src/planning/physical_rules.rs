@@ -1,6 +1,7 @@
 //! The rules for physical plans: DataFusion's, with what keeps them right.
 
 use super::bounds_pushdown::with_safe_bounds;
+use super::ordered_limits::OrderedLimits;
 use super::padded_constants::PaddedConstants;
 use super::pushdown::guarded;
 use datafusion::common::config::ConfigOptions;
@@ -18,7 +19,7 @@ const DISPENSABLE: [&str; 1] = ["aggregate_statistics"];
 
 /// All rules, in their order.
 pub(super) fn physical_rules() -> Vec<Rule> {
-    let mut rules: Vec<Rule> = vec![Arc::new(PaddedConstants)];
+    let mut rules: Vec<Rule> = vec![Arc::new(PaddedConstants), Arc::new(OrderedLimits)];
     for rule in PhysicalOptimizer::new().rules {
         rules.push(match DISPENSABLE.contains(&rule.name()) {
             true => Arc::new(Dispensable(rule)),
