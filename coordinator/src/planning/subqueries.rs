@@ -10,6 +10,7 @@
 
 mod attach;
 mod clauses;
+mod conditions;
 mod dependent;
 mod domain;
 mod expressions;
@@ -20,7 +21,9 @@ mod limits;
 mod nothing;
 mod operators;
 mod predicates;
+mod rows;
 mod scope;
+mod within;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchemaRef, not_impl_err};

@@ -18,6 +18,7 @@ mod patterns;
 mod query;
 mod refused;
 mod rewrite;
+mod rows_in;
 mod show;
 mod table;
 mod times;

@@ -5,6 +5,7 @@ use super::clauses::project;
 use super::dependent::Dependent;
 use super::joins::join;
 use super::predicates::{case, with_columns};
+use super::rows::{SUBQUERY, is_one_row, with_row};
 use super::scope::Scope;
 use datafusion::common::{Column, JoinType};
 use datafusion::error::Result;
@@ -40,7 +41,7 @@ impl Unnester {
                 }
             }
         }
-        let alias = self.name("subquery");
+        let alias = self.name(SUBQUERY);
         let mut expressions = Vec::new();
         let mut renamed = Vec::new();
         for column in &columns {
@@ -99,10 +100,19 @@ impl Unnester {
         scope: &Scope,
         columns: &[Column],
     ) -> Result<Vec<Expr>> {
+        let has_row = dependent.is_free()? && is_one_row(&dependent.plan);
         let absent = dependent.absent.take().unwrap_or_default();
         let attached = self.attached(dependent, scope, columns)?;
-        let left = Arc::new(std::mem::take(input));
-        *input = join(left, Arc::new(attached.plan), JoinType::Left, attached.on)?;
+        let left = std::mem::take(input);
+        *input = match has_row {
+            true => with_row(left, attached.plan)?,
+            false => join(
+                Arc::new(left),
+                Arc::new(attached.plan),
+                JoinType::Left,
+                attached.on,
+            )?,
+        };
         let mut values = Vec::new();
         for (column, value) in columns.iter().zip(attached.values) {
             let default = absent.iter().find(|(known, _)| known == column);

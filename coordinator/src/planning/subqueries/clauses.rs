@@ -1,5 +1,6 @@
 //! The clauses that subqueries stand in: each gets the subquery's value as a column of its input.
 
+use super::conditions::simplified;
 use super::expressions::Wanted;
 use super::scope::{is_in, named_outside};
 use super::{Unnester, columns_of, has_subqueries, subquery_of};
@@ -21,7 +22,8 @@ impl Unnester {
         let columns = columns_of(&input);
         let (mut plain, mut embedded) = (Vec::new(), Vec::new());
         let mut joined = Vec::new();
-        for part in split_conjunction_owned(filter.predicate) {
+        let parts = split_conjunction_owned(filter.predicate).into_iter();
+        for part in parts.flat_map(simplified) {
             match has_subqueries(&part)? {
                 false => plain.push(part),
                 true if Self::is_join(&part) => joined.push(part),

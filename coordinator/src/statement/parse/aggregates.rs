@@ -72,7 +72,7 @@ impl Known {
 
     /// How many others of the same name came before an aggregate.
     fn namesakes(&mut self, aggregate: &Expr) -> usize {
-        let name = planner_name(&without_subqueries(aggregate)).to_lowercase();
+        let name = planner_name(aggregate).to_lowercase();
         let written = aggregate.to_string().to_lowercase();
         let known = self.by_name.entry(name).or_default();
         let position = known.iter().position(|other| *other == written);
@@ -105,30 +105,6 @@ impl VisitorMut for Known {
         }
         ControlFlow::Continue(())
     }
-}
-
-/// An expression with one name in place of all subqueries, as the planner has.
-fn without_subqueries(expression: &Expr) -> Expr {
-    struct Nameless;
-
-    impl VisitorMut for Nameless {
-        type Break = ();
-
-        fn pre_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
-            let name = match expression {
-                Expr::InSubquery { expr, negated, .. } => format!("{expr} {negated} IN"),
-                Expr::Exists { negated, .. } => format!("{negated} EXISTS"),
-                Expr::Subquery(_) => "SUBQUERY".to_owned(),
-                _ => return ControlFlow::Continue(()),
-            };
-            *expression = Expr::Identifier(Ident::new(name));
-            ControlFlow::Continue(())
-        }
-    }
-
-    let mut nameless = expression.clone();
-    let _ = nameless.visit(&mut Nameless);
-    nameless
 }
 
 fn is_aggregate(expression: &Expr) -> bool {

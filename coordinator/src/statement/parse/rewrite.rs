@@ -2,6 +2,7 @@
 
 use super::clauses::unsupported;
 use super::{aggregates, fetch, numbers, ordered_windows, patterns, times};
+use super::{aggregates, fetch, numbers, patterns, rows_in, times};
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryLength, BinaryOperator, CastKind, CharacterLength, DataType, Expr, Function,
     FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr,
@@ -86,7 +87,10 @@ impl VisitorMut for Rewriter {
     fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<Self::Break> {
         numbers::rewrite(expression);
         rewrite_expression(expression);
-        as_flow(patterns::rewrite(expression).and_then(|()| times::rewrite(expression)))
+        let rewritten = patterns::rewrite(expression)
+            .and_then(|()| times::rewrite(expression))
+            .and_then(|()| rows_in::rewrite(expression));
+        as_flow(rewritten)
     }
 }
 
@@ -156,12 +160,26 @@ fn name_as_written(items: &mut [SelectItem], written: Vec<Option<String>>) {
     }
 }
 
-/// The expression as the planner calls it.
+/// The expression as the planner calls it, which has one name for all subqueries.
 pub(super) fn planner_name(expression: &Expr) -> String {
     struct Bare;
 
     impl VisitorMut for Bare {
         type Break = ();
+
+        fn pre_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
+            let negation = |negated: &bool| if *negated { "NOT " } else { "" };
+            let name = match &*expression {
+                Expr::InSubquery { expr, negated, .. } => {
+                    format!("{} {}IN", planner_name(expr), negation(negated))
+                }
+                Expr::Exists { negated, .. } => format!("{}EXISTS", negation(negated)),
+                Expr::Subquery(_) => "SUBQUERY".to_owned(),
+                _ => return ControlFlow::Continue(()),
+            };
+            *expression = Expr::Identifier(Ident::new(name));
+            ControlFlow::Continue(())
+        }
 
         fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
             if let Expr::Cast { expr, .. } | Expr::Nested(expr) = expression {
