@@ -8,7 +8,7 @@ use super::within::might_be_equal;
 use super::{Unnester, has_subqueries};
 use datafusion::common::{JoinType, ScalarValue, plan_err};
 use datafusion::error::Result;
-use datafusion::logical_expr::expr::{Exists, InSubquery};
+use datafusion::logical_expr::expr::Exists;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, and, lit, not};
 use std::sync::Arc;
 

@@ -239,3 +239,56 @@ async fn every_clause() {
     let on = "SELECT u.k FROM t LEFT JOIN u ON t.g = u.g AND u.k IN (SELECT k FROM x)";
     assert_eq!(sorted(on).await, [None, None, Some(1), Some(1)]);
 }
+
+/// How many joins a query's plan has, and how many stand above one another.
+async fn joins(sql: &str) -> (usize, usize) {
+    fn count(plan: &LogicalPlan) -> (usize, usize) {
+        let below: Vec<_> = plan.inputs().into_iter().map(count).collect();
+        let own = usize::from(matches!(plan, LogicalPlan::Join(_)));
+        let all: usize = below.iter().map(|(all, _)| all).sum();
+        let depth = below.iter().map(|(_, depth)| depth).max();
+        (own + all, own + depth.copied().unwrap_or(0))
+    }
+    let frame = session().await.sql(sql).await.unwrap();
+    count(&frame.into_optimized_plan().unwrap())
+}
+
+#[tokio::test]
+async fn plans_grow_with_the_number_of_subqueries() {
+    let nested = |operator: &str, depth: usize| {
+        (0..depth).fold("SELECT k FROM u".to_owned(), |inner, level| {
+            format!("SELECT k FROM t t{level} WHERE g = {level} OR k {operator} ({inner})")
+        })
+    };
+    assert_eq!(joins(&nested("IN", 6)).await, (6, 6));
+    for operator in ["NOT IN", "> ANY", "<> ALL"] {
+        let (eight, _) = joins(&nested(operator, 8)).await;
+        let (four, _) = joins(&nested(operator, 4)).await;
+        assert!(
+            eight <= 2 * four + 4 && eight < 40,
+            "{operator}: {four}, {eight}"
+        );
+    }
+    let many: Vec<String> = (0..12)
+        .map(|place| format!("k IN (SELECT k FROM u WHERE g = {place}) AS c{place}"))
+        .collect();
+    let (all, depth) = joins(&format!("SELECT {} FROM t", many.join(", "))).await;
+    assert!(all <= 25 && depth <= 18, "{all} {depth}");
+}
+
+#[tokio::test]
+async fn nested_in_is_true_false_or_unknown() {
+    let inner = "SELECT k FROM u WHERE g = 9 OR k NOT IN (SELECT k FROM t WHERE k IS NOT NULL)";
+    let second = format!("SELECT k FROM t WHERE g = 9 OR k NOT IN ({inner})");
+    let third = format!("SELECT k FROM t WHERE g = 9 OR k NOT IN ({second})");
+    assert_eq!(keys(&format!("g = 9 OR k IN ({second})")).await, [1, 2, 4]);
+    assert!(keys(&format!("g = 9 OR k IN ({third})")).await.is_empty());
+    assert_eq!(
+        keys(&format!("(k NOT IN ({third})) IS NULL")).await,
+        Vec::<i64>::new()
+    );
+    assert_eq!(
+        keys(&format!("g = 9 OR k NOT IN ({third})")).await,
+        [0, 1, 2, 4]
+    );
+}
