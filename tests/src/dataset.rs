@@ -1,6 +1,8 @@
 //! Data: TPC-H, made once and kept in the build's own directory, and small tables with everything that
 //! is easily done wrong: NULLs, duplicates, no rows, partitions, several files.
 
+mod times;
+
 use arrow::array::{
     ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array,
     StringArray, TimestampMicrosecondArray,
@@ -124,6 +126,7 @@ pub fn small_tables(directory: &Path) -> Vec<TableFiles> {
         let path = directory.join(format!("events/{partition}/part-{part}.parquet"));
         write_parquet(&path, &events(*first));
     }
+    times::write(directory);
     let mut tables: Vec<TableFiles> = ["numbers", "lefts", "rights", "nothing", "events"]
         .iter()
         .map(|name| TableFiles::new(name, directory.join(name).display().to_string()))

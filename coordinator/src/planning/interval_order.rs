@@ -43,6 +43,46 @@ impl AnalyzerRule for IntervalOrder {
     }
 }
 
+/// The same for the order of windows, whose frames DataFusion wants to type by it. It belongs before the rule that
+/// makes the types of both sides of an operator one.
+#[derive(Debug)]
+pub(super) struct IntervalWindows;
+
+impl AnalyzerRule for IntervalWindows {
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        let ordered = plan.transform_up_with_subqueries(|node| {
+            let LogicalPlan::Window(_) = &node else {
+                return Ok(Transformed::no(node));
+            };
+            let names = NamePreserver::new_for_projection();
+            let schema = merge_schema(&node.inputs());
+            let ordered = node.map_expressions(|expression| {
+                let name = names.save(&expression);
+                let ordered = expression.transform_up(|part| match part {
+                    Expr::WindowFunction(mut call) => {
+                        let keys = &call.params.order_by;
+                        let is_changed = keys.iter().any(|key| has_interval(&key.expr, &schema));
+                        call.params.order_by = by_length(call.params.order_by, &schema);
+                        let call = Expr::WindowFunction(call);
+                        Ok(Transformed::new_transformed(call, is_changed))
+                    }
+                    other => Ok(Transformed::no(other)),
+                })?;
+                Ok(ordered.update_data(|expression| name.restore(expression)))
+            })?;
+            match ordered.transformed {
+                true => ordered.data.recompute_schema().map(Transformed::yes),
+                false => Ok(ordered),
+            }
+        })?;
+        Ok(ordered.data)
+    }
+
+    fn name(&self) -> &str {
+        "interval_windows"
+    }
+}
+
 fn is_interval(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Interval(_))
 }

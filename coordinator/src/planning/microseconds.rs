@@ -12,7 +12,6 @@ use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, FieldRef,
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
 use datafusion::config::ConfigOptions;
-use datafusion::functions::{datetime, math};
 use datafusion::logical_expr::expr::{Cast, InSubquery, ScalarFunction, SetComparison, TryCast};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
@@ -22,7 +21,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
-use skep_exchange::functions::time::{of_session, session_zone};
+use skep_exchange::functions::time::{date_trunc, of_session, session_zone};
 use std::sync::Arc;
 
 const NANOS_PER_MICRO: i64 = 1_000;
@@ -258,10 +257,14 @@ impl Meaning {
                 cast(call(function, vec![cast(value, number)]), target)
             }
             Self::ToSeconds => {
-                let epoch = datetime::expr_fn::date_part(lit("epoch"), value);
+                use datafusion::functions::datetime::expr_fn::date_part;
                 match target.is_integer() {
-                    true => cast(math::expr_fn::floor(epoch), target),
-                    false => cast(epoch, target),
+                    // A double has no place for the microseconds of far years.
+                    true => {
+                        let seconds = call(date_trunc(), vec![lit("second"), value]);
+                        cast(date_part(lit("epoch"), seconds), target)
+                    }
+                    false => cast(date_part(lit("epoch"), value), target),
                 }
             }
             Self::InZone(function, zone) => {

@@ -13,7 +13,7 @@ use super::distribute_by::DistributeByHash;
 use super::float_keys::FloatKeys;
 use super::guards::GuardedPlanner;
 use super::interval_operators::IntervalOperators;
-use super::interval_order::IntervalOrder;
+use super::interval_order::{IntervalOrder, IntervalWindows};
 use super::logical_rules::logical_rules;
 use super::microseconds::Microseconds;
 use super::null_fields::NullFields;
@@ -224,9 +224,10 @@ impl Planner {
     }
 }
 
-/// The types of decimals, and then DataFusion's own rules.
+/// The types of decimals, the order of windows by intervals, and then DataFusion's own rules.
 fn first_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(NumericTypes)];
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
+        vec![Arc::new(NumericTypes), Arc::new(IntervalWindows)];
     rules.extend(Analyzer::new().rules);
     rules
 }

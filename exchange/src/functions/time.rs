@@ -24,6 +24,7 @@ pub use interval_extreme::{interval_max, interval_min};
 pub use interval_factor::{interval_divide, interval_multiply};
 pub use interval_text::interval_text;
 pub use part::date_part;
+pub use truncate::date_trunc;
 pub use zoned::timezone;
 
 use datafusion::config::ConfigOptions;

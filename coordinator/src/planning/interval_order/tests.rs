@@ -1,6 +1,7 @@
 use super::*;
 use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::execution::SessionStateBuilder;
+use datafusion::optimizer::Analyzer;
 use datafusion::prelude::SessionContext;
 
 const VALUES: &str = "(VALUES (1, INTERVAL '36 hours'), (2, INTERVAL '1 day'), (3, INTERVAL '24 hours'), \
@@ -8,9 +9,12 @@ const VALUES: &str = "(VALUES (1, INTERVAL '36 hours'), (2, INTERVAL '1 day'), (
 
 /// The first column of a statement's rows.
 async fn column(sql: &str) -> Result<Vec<String>> {
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(IntervalWindows)];
+    rules.extend(Analyzer::new().rules);
+    rules.push(Arc::new(IntervalOrder));
     let state = SessionStateBuilder::new()
         .with_default_features()
-        .with_analyzer_rule(Arc::new(IntervalOrder))
+        .with_analyzer_rules(rules)
         .build();
     let context = SessionContext::new_with_state(state);
     let batches = context.sql(sql).await?.collect().await?;

@@ -43,7 +43,7 @@ static DATE_TRUNC: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
 });
 
 /// The function.
-pub(super) fn date_trunc() -> Arc<ScalarUDF> {
+pub fn date_trunc() -> Arc<ScalarUDF> {
     Arc::clone(&DATE_TRUNC)
 }
 
