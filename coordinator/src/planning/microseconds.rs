@@ -22,6 +22,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
 use skep_exchange::functions::time::{date_trunc, of_session, session_zone};
+use std::cell::Cell;
 use std::sync::Arc;
 
 const NANOS_PER_MICRO: i64 = 1_000;
@@ -48,6 +49,8 @@ struct Session {
     zone: Arc<str>,
     timezone: Option<Arc<ScalarUDF>>,
     to_timestamp: Option<Arc<ScalarUDF>>,
+    /// Whether some part of the plan is not what it was, so that what is above it may have other types.
+    is_changed: Cell<bool>,
 }
 
 impl Session {
@@ -61,13 +64,20 @@ impl Session {
             zone: session_zone(config),
             timezone: named("timezone"),
             to_timestamp: named("to_timestamp"),
+            is_changed: Cell::new(false),
         }
     }
 }
 
 fn rewrite(node: LogicalPlan, session: &Session) -> Result<Transformed<LogicalPlan>> {
     let node = match node {
-        LogicalPlan::Union(union) => return align(union),
+        LogicalPlan::Union(union) => {
+            let aligned = align(union)?;
+            if aligned.transformed {
+                session.is_changed.set(true);
+            }
+            return Ok(aligned);
+        }
         LogicalPlan::TableScan(_) | LogicalPlan::EmptyRelation(_) => {
             return Ok(Transformed::no(node));
         }
@@ -85,15 +95,19 @@ fn rewrite(node: LogicalPlan, session: &Session) -> Result<Transformed<LogicalPl
         let rewritten = expression.transform_up(|part| rewrite_part(part, &schema, session))?;
         Ok(rewritten.update_data(|expression| name.restore(expression)))
     };
-    node.map_expressions(|expression| match expression {
+    let mapped = node.map_expressions(|expression| match expression {
         // It is no column: those that it names are.
         Expr::GroupingSet(_) => expression.map_children(rewritten),
         column => rewritten(column),
-    })?
-    .map_data(|node| match node {
-        LogicalPlan::Values(values) => typed_values(values),
-        other => other.recompute_schema(),
-    })
+    })?;
+    if mapped.transformed {
+        session.is_changed.set(true);
+    }
+    match (session.is_changed.get(), mapped.data) {
+        (false, node) => Ok(Transformed::no(node)),
+        (true, LogicalPlan::Values(values)) => typed_values(values).map(Transformed::yes),
+        (true, node) => node.recompute_schema().map(Transformed::yes),
+    }
 }
 
 /// Whether it hands a column on as it is.
@@ -171,18 +185,34 @@ fn rewrite_part(part: Expr, schema: &DFSchema, session: &Session) -> Result<Tran
         },
         Expr::BinaryExpr(binary) => with_durations(binary, schema)?,
         Expr::InSubquery(within) => {
-            let aligned = Expr::InSubquery(InSubquery {
-                subquery: aligned(within.subquery)?,
-                ..within
-            });
-            Transformed::yes(aligned)
+            let InSubquery {
+                expr,
+                subquery,
+                negated,
+            } = within;
+            aligned(subquery)?.update_data(|subquery| {
+                Expr::InSubquery(InSubquery {
+                    expr,
+                    subquery,
+                    negated,
+                })
+            })
         }
         Expr::SetComparison(comparison) => {
-            let aligned = Expr::SetComparison(SetComparison {
-                subquery: aligned(comparison.subquery)?,
-                ..comparison
-            });
-            Transformed::yes(aligned)
+            let SetComparison {
+                expr,
+                subquery,
+                op,
+                quantifier,
+            } = comparison;
+            aligned(subquery)?.update_data(|subquery| {
+                Expr::SetComparison(SetComparison {
+                    expr,
+                    subquery,
+                    op,
+                    quantifier,
+                })
+            })
         }
         other => Transformed::no(other),
     })
@@ -306,22 +336,22 @@ fn with_durations(binary: BinaryExpr, schema: &DFSchema) -> Result<Transformed<E
 }
 
 /// The subquery of a comparison, whose value is microseconds where it would be nanoseconds.
-fn aligned(subquery: Subquery) -> Result<Subquery> {
+fn aligned(subquery: Subquery) -> Result<Transformed<Subquery>> {
     let schema = subquery.subquery.schema();
     let fields = schema.fields();
     let [field] = fields.as_ref() else {
-        return Ok(subquery);
+        return Ok(Transformed::no(subquery));
     };
     if !is_nanoseconds(field.data_type()) {
-        return Ok(subquery);
+        return Ok(Transformed::no(subquery));
     }
     let column = Expr::Column(schema.columns().remove(0));
     let value = cast(column, in_microseconds(field.data_type())).alias(field.name());
     let plan = LogicalPlanBuilder::from(subquery.subquery.as_ref().clone());
-    Ok(Subquery {
+    Ok(Transformed::yes(Subquery {
         subquery: Arc::new(plan.project([value])?.build()?),
         ..subquery
-    })
+    }))
 }
 
 /// A list of rows, whose types are those of its expressions.

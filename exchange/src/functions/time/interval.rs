@@ -138,7 +138,7 @@ impl ScalarUDFImpl for IntervalLength {
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match types {
-            [DataType::Interval(_) | DataType::Duration(_)] => {
+            [DataType::Interval(_) | DataType::Duration(_) | DataType::Null] => {
                 Ok(DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0))
             }
             _ => plan_err!("skep_interval_length takes an interval"),
