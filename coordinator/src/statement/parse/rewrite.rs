@@ -1,8 +1,7 @@
 //! What DataFusion's planner does not know of Hive's queries, put into a tree that it knows.
 
 use super::clauses::unsupported;
-use super::{aggregates, fetch, numbers, ordered_windows, patterns, times};
-use super::{aggregates, fetch, numbers, patterns, rows_in, times};
+use super::{aggregates, fetch, numbers, ordered_windows, patterns, rows_in, times};
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryLength, BinaryOperator, CastKind, CharacterLength, DataType, Expr, Function,
     FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr,
