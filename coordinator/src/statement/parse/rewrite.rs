@@ -106,6 +106,7 @@ fn as_flow(result: Result<(), QueryError>) -> ControlFlow<Box<QueryError>> {
 /// name, by its position.
 fn name_repeated(items: &mut [SelectItem]) {
     let (mut names, mut texts) = (HashSet::new(), HashSet::new());
+    let count = items.len();
     for (index, item) in items.iter_mut().enumerate() {
         let SelectItem::UnnamedExpr(expression) = item else {
             continue;
@@ -114,12 +115,19 @@ fn name_repeated(items: &mut [SelectItem]) {
             expression,
             Expr::Identifier(_) | Expr::CompoundIdentifier(_)
         ) {
-            // Columns keep their names (`planning/names.rs`).
+            // Columns keep their names (`planning/names.rs`); what is called like one is named.
+            let text = expression.to_string();
+            if let Some(column) = text.rsplit('.').next() {
+                names.insert(column.to_owned());
+            }
+            names.insert(text);
             continue;
         }
         let text = expression.to_string();
         let is_new_text = texts.insert(text.clone());
-        if names.insert(planner_name(expression)) {
+        // The planner calls a scalar subquery like its column, which another item may be called, too.
+        let is_subquery = matches!(expression, Expr::Subquery(_)) && count > 1;
+        if names.insert(planner_name(expression)) && !is_subquery {
             continue;
         }
         let alias = match is_new_text {
