@@ -61,11 +61,13 @@ pub(super) fn coordinator(
     let allowed_roots = match authentication {
         Authentication::Secret(_) => AllowedRoots::unrestricted(),
         _ => {
-            let mut roots = vec![StorageUrl::from_local_path(&config.server.data_dir)?];
+            let data_dir = StorageUrl::from_local_path(&config.server.data_dir)?;
+            let mut roots = vec![data_dir.clone()];
             for root in &config.server.allow_roots {
                 roots.push(StorageUrl::parse(root)?);
             }
-            AllowedRoots::new(roots)
+            // The catalog lies in it.
+            AllowedRoots::new(roots).withholding(data_dir)
         }
     };
     let cluster = &config.cluster;

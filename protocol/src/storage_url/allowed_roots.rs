@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 pub struct AllowedRoots {
     roots: Vec<StorageUrl>,
     unrestricted: bool,
+    /// A directory whose own files are nobody's to read or to replace.
+    withheld: Option<StorageUrl>,
 }
 
 impl AllowedRoots {
@@ -23,6 +25,16 @@ impl AllowedRoots {
         Self {
             roots,
             unrestricted: false,
+            withheld: None,
+        }
+    }
+
+    /// Without the files that lie in `directory` itself, like the catalog's, and without the directory as a whole.
+    /// What is further down is not touched.
+    pub fn withholding(self, directory: StorageUrl) -> Self {
+        Self {
+            withheld: Some(directory),
+            ..self
         }
     }
 
@@ -31,6 +43,7 @@ impl AllowedRoots {
         Self {
             roots: Vec::new(),
             unrestricted: true,
+            withheld: None,
         }
     }
 
@@ -54,6 +67,9 @@ impl AllowedRoots {
                 let Some(location) = resolved(location) else {
                     return false;
                 };
+                if self.withholds(&location) {
+                    return false;
+                }
                 self.roots
                     .iter()
                     .filter_map(resolved)
@@ -65,6 +81,19 @@ impl AllowedRoots {
             | StorageScheme::Azure
             | StorageScheme::AzureDataLake => self.roots.is_empty() || self.is_under_root(location),
         }
+    }
+
+    /// Whether a location without links is withheld.
+    fn withholds(&self, location: &StorageUrl) -> bool {
+        let Some(directory) = self.withheld.as_ref().and_then(resolved) else {
+            return false;
+        };
+        let parent = location
+            .key()
+            .rsplit_once('/')
+            .map_or("", |(parent, _)| parent);
+        let is_directory = || location.to_local_path().is_some_and(|path| path.is_dir());
+        location.key() == directory.key() || (parent == directory.key() && !is_directory())
     }
 
     fn is_under_root(&self, location: &StorageUrl) -> bool {

@@ -162,3 +162,24 @@ fn links_do_not_lead_out_of_a_root() {
     }
     std::fs::remove_dir_all(base).unwrap();
 }
+
+#[test]
+fn files_of_a_directory_that_is_withheld_are_not_allowed() {
+    let directory = std::env::temp_dir().join(format!("skep-withheld-{}", std::process::id()));
+    let place = |name: &str| StorageUrl::from_local_path(&directory.join(name)).unwrap();
+    std::fs::create_dir_all(directory.join("warehouse")).unwrap();
+    std::fs::write(directory.join("catalog.sqlite"), "x").unwrap();
+    let root = StorageUrl::from_local_path(&directory).unwrap();
+    let roots = AllowedRoots::new(vec![root.clone()]).withholding(root.clone());
+    for refused in [root, place("catalog.sqlite"), place("new")] {
+        assert!(roots.check(&refused).is_err(), "{refused}");
+    }
+    for allowed in [
+        place("warehouse"),
+        place("warehouse/t/a.parquet"),
+        place("warehouse/t/"),
+    ] {
+        assert!(roots.check(&allowed).is_ok(), "{allowed}");
+    }
+    std::fs::remove_dir_all(&directory).unwrap();
+}

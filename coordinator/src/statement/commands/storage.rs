@@ -111,17 +111,19 @@ fn serde_property(storage: &mut StorageOptions, key: &str, value: &str) -> Resul
         }
     };
     match key.to_ascii_lowercase().as_str() {
-        "separatorchar" | "field.delim" | "sep" | "delimiter" => {
+        "separatorchar" | "field.delim" | "sep" | "delim" | "delimiter" | "format.delimiter" => {
             storage.field_delimiter = Some(one()?);
         }
-        "quotechar" | "quote" => storage.quote = Some(one()?),
-        "escapechar" | "escape.delim" | "escape" => storage.escape = Some(one()?),
+        "quotechar" | "quote" | "format.quote" => storage.quote = Some(one()?),
+        "escapechar" | "escape.delim" | "escape" | "format.escape" => storage.escape = Some(one()?),
         "collection.delim" | "colelction.delim" => storage.collection_delimiter = Some(one()?),
         "mapkey.delim" => storage.map_key_delimiter = Some(one()?),
         "line.delim" => storage.line_delimiter = Some(one()?),
         "serialization.null.format" | "nullvalue" => storage.null_text = Some(value.to_owned()),
         "serialization.format" => {}
-        "header" => storage.header_lines = Some(u32::from(value.eq_ignore_ascii_case("true"))),
+        "header" | "has_header" | "format.has_header" => {
+            storage.header_lines = Some(u32::from(value.eq_ignore_ascii_case("true")))
+        }
         _ => return Err(unsupported(&format!("the SERDE property '{key}'"))),
     }
     Ok(())
