@@ -298,3 +298,64 @@ impl Decoder for CsvDecoder {
         self.rows.is_full()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::test_support::{column, read_in_pieces};
+    use arrow::datatypes::{DataType, Field, Schema};
+
+    fn read(text: &str, format: CsvFormat) -> Result<(Vec<String>, Vec<String>, usize), String> {
+        let fields = vec![
+            Field::new("a", DataType::Int32, true),
+            Field::new("b", DataType::Utf8, true),
+        ];
+        let schema = Arc::new(Schema::new(fields));
+        let format = Arc::new(format);
+        let rejected = Count::new();
+        let decoder = || {
+            let format = Arc::clone(&format);
+            CsvDecoder::new(format, &schema, &[0, 1], 2, rejected.clone()).unwrap()
+        };
+        let batches = read_in_pieces(text, decoder)?;
+        Ok((column(&batches, 0), column(&batches, 1), rejected.value()))
+    }
+
+    #[test]
+    fn fields_are_read_as_they_are_quoted() {
+        let text = "1,x\r\n2,\"a,\"\"b\"\"\nc\"\n\n\"\",\n3,y";
+        let (a, b, _) = read(text, CsvFormat::default()).unwrap();
+        assert_eq!(a, ["1", "2", "NULL", "3"]);
+        assert_eq!(b, ["x", "a,\"b\"\nc", "NULL", "y"]);
+        assert!(read("1\n", CsvFormat::default()).is_err());
+        assert!(read("1,x,y\n", CsvFormat::default()).is_err());
+        let (a, ..) = read("1,x,\n", CsvFormat::default()).unwrap();
+        assert_eq!(a, ["1"]);
+    }
+
+    #[test]
+    fn a_header_may_say_which_column_is_which() {
+        let format = CsvFormat {
+            skipped_lines: 1,
+            has_header: true,
+            by_name: true,
+            null_texts: vec!["-".to_owned()],
+            ..CsvFormat::default()
+        };
+        let (a, b, _) = read("notes\nB,other,A\nx,1,7\n-,1,-\n", format.clone()).unwrap();
+        assert_eq!((a.join(" "), b.join(" ")), ("7 NULL".into(), "x NULL".into()));
+        let (a, b, _) = read("notes\nb\nx\n", format).unwrap();
+        assert_eq!((a.join(" "), b.join(" ")), ("NULL".into(), "x".into()));
+    }
+
+    #[test]
+    fn lines_that_are_no_rows_are_left_out_where_that_is_wanted() {
+        let format = CsvFormat {
+            skips_bad_lines: true,
+            ..CsvFormat::default()
+        };
+        let (a, _, rejected) = read("1,x\ny,z\n2\n3,w\n", format).unwrap();
+        assert_eq!((a.join(" "), rejected % 2), ("1 3".to_owned(), 0));
+        assert!(rejected > 0);
+    }
+}

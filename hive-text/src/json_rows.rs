@@ -296,3 +296,81 @@ impl Decoder for JsonDecoder {
         self.rows.is_full()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::test_support::{column, read_in_pieces};
+    use arrow::datatypes::{DataType, Field, Schema};
+
+    fn ids(text: &str, format: &JsonFormat, is_piece: bool) -> Result<(Vec<String>, usize), String> {
+        let fields = vec![
+            Field::new("id", DataType::Int32, true),
+            Field::new("t", DataType::Utf8, true),
+        ];
+        let schema = Arc::new(Schema::new(fields));
+        let rejected = Count::new();
+        let decoder = || {
+            JsonDecoder::new(format, &schema, &[0], 2, is_piece, rejected.clone()).unwrap()
+        };
+        let batches = read_in_pieces(text, decoder)?;
+        Ok((column(&batches, 0), rejected.value()))
+    }
+
+    #[test]
+    fn objects_are_rows_wherever_they_end() {
+        let format = JsonFormat::default();
+        for (text, wanted) in [
+            ("{\"id\":1}\n{\"ID\":2}\r\n\n  {\"t\":\"}\\\"{\",\"id\":3}", "1 2 3"),
+            ("{\"id\":1}{\"id\":2} {\"id\":3}\n", "1 2 3"),
+            ("{\n \"id\": 1,\n \"t\": \"[\"\n}\n{ \"id\":\n2 }", "1 2"),
+            ("\n [ {\"id\":1}, {\"id\":2,\"t\":[1,2]}\n,{}]\n", "1 2 NULL"),
+            ("[]", ""),
+            ("", ""),
+        ] {
+            let (found, _) = ids(text, &format, false).unwrap();
+            assert_eq!(found.join(" "), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_row_is_an_error_or_is_left_out() {
+        let strict = JsonFormat::default();
+        for text in [
+            "{\"id\":1}\n12\n",
+            "{\"id\":1\n{\"id\":2}\n",
+            "{\"id\":\"x\"}",
+            "[{\"id\":1}",
+            "[{\"id\":1},]",
+            "[{\"id\":1} {\"id\":2}]",
+            "[] x",
+            "{\"id\":1} nonsense",
+        ] {
+            assert!(ids(text, &strict, false).is_err(), "{text}");
+        }
+        let lenient = JsonFormat {
+            skips_bad_lines: true,
+        };
+        let text = "{\"id\":1}\n{\"id\":\n{\"id\":2}\nnonsense\n{\"id\":\"x\"}\n{\"id\":3}\n12";
+        let (found, rejected) = ids(text, &lenient, false).unwrap();
+        assert_eq!((found.join(" "), rejected % 4), ("1 2 3".to_owned(), 0));
+    }
+
+    #[test]
+    fn pieces_are_read_where_lines_are_whole() {
+        for (begin, is_whole) in [
+            ("{\"a\":1}\n{", true),
+            ("\n{\"a\":1}", true),
+            ("", true),
+            ("{\n", false),
+            ("[{\"a\":1},\n", false),
+            (" [", false),
+        ] {
+            assert_eq!(is_by_line(begin.as_bytes()), is_whole, "{begin}");
+        }
+        let format = JsonFormat::default();
+        assert!(ids("{\"id\":\n1}", &format, true).is_err());
+        let (found, _) = ids("{\"id\":1}\n{\"id\":2}", &format, true).unwrap();
+        assert_eq!(found, ["1", "2"]);
+    }
+}

@@ -174,3 +174,62 @@ fn builders(schema: &SchemaRef) -> Result<Vec<ColumnBuilder>, ArrowError> {
         .map(|field| ColumnBuilder::new(field.data_type()))
         .collect()
 }
+
+/// Reads texts as a scan does, in pieces of all sizes.
+#[cfg(test)]
+pub(crate) mod test_support {
+    use arrow::compute::cast;
+    use arrow::datatypes::DataType;
+    use arrow::record_batch::RecordBatch;
+    use arrow::array::{Array, AsArray};
+    use datafusion_datasource::decoder::{
+        BatchDeserializer, Decoder, DecoderDeserializer, DeserializerOutput,
+    };
+
+    /// The batches, which are the same whatever the pieces; the last error otherwise.
+    pub(crate) fn read_in_pieces<D: Decoder>(
+        text: &str,
+        decoder: impl Fn() -> D,
+    ) -> Result<Vec<RecordBatch>, String> {
+        let mut last: Option<Result<Vec<RecordBatch>, String>> = None;
+        for piece in [1, 2, 7, 1000] {
+            let found = read(text, decoder(), piece);
+            let rows = |batches: &Vec<RecordBatch>| column(batches, 0);
+            if let Some(last) = &last {
+                assert_eq!(last.as_ref().ok().map(rows), found.as_ref().ok().map(rows));
+            }
+            last = Some(found);
+        }
+        last.unwrap_or_else(|| Ok(Vec::new()))
+    }
+
+    fn read<D: Decoder>(text: &str, decoder: D, piece: usize) -> Result<Vec<RecordBatch>, String> {
+        let mut deserializer = DecoderDeserializer::new(decoder);
+        let mut batches = Vec::new();
+        let mut pieces = text.as_bytes().chunks(piece);
+        loop {
+            match deserializer.next().map_err(|error| error.to_string())? {
+                DeserializerOutput::RecordBatch(batch) => batches.push(batch),
+                DeserializerOutput::RequiresMoreData => match pieces.next() {
+                    Some(piece) => {
+                        deserializer.digest(bytes::Bytes::copy_from_slice(piece));
+                    }
+                    None => deserializer.finish(),
+                },
+                DeserializerOutput::InputExhausted => return Ok(batches),
+            }
+        }
+    }
+
+    /// The values of a column as texts.
+    pub(crate) fn column(batches: &[RecordBatch], index: usize) -> Vec<String> {
+        let mut values = Vec::new();
+        for batch in batches {
+            let texts = cast(batch.column(index), &DataType::Utf8).unwrap();
+            let texts = texts.as_string::<i32>();
+            let shown = |text: Option<&str>| text.unwrap_or("NULL").to_owned();
+            values.extend(texts.iter().map(shown));
+        }
+        values
+    }
+}

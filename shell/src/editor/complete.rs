@@ -251,10 +251,7 @@ impl Completions {
             .rev()
             .map(|piece| &whole[piece.range.clone()])
             .collect();
-        if words
-            .first()
-            .is_some_and(|word| word.eq_ignore_ascii_case("location"))
-        {
+        if names_file(&words) {
             return self.path(typed, start);
         }
         let Some(column) = compared_column(&words) else {
@@ -282,6 +279,34 @@ impl Completions {
             Ok((at, candidates)) => (start + at, candidates),
             Err(_) => (start, Vec::new()),
         }
+    }
+}
+
+/// What a file's name may stand behind.
+const BEFORE_FILES: [&str; 8] = [
+    "location",
+    "inpath",
+    "directory",
+    "from",
+    "join",
+    "to",
+    "describe",
+    "desc",
+];
+
+/// The functions that read files.
+const FILE_READERS: [&str; 4] = ["read_parquet", "read_csv", "read_json", "read_avro"];
+
+/// Whether a text behind these words, the last one first, is the name of a file.
+fn names_file(words: &[&str]) -> bool {
+    let is_any = |word: &str, wanted: &[&str]| {
+        let mut wanted = wanted.iter();
+        wanted.any(|wanted| word.eq_ignore_ascii_case(wanted))
+    };
+    match words {
+        ["(", function, ..] | ["[", "(", function, ..] => is_any(function, &FILE_READERS),
+        [word, ..] => is_any(word, &BEFORE_FILES),
+        [] => false,
     }
 }
 

@@ -111,6 +111,17 @@ fn values_of_partitions_and_paths() {
         "create external table t stored as parquet location '{path}/da|"
     ));
     assert_eq!(paths, [format!("{path}/data.parquet")]);
+    for begun in [
+        "select * from",
+        "select * from read_parquet(",
+        "select * from read_csv([",
+        "copy t to",
+        "describe",
+    ] {
+        let paths = offered(&format!("{begun} '{path}/da|"));
+        assert_eq!(paths, [format!("{path}/data.parquet")], "{begun}");
+    }
+    assert!(offered(&format!("select concat('{path}/da|")).is_empty());
 }
 
 #[test]
