@@ -27,6 +27,7 @@ pub use checked_arithmetic::Arithmetic;
 pub use decimal_rounding::{Rounding, rounded, rounded_cast};
 pub use decimal_type::{DIGITS_MAX, DecimalOperation, DecimalType, common_decimal};
 pub use filtered::filtered;
+pub use float_bounds::float_bound;
 pub use float_key::{float_key, holds_floats, key_of};
 pub use null_fields::null_fields;
 pub use only_value::only_value;

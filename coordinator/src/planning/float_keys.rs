@@ -8,7 +8,6 @@
 //! in them anyway (`executor/src/float_pruning.rs`).
 
 mod conditions;
-mod correlated;
 
 use conditions::{holds_comparison, in_condition, in_value, key};
 use datafusion::common::DFSchema;
@@ -18,14 +17,14 @@ use datafusion::error::Result;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    Aggregate, Distinct, Expr, Join, JoinConstraint, LogicalPlan, Projection,
+    Aggregate, Distinct, Expr, Filter, Join, JoinConstraint, LogicalPlan, Projection,
 };
 use datafusion::optimizer::AnalyzerRule;
 use skep_exchange::functions::holds_floats;
 use std::sync::Arc;
 
 /// Has operators look at the keys of floating point numbers. It belongs after all rules that make operators or
-/// comparisons.
+/// comparisons, among them the one that leaves no subqueries.
 #[derive(Debug)]
 pub struct FloatKeys;
 
@@ -44,7 +43,13 @@ impl AnalyzerRule for FloatKeys {
 fn in_plan(node: LogicalPlan) -> Result<LogicalPlan> {
     let schema = merge_schema(&node.inputs());
     match node {
-        LogicalPlan::Filter(filter) => correlated::in_filter(filter, &schema),
+        LogicalPlan::Filter(filter) => {
+            let condition = in_condition(filter.predicate, &schema)?;
+            Ok(LogicalPlan::Filter(Filter::try_new(
+                condition,
+                filter.input,
+            )?))
+        }
         LogicalPlan::Join(join) => in_join(join, &schema),
         LogicalPlan::Distinct(Distinct::All(input)) => {
             let input = with_keys(Arc::unwrap_or_clone(input))?;
@@ -126,7 +131,7 @@ fn in_join(mut join: Join, schema: &DFSchema) -> Result<LogicalPlan> {
 }
 
 /// The rows of a plan, with keys for values.
-pub(super) fn with_keys(plan: LogicalPlan) -> Result<LogicalPlan> {
+fn with_keys(plan: LogicalPlan) -> Result<LogicalPlan> {
     let schema = Arc::clone(plan.schema());
     let mut fields = schema.fields().iter();
     if !fields.any(|field| holds_floats(field.data_type())) {

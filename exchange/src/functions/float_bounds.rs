@@ -26,6 +26,12 @@ pub fn float_bounds() -> [Arc<AggregateUDF>; 2] {
         .map(|(stock, is_max)| Arc::new(AggregateUDF::from(FloatBound { stock, is_max })))
 }
 
+/// The one of that name.
+pub fn float_bound(name: &str) -> Option<Arc<AggregateUDF>> {
+    let mut bounds = float_bounds().into_iter();
+    bounds.find(|bound| bound.name() == name)
+}
+
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct FloatBound {
     stock: Arc<AggregateUDF>,

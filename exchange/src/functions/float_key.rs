@@ -11,6 +11,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::datatypes::{DataType, FieldRef, Float16Type, Float32Type, Float64Type};
 use datafusion::common::{internal_datafusion_err, internal_err};
 use datafusion::error::Result;
+use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
@@ -71,6 +72,12 @@ impl ScalarUDFImpl for FloatKey {
             [value] => Ok(value.clone()),
             _ => internal_err!("{NAME} takes one value"),
         }
+    }
+
+    /// Unknown, but of the result's type: functions above, such as `abs`, fail over bounds of none.
+    fn evaluate_bounds(&self, arguments: &[&Interval]) -> Result<Interval> {
+        let first = arguments.first().map(|bounds| bounds.data_type());
+        Interval::make_unbounded(&first.unwrap_or(DataType::Null))
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {

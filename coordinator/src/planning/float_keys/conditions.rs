@@ -1,23 +1,47 @@
 //! Keys within expressions.
 
-use super::with_keys;
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{
-    AggregateFunction, Between, Case, InList, InSubquery, ScalarFunction, SetComparison, Sort,
-    WindowFunction,
+    AggregateFunction, Between, Case, InList, ScalarFunction, Sort, WindowFunction,
 };
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, Subquery};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator};
 use datafusion::scalar::ScalarValue;
-use skep_exchange::functions::{float_key, holds_floats, is_ordered, key_of};
-use std::sync::Arc;
+use skep_exchange::functions::{float_bound, float_key, holds_floats, is_ordered, key_of};
 
 /// Functions that compare their arguments.
-const COMPARING: [&str; 3] = ["greatest", "least", "nullif"];
+const COMPARING: &[&str] = &[
+    "array_distinct",
+    "array_except",
+    "array_has",
+    "array_has_all",
+    "array_has_any",
+    "array_intersect",
+    "array_max",
+    "array_min",
+    "array_position",
+    "array_positions",
+    "array_remove",
+    "array_remove_all",
+    "array_sort",
+    "array_union",
+    "greatest",
+    "least",
+    "nullif",
+];
 
 /// Aggregates that compare their arguments, whether or not they are DISTINCT.
-const ORDERING: [&str; 2] = ["max", "min"];
+const ORDERING: &[&str] = &[
+    "approx_distinct",
+    "approx_median",
+    "max",
+    "max_by",
+    "median",
+    "min",
+    "min_by",
+    "mode",
+];
 
 /// What a value is compared by.
 pub(super) fn key(value: Expr, schema: &DFSchema) -> Result<Expr> {
@@ -144,8 +168,6 @@ pub(super) fn holds_comparison(value: &Expr) -> Result<bool> {
             Expr::ScalarFunction(call) => COMPARING.contains(&call.name()),
             Expr::Between(_)
             | Expr::InList(_)
-            | Expr::InSubquery(_)
-            | Expr::SetComparison(_)
             | Expr::AggregateFunction(_)
             | Expr::WindowFunction(_) => true,
             _ => false,
@@ -178,16 +200,6 @@ fn in_part(part: Expr, schema: &DFSchema) -> Result<Expr> {
             list: all(list.list)?,
             negated: list.negated,
         }),
-        Expr::InSubquery(subquery) => Expr::InSubquery(InSubquery {
-            expr: boxed(subquery.expr)?,
-            subquery: in_subquery(subquery.subquery)?,
-            negated: subquery.negated,
-        }),
-        Expr::SetComparison(comparison) => Expr::SetComparison(SetComparison {
-            expr: boxed(comparison.expr)?,
-            subquery: in_subquery(comparison.subquery)?,
-            ..comparison
-        }),
         Expr::Case(Case {
             expr: Some(value),
             when_then_expr,
@@ -208,14 +220,6 @@ fn in_part(part: Expr, schema: &DFSchema) -> Result<Expr> {
         Expr::AggregateFunction(call) => Expr::AggregateFunction(in_aggregate(call, schema)?),
         Expr::WindowFunction(call) => in_window(*call, schema)?,
         other => other,
-    })
-}
-
-fn in_subquery(subquery: Subquery) -> Result<Subquery> {
-    let plan = with_keys(Arc::unwrap_or_clone(subquery.subquery))?;
-    Ok(Subquery {
-        subquery: Arc::new(plan),
-        ..subquery
     })
 }
 
@@ -247,6 +251,10 @@ fn sort_keys(sorts: &mut [Sort], schema: &DFSchema) -> Result<()> {
 }
 
 fn in_aggregate(mut call: AggregateFunction, schema: &DFSchema) -> Result<AggregateFunction> {
+    // Rules put DataFusion's own into plans, which do not know NaN.
+    if let Some(bound) = float_bound(call.func.name()) {
+        call.func = bound;
+    }
     let params = &mut call.params;
     if compares(call.func.name(), params.distinct) {
         keys(&mut params.args, schema)?;
