@@ -29,7 +29,7 @@ pub use decimal_type::{DIGITS_MAX, DecimalOperation, DecimalType, common_decimal
 pub use filtered::filtered;
 pub use float_bounds::float_bound;
 pub use float_key::{float_key, holds_floats, key_of};
-pub use null_fields::null_fields;
+pub use null_fields::{null_fields, nullable};
 pub use only_value::only_value;
 pub use ordered::{direction, is_ordered, ordered, ordered_name};
 pub use patterns::{LIKE_PATTERN, SIMILAR_PATTERN, like_pattern, similar_pattern};

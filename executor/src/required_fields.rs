@@ -42,6 +42,7 @@ fn is_affected(field: &Field, may_be_held_by_null: bool) -> bool {
     may_be_held_by_null && !field.is_nullable()
         || match field.data_type() {
             DataType::Struct(fields) => fields.iter().any(|field| is_affected(field, may_be_null)),
+            DataType::List(item) | DataType::LargeList(item) => is_affected(item, false),
             _ => false,
         }
 }

@@ -3,7 +3,9 @@
 //! A struct is an array per field, and whether a row is NULL is kept beside them. CASE and `nullif` set the one and
 //! leave the others as they are; to read a field, or to unnest the struct, looks at the others alone.
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, StructArray, make_array};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, GenericListArray, OffsetSizeTrait, StructArray, make_array,
+};
 use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use datafusion::common::internal_err;
@@ -73,21 +75,24 @@ impl ScalarUDFImpl for NullFields {
     }
 }
 
-/// A type whose fields may all be NULL.
-fn nullable(data_type: &DataType) -> DataType {
+/// A type whose fields, and those of items of lists, may all be NULL.
+pub fn nullable(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Struct(fields) => DataType::Struct(nullable_fields(fields)),
+        DataType::List(item) => DataType::List(nullable_item(item)),
+        DataType::LargeList(item) => DataType::LargeList(nullable_item(item)),
         other => other.clone(),
     }
 }
 
+fn nullable_item(item: &FieldRef) -> FieldRef {
+    let data_type = nullable(item.data_type());
+    let item: Field = item.as_ref().clone();
+    Arc::new(item.with_data_type(data_type).with_nullable(true))
+}
+
 fn nullable_fields(fields: &Fields) -> Fields {
-    let fields = fields.iter().map(|field| {
-        let data_type = nullable(field.data_type());
-        let field: Field = field.as_ref().clone();
-        field.with_data_type(data_type).with_nullable(true)
-    });
-    fields.collect()
+    fields.iter().map(nullable_item).collect()
 }
 
 /// The values with NULL where what holds them is NULL.
@@ -104,6 +109,8 @@ fn below(values: &ArrayRef, holder: Option<&NullBuffer>) -> Result<ArrayRef> {
                 values.len(),
             )?))
         }
+        DataType::List(item) => list_below::<i32>(values, item, nulls),
+        DataType::LargeList(item) => list_below::<i64>(values, item, nulls),
         DataType::Null => Ok(Arc::clone(values)),
         DataType::Union(..) | DataType::RunEndEncoded(..) => Ok(Arc::clone(values)),
         _ if holder.is_none_or(|holder| holder.null_count() == 0) => Ok(Arc::clone(values)),
@@ -112,6 +119,20 @@ fn below(values: &ArrayRef, holder: Option<&NullBuffer>) -> Result<ArrayRef> {
             Ok(make_array(data.build()?))
         }
     }
+}
+
+fn list_below<O: OffsetSizeTrait>(
+    values: &ArrayRef,
+    item: &FieldRef,
+    nulls: Option<NullBuffer>,
+) -> Result<ArrayRef> {
+    let list = values.as_list::<O>();
+    Ok(Arc::new(GenericListArray::<O>::try_new(
+        nullable_item(item),
+        list.offsets().clone(),
+        below(list.values(), None)?,
+        nulls,
+    )?))
 }
 
 #[cfg(test)]

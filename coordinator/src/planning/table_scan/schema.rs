@@ -11,6 +11,7 @@ use datafusion::logical_expr::Expr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::projection::{ProjectionExpr, ProjectionExprs};
 use skep_catalog::model::{ColumnId, TableDefinition};
+use skep_exchange::functions::nullable;
 use std::sync::Arc;
 
 /// The columns of a table. All schemas have them in the same order: those in the files, then those of
@@ -33,7 +34,8 @@ impl ScanSchema {
     pub(super) fn new(definition: &TableDefinition, uses_views: bool) -> Self {
         let columns = &definition.columns;
         let field = |name: &str, column: &skep_catalog::model::Column| {
-            let data_type = scan_type(&column.data_type, uses_views);
+            // What a struct holds may be NULL with it, whatever a file says.
+            let data_type = nullable(&scan_type(&column.data_type, uses_views));
             Arc::new(Field::new(name, data_type, column.nullable))
         };
         let file: Vec<FieldRef> = columns
