@@ -12,6 +12,7 @@ use datafusion::arrow::compute::kernels::numeric;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::arrow::error::ArrowError;
 use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
     Signature, Volatility,
@@ -135,6 +136,12 @@ impl ScalarUDFImpl for CheckedArithmetic {
                 self.name()
             ))),
         }
+    }
+
+    /// Unknown, but of the result's type: functions above, such as `abs`, fail over bounds of none.
+    fn evaluate_bounds(&self, arguments: &[&Interval]) -> Result<Interval> {
+        let first = arguments.first().map(|bounds| bounds.data_type());
+        Interval::make_unbounded(&first.unwrap_or(DataType::Null))
     }
 
     fn return_field_from_args(&self, arguments: ReturnFieldArgs) -> Result<FieldRef> {
