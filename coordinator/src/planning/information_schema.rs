@@ -11,8 +11,11 @@ use crate::session::SessionCatalog;
 use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::catalog::information_schema::InformationSchemaProvider;
+use datafusion::catalog::view::ViewTable;
 use datafusion::catalog::{CatalogProviderList, MemTable, SchemaProvider, TableProvider};
+use datafusion::datasource::provider_as_source;
 use datafusion::error::Result;
+use datafusion::logical_expr::{LogicalPlanBuilder, col, lit};
 use rows::Rows;
 use skep_catalog::Relation;
 use skep_exchange::error::to_datafusion;
@@ -32,6 +35,22 @@ const TABLES: &[&str] = &[
 
 /// Those that DataFusion makes.
 const STOCK_TABLES: &[&str] = &["df_settings", "parameters", "routines"];
+
+/// Those of them that list functions.
+const TABLES_OF_FUNCTIONS: &[&str] = &["parameters", "routines"];
+
+/// A table of functions without those that only plans use.
+fn without_inner_functions(
+    name: &str,
+    table: Arc<dyn TableProvider>,
+) -> Result<Arc<dyn TableProvider>> {
+    let is_known = col("specific_name").not_like(lit("skep\\_%"));
+    let plan = LogicalPlanBuilder::scan(name, provider_as_source(table), None)?;
+    Ok(Arc::new(ViewTable::new(
+        plan.filter(is_known)?.build()?,
+        None,
+    )))
+}
 
 /// The schema of that name.
 #[derive(Debug)]
@@ -251,7 +270,13 @@ impl SchemaProvider for InformationSchema {
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         if STOCK_TABLES.contains(&name) {
-            return self.stock.table(name).await;
+            let table = self.stock.table(name).await?;
+            return match table {
+                Some(table) if TABLES_OF_FUNCTIONS.contains(&name) => {
+                    without_inner_functions(name, table).map(Some)
+                }
+                table => Ok(table),
+            };
         }
         if !TABLES.contains(&name) {
             return Ok(None);
