@@ -181,3 +181,54 @@ fn count_rows_in_window(expression: Expr) -> Result<Transformed<Expr>> {
         is_distinct_count,
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::arrow::util::pretty::pretty_format_batches;
+    use datafusion::execution::{FunctionRegistry, SessionStateBuilder};
+    use datafusion::prelude::{SessionConfig, SessionContext};
+    use skep_exchange::functions::FunctionSet;
+
+    async fn row(sql: &str) -> String {
+        let mut state = SessionStateBuilder::new()
+            .with_config(SessionConfig::new().with_target_partitions(3))
+            .with_default_features()
+            .with_analyzer_rule(Arc::new(AggregateOrders))
+            .build();
+        FunctionSet::default().register(&mut state).unwrap();
+        assert!(state.udafs().contains("skep_ordered_array_agg"));
+        let context = SessionContext::new_with_state(state);
+        let sql = format!("SELECT {sql} FROM (VALUES (1, 'b'), (2, 'a'), (3, NULL)) t(v, s)");
+        let frame = context.sql(&sql).await.expect(&sql);
+        let batches = frame.collect().await.expect(&sql);
+        let table = pretty_format_batches(&batches).unwrap().to_string();
+        let row = table.lines().nth(3).unwrap().trim_matches(['|', ' ']);
+        row.split('|').map(str::trim).collect::<Vec<_>>().join("|")
+    }
+
+    #[tokio::test]
+    async fn every_aggregate_has_its_own_order() {
+        for (sql, expected) in [
+            (
+                "array_agg(v ORDER BY v DESC), avg(v ORDER BY s)",
+                "[3, 2, 1]|2.0",
+            ),
+            (
+                "array_agg(v ORDER BY s NULLS FIRST), array_agg(v ORDER BY v)",
+                "[3, 2, 1]|[1, 2, 3]",
+            ),
+            (
+                "string_agg(s, ',' ORDER BY s), string_agg(s, ',' ORDER BY v)",
+                "a,b|b,a",
+            ),
+            (
+                "array_agg(v ORDER BY v DESC), count(DISTINCT s), count(DISTINCT v, s)",
+                "[3, 2, 1]|2|2",
+            ),
+            ("count(DISTINCT s, s)", "2"),
+        ] {
+            assert_eq!(row(sql).await, expected, "{sql}");
+        }
+    }
+}

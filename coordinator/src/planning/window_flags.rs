@@ -88,3 +88,55 @@ fn build_in_null_treatment(call: &mut WindowFunction) -> Result<bool> {
     }
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::execution::SessionStateBuilder;
+    use datafusion::prelude::SessionContext;
+
+    async fn planned(sql: &str) -> Result<String> {
+        let state = SessionStateBuilder::new()
+            .with_default_features()
+            .with_analyzer_rule(Arc::new(WindowFlags))
+            .build();
+        let context = SessionContext::new_with_state(state);
+        let frame = context.sql(sql).await?;
+        Ok(frame.into_optimized_plan()?.display_indent().to_string())
+    }
+
+    #[tokio::test]
+    async fn flags_become_functions() {
+        for (call, function, name) in [
+            (
+                "sum(v) FILTER (WHERE v > 1) OVER (ORDER BY v)",
+                "skep_filtered_sum(t.v, t.v > Int64(1))",
+                "AS sum(t.v) FILTER (WHERE t.v > Int64(1))",
+            ),
+            (
+                "lag(v, 2) IGNORE NULLS OVER (ORDER BY v)",
+                "skep_lag_ignoring_nulls(t.v, Int64(2))",
+                "AS lag(t.v,Int64(2)) IGNORE NULLS",
+            ),
+        ] {
+            let sql = format!("SELECT {call} FROM (VALUES (1), (2)) t(v)");
+            let plan = planned(&sql).await.unwrap();
+            assert!(plan.contains(function), "{plan}");
+            assert!(plan.contains(name), "{plan}");
+        }
+        let plain = "SELECT lag(v) RESPECT NULLS OVER (ORDER BY v) FROM (VALUES (1)) t(v)";
+        assert!(!planned(plain).await.unwrap().contains("skep_"));
+    }
+
+    #[tokio::test]
+    async fn what_nobody_would_look_at_is_refused() {
+        for (call, message) in [
+            ("last_value(DISTINCT v)", "DISTINCT is for aggregates"),
+            ("rank() IGNORE NULLS", "rank has no NULLs to ignore"),
+        ] {
+            let sql = format!("SELECT {call} OVER (ORDER BY v) FROM (VALUES (1)) t(v)");
+            let error = planned(&sql).await.unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
+        }
+    }
+}

@@ -171,3 +171,54 @@ impl Accumulator for Filtering {
         size_of_val(self) + self.0.size()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::arrow::array::Int64Array;
+    use datafusion::arrow::datatypes::{Field, Int64Type, Schema};
+    use datafusion::functions_aggregate::sum::sum_udaf;
+    use datafusion::physical_expr::expressions::{Column, col};
+
+    fn columns(values: Vec<Option<i64>>, conditions: Vec<Option<bool>>) -> Vec<ArrayRef> {
+        vec![
+            Arc::new(Int64Array::from(values)),
+            Arc::new(BooleanArray::from(conditions)),
+        ]
+    }
+
+    #[test]
+    fn rows_for_which_the_condition_does_not_hold_are_left_out() {
+        let schema = Schema::new(vec![
+            Field::new("v", DataType::Int64, true),
+            Field::new("c", DataType::Boolean, true),
+        ]);
+        let fields: Vec<FieldRef> = schema.fields().to_vec();
+        let function = filtered(sum_udaf());
+        assert!(is_filtered(function.name()));
+        let arguments = AccumulatorArgs {
+            return_field: function.return_field(&fields).unwrap(),
+            schema: &schema,
+            ignore_nulls: false,
+            order_bys: &[],
+            is_reversed: false,
+            name: "sum",
+            is_distinct: false,
+            exprs: &[col("v", &schema).unwrap(), Arc::new(Column::new("c", 1))],
+            expr_fields: &fields,
+        };
+        let mut sum = function.create_sliding_accumulator(arguments).unwrap();
+        let rows = columns(
+            vec![Some(1), Some(2), Some(4), None],
+            vec![Some(true), None, Some(true), Some(true)],
+        );
+        sum.update_batch(&rows).unwrap();
+        assert_eq!(sum.evaluate().unwrap(), ScalarValue::Int64(Some(5)));
+        assert!(sum.supports_retract_batch());
+        let left: Vec<ArrayRef> = rows.iter().map(|column| column.slice(0, 2)).collect();
+        sum.retract_batch(&left).unwrap();
+        assert_eq!(sum.evaluate().unwrap(), ScalarValue::Int64(Some(4)));
+        let kept = kept(&rows).unwrap();
+        assert_eq!(kept[0].as_primitive::<Int64Type>().len(), 3);
+    }
+}

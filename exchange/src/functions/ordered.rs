@@ -339,3 +339,87 @@ impl Accumulator for Rows {
         size_of_val(self) + kept
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::arrow::array::Int64Array;
+    use datafusion::functions_aggregate::array_agg::array_agg_udaf;
+    use datafusion::logical_expr::lit as logical_lit;
+    use datafusion::physical_expr::expressions::{Column, lit};
+
+    /// `array_agg(v ORDER BY k DESC NULLS FIRST)`, or of what is distinct.
+    fn accumulator(is_distinct: bool) -> Box<dyn Accumulator> {
+        let keys = DataType::Struct(vec![Field::new("c0", DataType::Int64, true)].into());
+        let schema = Schema::new(vec![
+            Field::new("v", DataType::Int64, true),
+            Field::new("d", DataType::Utf8, false),
+            Field::new("k", keys, true),
+        ]);
+        let fields: Vec<FieldRef> = schema.fields().to_vec();
+        let function = ordered(array_agg_udaf());
+        let directions = String::from(direction(false, true));
+        assert_eq!(logical_lit(directions.as_str()), logical_lit("D"));
+        let arguments = AccumulatorArgs {
+            return_field: function.return_field(&fields).unwrap(),
+            schema: &schema,
+            ignore_nulls: false,
+            order_bys: &[],
+            is_reversed: false,
+            name: "a",
+            is_distinct,
+            exprs: &[
+                Arc::new(Column::new("v", 0)),
+                lit(directions),
+                Arc::new(Column::new("k", 2)),
+            ],
+            expr_fields: &fields,
+        };
+        function.accumulator(arguments).unwrap()
+    }
+
+    fn rows(values: Vec<Option<i64>>, keys: Vec<Option<i64>>) -> Vec<ArrayRef> {
+        let directions = ScalarValue::from("D").to_array_of_size(values.len());
+        let keys: ArrayRef = Arc::new(Int64Array::from(keys));
+        let field = Arc::new(Field::new("c0", DataType::Int64, true));
+        vec![
+            Arc::new(Int64Array::from(values)),
+            directions.unwrap(),
+            Arc::new(StructArray::from(vec![(field, keys)])),
+        ]
+    }
+
+    fn list(accumulator: &mut dyn Accumulator) -> String {
+        accumulator.evaluate().unwrap().to_string()
+    }
+
+    #[test]
+    fn parts_are_sorted_together() {
+        let (mut one, mut other) = (accumulator(false), accumulator(false));
+        one.update_batch(&rows(vec![Some(1), Some(2)], vec![Some(5), None]))
+            .unwrap();
+        other
+            .update_batch(&rows(vec![Some(3), None], vec![Some(7), Some(6)]))
+            .unwrap();
+        assert_eq!(list(one.as_mut()), "[2, 1]");
+        let state = other.state().unwrap();
+        let state: Vec<ArrayRef> = state.iter().map(|part| part.to_array().unwrap()).collect();
+        one.merge_batch(&state).unwrap();
+        assert_eq!(list(one.as_mut()), "[2, 3, , 1]");
+        one.retract_batch(&rows(vec![Some(1)], vec![Some(5)]))
+            .unwrap();
+        assert_eq!(list(one.as_mut()), "[2, 3, ]");
+    }
+
+    #[test]
+    fn of_equal_values_the_first_is_kept() {
+        let mut distinct = accumulator(true);
+        distinct
+            .update_batch(&rows(
+                vec![Some(1), Some(2), Some(1)],
+                vec![Some(1), Some(2), Some(3)],
+            ))
+            .unwrap();
+        assert_eq!(list(distinct.as_mut()), "[1, 2]");
+    }
+}
