@@ -41,6 +41,7 @@ mod relations;
 mod resolve;
 mod routing;
 mod sendable;
+mod sent_plans;
 mod series;
 mod session_functions;
 mod set_multiplicity;
@@ -284,6 +285,7 @@ impl ResolvedQuery {
                 format!("the plan failed its check: {}", what.join("; ")),
             )
         })?;
+        sent_plans::verify(&plan, &self.state)?;
         let scans = self.state.config().get_extension::<ScanLog>();
         let direct = direct::readers(&plan, || audience(&schema))?;
         if let Some(direct) = &direct {

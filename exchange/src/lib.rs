@@ -18,6 +18,7 @@ pub mod memory;
 pub mod metrics;
 pub mod monitor;
 pub mod panic_guard;
+pub mod round_trip;
 pub mod rows;
 pub mod serve;
 pub mod session;

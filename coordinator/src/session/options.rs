@@ -42,6 +42,9 @@ extensions_options! {
         pub broadcast_joins: bool, default = true
         /// Whether groups are merged once more before they are sent to other executors.
         pub partial_reduce: bool, default = false
+        /// Whether a plan is refused that would arrive at executors other than it was sent. It takes time, and
+        /// is meant for tests.
+        pub verify_sent_plans: bool, default = false
         /// How results are sent to Flight SQL clients.
         pub flight: FlightOptions, default = FlightOptions::default()
         /// How statements are read.
