@@ -106,7 +106,7 @@ fn as_flow(result: Result<(), QueryError>) -> ControlFlow<Box<QueryError>> {
 /// name, by its position.
 fn name_repeated(items: &mut [SelectItem]) {
     let (mut names, mut texts) = (HashSet::new(), HashSet::new());
-    let count = items.len();
+    let is_alone = items.len() == 1;
     for (index, item) in items.iter_mut().enumerate() {
         let SelectItem::UnnamedExpr(expression) = item else {
             continue;
@@ -125,9 +125,13 @@ fn name_repeated(items: &mut [SelectItem]) {
         }
         let text = expression.to_string();
         let is_new_text = texts.insert(text.clone());
-        // The planner calls a scalar subquery like its column, which another item may be called, too.
-        let is_subquery = matches!(expression, Expr::Subquery(_)) && count > 1;
-        if names.insert(planner_name(expression)) && !is_subquery {
+        let is_new_name = match selected(expression) {
+            // A column of the same name may stand beside it.
+            Some(Expr::Identifier(_) | Expr::CompoundIdentifier(_)) => is_alone,
+            Some(inner) => names.insert(planner_name(inner)),
+            None => names.insert(planner_name(expression)),
+        };
+        if is_new_name {
             continue;
         }
         let alias = match is_new_text {
@@ -138,6 +142,23 @@ fn name_repeated(items: &mut [SelectItem]) {
             expr: expression.clone(),
             alias,
         };
+    }
+}
+
+/// What a scalar subquery selects, by which the planner calls it.
+fn selected(expression: &Expr) -> Option<&Expr> {
+    match expression {
+        Expr::Nested(inner) => selected(inner),
+        Expr::Subquery(query) => {
+            let SetExpr::Select(select) = query.body.as_ref() else {
+                return None;
+            };
+            match select.projection.as_slice() {
+                [SelectItem::UnnamedExpr(inner)] => Some(inner),
+                _ => None,
+            }
+        }
+        _ => None,
     }
 }
 
