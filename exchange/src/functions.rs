@@ -7,6 +7,7 @@ mod checked_sum;
 mod decimal_arithmetic;
 mod decimal_kernel;
 mod decimal_rounding;
+mod decimal_text;
 mod decimal_type;
 mod filtered;
 mod float_bounds;

@@ -4,13 +4,12 @@
 //! digits after the point, cuts quotients, and casts to types that cannot hold what they are given. This rule
 //! comes before its own coercion and leaves it nothing to decide: decimal operators become functions of ours
 //! (`arithmetic.rs`), operands that are compared or put into one column get a type that loses nothing
-//! (`common.rs`), and casts that may round or overflow become functions that do so rightly (`rounding.rs`).
+//! (`common.rs`, `inputs.rs`), and casts that may round or overflow become functions that do so rightly (`rounding.rs`).
 
 mod arithmetic;
 mod common;
+mod inputs;
 mod rounding;
-#[cfg(test)]
-mod tests;
 
 pub(super) use arithmetic::DecimalPlanner;
 
@@ -42,7 +41,7 @@ impl AnalyzerRule for NumericTypes {
                 Expr::GroupingSet(_) => expression.map_children(typed),
                 column => typed(column),
             })?
-            .map_data(common::inputs)?
+            .map_data(inputs::unify)?
             .map_data(LogicalPlan::recompute_schema)
         })?;
         Ok(typed.data)
@@ -69,11 +68,16 @@ fn rewrite(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             }
         }
         Expr::Cast(_) | Expr::TryCast(_) => rounding::cast(expression, schema),
+        Expr::AggregateFunction(call) => rounding::median(call, schema),
+        Expr::WindowFunction(call) => common::neighbour(*call, schema),
         Expr::Between(between) => common::between(between, schema),
         Expr::InList(list) => common::in_list(list, schema),
         Expr::Case(case) => common::case(case, schema),
-        Expr::InSubquery(subquery) => common::in_subquery(subquery, schema),
-        Expr::SetComparison(comparison) => common::set_comparison(comparison, schema),
+        Expr::InSubquery(subquery) => inputs::in_subquery(subquery, schema),
+        Expr::SetComparison(comparison) => inputs::set_comparison(comparison, schema),
         other => Ok(Transformed::no(other)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,9 @@
 
 use super::decimal_arithmetic::{beyond_range, shown};
 use super::decimal_kernel::{divide_rounded, largest, power_of_ten};
+use super::decimal_text::{self, NoDecimal};
 use super::decimal_type::{DIGITS_MAX, DecimalType};
+use crate::error::to_datafusion;
 use crate::sql_type::sql_type;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array};
 use datafusion::arrow::compute::{CastOptions, cast, cast_with_options};
@@ -21,6 +23,7 @@ use datafusion::logical_expr::{
     Volatility,
 };
 use datafusion::scalar::ScalarValue;
+use skep_protocol::{ErrorCode, QueryError};
 use std::sync::{Arc, LazyLock};
 
 /// How a decimal's digits are taken off.
@@ -301,8 +304,31 @@ fn cast_rounded(value: &ArrayRef, to: &DataType, is_try: bool) -> Result<ArrayRe
             let rounded: Float64Array = value.as_primitive::<Float64Type>().unary(f64::round);
             plain(&(Arc::new(rounded) as ArrayRef), to, is_try)
         }
+        (from, DataType::Decimal128(..)) if from.is_string() => from_text(value, to, is_try),
         _ => plain(value, to, is_try),
     }
+}
+
+/// Decimals that are written in text.
+fn from_text(value: &ArrayRef, to: &DataType, is_try: bool) -> Result<ArrayRef> {
+    let (_, decimal) = both(to, to)?;
+    let texts = cast(value, &DataType::Utf8)?;
+    let decimals = texts.as_string::<i32>().iter().map(|text| {
+        let Some(text) = text else {
+            return Ok(None);
+        };
+        match decimal_text::parse(text, decimal) {
+            Ok(value) => Ok(Some(value)),
+            Err(_) if is_try => Ok(None),
+            Err(NoDecimal::TooLarge) => Err(beyond_range(text.trim(), &sql_type(to))),
+            Err(NoDecimal::NoNumber) => Err(to_datafusion(QueryError::new(
+                ErrorCode::Evaluation,
+                format!("cannot cast string '{text}' to {}", sql_type(to)),
+            ))),
+        }
+    });
+    let decimals: Decimal128Array = decimals.collect::<Result<_>>()?;
+    Ok(Arc::new(decimals.with_data_type(to.clone())))
 }
 
 fn both(from: &DataType, to: &DataType) -> Result<(DecimalType, DecimalType)> {

@@ -5,7 +5,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::Transformed;
 use datafusion::error::Result;
-use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction};
 use datafusion::logical_expr::{Cast, Expr, ExprSchemable, TryCast, lit};
 use skep_exchange::functions::{DIGITS_MAX, DecimalType, Rounding, rounded, rounded_cast};
 
@@ -15,7 +15,7 @@ fn may_round(from: &DataType, to: &DataType, is_try: bool) -> bool {
     if !is_exact || from == to {
         return false;
     }
-    if from.is_floating() {
+    if from.is_floating() || (from.is_string() && is_decimal(to)) {
         return true;
     }
     if to.is_integer() {
@@ -35,6 +35,14 @@ pub(super) fn cast(expression: Expr, schema: &DFSchema) -> Result<Transformed<Ex
         _ => return Ok(Transformed::no(expression)),
     };
     match value.get_type(schema) {
+        Ok(DataType::Boolean) if is_decimal(to) => {
+            let number = Expr::Cast(Cast::new(value.clone(), DataType::Int8));
+            cast_to(number, to, schema).map(Transformed::yes)
+        }
+        Ok(from) if is_decimal(&from) && *to == DataType::Boolean => {
+            let zero = cast_to(lit(0_i64), &from, schema)?;
+            Ok(Transformed::yes(value.as_ref().clone().not_eq(zero)))
+        }
         Ok(from) if may_round(&from, to, is_try) => {
             rounded_cast(value.as_ref().clone(), to, is_try).map(Transformed::yes)
         }
@@ -57,6 +65,36 @@ pub(super) fn cast_to(value: Expr, to: &DataType, schema: &DFSchema) -> Result<E
             Err(_) => Ok(Expr::Cast(Cast::new(Box::new(value), to.clone()))),
         },
         _ => Ok(Expr::Cast(Cast::new(Box::new(value), to.clone()))),
+    }
+}
+
+/// The median of an even number of decimals is between two of them, and needs one more digit.
+pub(super) fn median(
+    mut call: AggregateFunction,
+    schema: &DFSchema,
+) -> Result<Transformed<Expr>> {
+    let decimal = |value: &Expr| match value.get_type(schema) {
+        Ok(data_type) if is_decimal(&data_type) => DecimalType::of(&data_type),
+        _ => None,
+    };
+    let finer = match call.params.args.as_slice() {
+        [value] if call.func.name() == "median" => decimal(value),
+        _ => None,
+    };
+    match (finer, call.params.args.pop()) {
+        (Some(decimal), Some(value)) if decimal.precision < DIGITS_MAX => {
+            let finer = DecimalType {
+                precision: decimal.precision + 1,
+                scale: decimal.scale + 1,
+            };
+            let value = cast_to(value, &finer.data_type(), schema)?;
+            call.params.args.push(value);
+            Ok(Transformed::yes(Expr::AggregateFunction(call)))
+        }
+        (_, value) => {
+            call.params.args.extend(value);
+            Ok(Transformed::no(Expr::AggregateFunction(call)))
+        }
     }
 }
 

@@ -24,16 +24,18 @@ enum Meaning {
 /// Writes a number so that the planner reads it as what it is.
 pub(super) fn rewrite(expression: &mut Expr) {
     match expression {
-        Expr::Value(value) => match &value.value {
-            Value::Number(text, false) => match meaning(text) {
+        Expr::Value(value) => {
+            let Value::Number(text, false) = &value.value else {
+                return;
+            };
+            match meaning(text) {
                 Some(Meaning::Double(text)) => *expression = double(text),
                 Some(Meaning::LargeInteger(text)) => {
                     value.value = Value::Number(format!("{text}."), false);
                 }
                 None => {}
-            },
-            _ => {}
-        },
+            }
+        }
         Expr::UnaryOp {
             op: UnaryOperator::Minus,
             expr,
