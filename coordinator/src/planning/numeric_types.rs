@@ -14,7 +14,7 @@ mod rounding;
 pub(super) use arithmetic::DecimalPlanner;
 
 use datafusion::common::DFSchema;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
@@ -28,7 +28,12 @@ pub(super) struct NumericTypes;
 
 impl AnalyzerRule for NumericTypes {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        // Whether types below may be others than when the plan was made.
+        let mut is_changed = false;
         let typed = plan.transform_up_with_subqueries(|node| {
+            if !is_changed && !may_change(&node)? {
+                return Ok(Transformed::no(node));
+            }
             let names = NamePreserver::new(&node);
             let schema = merge_schema(&node.inputs());
             let typed = |expression: Expr| {
@@ -36,13 +41,18 @@ impl AnalyzerRule for NumericTypes {
                 let typed = expression.transform_up(|part| rewrite(part, &schema))?;
                 Ok(typed.update_data(|expression| name.restore(expression)))
             };
-            node.map_expressions(|expression| match expression {
-                // It is no column: those that it names are.
-                Expr::GroupingSet(_) => expression.map_children(typed),
-                column => typed(column),
-            })?
-            .map_data(inputs::unify)?
-            .map_data(LogicalPlan::recompute_schema)
+            let node = node
+                .map_expressions(|expression| match expression {
+                    // It is no column: those that it names are.
+                    Expr::GroupingSet(_) => expression.map_children(typed),
+                    column => typed(column),
+                })?
+                .transform_data(inputs::unify)?;
+            is_changed |= node.transformed;
+            match is_changed {
+                true => node.map_data(LogicalPlan::recompute_schema),
+                false => Ok(node),
+            }
         })?;
         Ok(typed.data)
     }
@@ -50,6 +60,26 @@ impl AnalyzerRule for NumericTypes {
     fn name(&self) -> &str {
         "numeric_types"
     }
+}
+
+/// Whether a node has anything but columns and constants, or inputs that must have something in common.
+fn may_change(node: &LogicalPlan) -> Result<bool> {
+    if matches!(node, LogicalPlan::Join(_) | LogicalPlan::Union(_)) {
+        return Ok(true);
+    }
+    let mut found = false;
+    node.apply_expressions(|expression| {
+        let bare = match expression {
+            Expr::Alias(alias) => alias.expr.as_ref(),
+            other => other,
+        };
+        found |= !matches!(bare, Expr::Column(_) | Expr::Literal(..));
+        Ok(match found {
+            true => TreeNodeRecursion::Stop,
+            false => TreeNodeRecursion::Continue,
+        })
+    })?;
+    Ok(found)
 }
 
 fn rewrite(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {

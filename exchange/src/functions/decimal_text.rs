@@ -46,7 +46,10 @@ fn shifted(digits: &str, more: i64) -> Option<i128> {
         return None;
     }
     if let Ok(more) = u32::try_from(more) {
-        return digits.parse::<i128>().ok()?.checked_mul(power_of_ten(more)?);
+        return digits
+            .parse::<i128>()
+            .ok()?
+            .checked_mul(power_of_ten(more)?);
     }
     let Ok(kept) = usize::try_from(count + more) else {
         return Some(0);

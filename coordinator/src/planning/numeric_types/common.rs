@@ -11,7 +11,9 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{InList, ScalarFunction, WindowFunction};
-use datafusion::logical_expr::{Between, BinaryExpr, Case, Expr, ExprSchemable, Operator, ScalarUDF};
+use datafusion::logical_expr::{
+    Between, BinaryExpr, Case, Expr, ExprSchemable, Operator, ScalarUDF,
+};
 use skep_exchange::functions::{DIGITS_MAX, common_decimal};
 use std::sync::Arc;
 
@@ -27,7 +29,6 @@ pub(super) enum Purpose {
 /// The type in which numbers of these types meet; `None` where DataFusion decides.
 pub(super) fn common_type(types: &[DataType], purpose: Purpose) -> Option<DataType> {
     let known: Vec<&DataType> = types.iter().filter(|one| !one.is_null()).collect();
-    let is_half = |data_type: &&&DataType| matches!(data_type, DataType::Float16);
     if !known.iter().all(|one| one.is_numeric()) {
         return None;
     }
@@ -48,8 +49,8 @@ pub(super) fn common_type(types: &[DataType], purpose: Purpose) -> Option<DataTy
             (common, _) => common,
         });
     }
-    let halves = known.iter().filter(is_half).count();
-    if halves == 0 || halves == known.len() {
+    // Plans that are sent make constants of 16 bits ones of 32, so that not even these are left among themselves.
+    if !known.iter().any(|one| is_half(one)) {
         return None;
     }
     let is_small = |one: &&DataType| {
@@ -67,6 +68,10 @@ pub(super) fn common_type(types: &[DataType], purpose: Purpose) -> Option<DataTy
         true => DataType::Float32,
         false => DataType::Float64,
     })
+}
+
+fn is_half(data_type: &DataType) -> bool {
+    *data_type == DataType::Float16
 }
 
 fn wider(one: &DataType, other: &DataType) -> Option<DataType> {
@@ -144,6 +149,14 @@ fn unified(
     let is_text = before.iter().any(|one| !one.is_null() && !one.is_numeric());
     if is_text && purpose == Purpose::Result {
         return Ok((expressions, false));
+    }
+    if is_text && before.iter().any(is_half) {
+        let single = |one: Expr| match one.get_type(schema) {
+            Ok(DataType::Float16) => cast_to(one, &DataType::Float32, schema),
+            _ => Ok(one),
+        };
+        let singles = expressions.into_iter().map(single);
+        return Ok((singles.collect::<Result<_>>()?, true));
     }
     let exact: Vec<Expr> = expressions
         .iter()

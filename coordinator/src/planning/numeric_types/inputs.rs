@@ -69,81 +69,110 @@ fn projected(plan: LogicalPlan, types: &[DataType]) -> Result<LogicalPlan> {
 }
 
 /// What the inputs of a join or a union have in common.
-pub(super) fn unify(plan: LogicalPlan) -> Result<LogicalPlan> {
+pub(super) fn unify(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     match plan {
-        LogicalPlan::Join(join) => join_keys(join).map(LogicalPlan::Join),
-        LogicalPlan::Union(union) => union_inputs(union).map(LogicalPlan::Union),
-        other => Ok(other),
+        LogicalPlan::Join(join) => join_keys(join),
+        LogicalPlan::Union(union) => union_inputs(union),
+        other => Ok(Transformed::no(other)),
     }
 }
 
-fn join_keys(join: Join) -> Result<Join> {
+fn join_keys(join: Join) -> Result<Transformed<LogicalPlan>> {
     let Join {
         left, right, on, ..
     } = &join;
-    let key = |(one, other): &(Expr, Expr)| -> Result<(Expr, Expr)> {
+    let mut is_changed = false;
+    let mut key = |(one, other): &(Expr, Expr)| -> Result<(Expr, Expr)> {
+        let same = || Ok((one.clone(), other.clone()));
         let types = (one.get_type(left.schema()), other.get_type(right.schema()));
         let (Ok(one_type), Ok(other_type)) = types else {
-            return Ok((one.clone(), other.clone()));
+            return same();
         };
-        match common_type(&[one_type, other_type], Purpose::Comparison) {
-            None => Ok((one.clone(), other.clone())),
-            Some(common) => Ok((
-                cast_to(one.clone(), &common, left.schema())?,
-                cast_to(other.clone(), &common, right.schema())?,
-            )),
+        if one_type == other_type && !one_type.is_floating() {
+            return same();
         }
+        let Some(common) = common_type(&[one_type, other_type], Purpose::Comparison) else {
+            return same();
+        };
+        is_changed = true;
+        let one = cast_to(one.clone(), &common, left.schema())?;
+        let other = cast_to(other.clone(), &common, right.schema())?;
+        Ok((one, other))
     };
-    let on = on.iter().map(key).collect::<Result<_>>()?;
-    Ok(Join { on, ..join })
+    let on = on.iter().map(&mut key).collect::<Result<_>>()?;
+    let join = LogicalPlan::Join(Join { on, ..join });
+    Ok(Transformed::new_transformed(join, is_changed))
 }
 
-fn union_inputs(union: Union) -> Result<Union> {
-    let Union { inputs, schema } = union;
-    let width = schema.fields().len();
-    if inputs
-        .iter()
-        .any(|input| input.schema().fields().len() != width)
-    {
-        return Ok(Union { inputs, schema });
+/// The types of a union's columns, where it has others than its inputs, and of its inputs, where those differ.
+struct UnionTypes {
+    /// The type that this rule decides; `None` where the inputs agree or DataFusion decides.
+    decided: Vec<Option<DataType>>,
+    /// Those of the union. Where DataFusion decides, it begins with what the first input has.
+    columns: Vec<DataType>,
+}
+
+impl UnionTypes {
+    fn of(union: &Union) -> Self {
+        let schemas: Vec<&DFSchema> = union
+            .inputs
+            .iter()
+            .map(|input| input.schema().as_ref())
+            .collect();
+        let (mut decided, mut columns) = (Vec::new(), Vec::new());
+        for (index, field) in union.schema.fields().iter().enumerate() {
+            let mut types = schemas.iter().map(|schema| schema.field(index).data_type());
+            let first = types.next().unwrap_or(field.data_type());
+            let common = match types.all(|next| next == first) {
+                true => None,
+                false => {
+                    let all = schemas.iter().map(|schema| schema.field(index).data_type());
+                    let all: Vec<DataType> = all.cloned().collect();
+                    common_type(&all, Purpose::Result)
+                }
+            };
+            columns.push(common.clone().unwrap_or_else(|| first.clone()));
+            decided.push(common);
+        }
+        Self { decided, columns }
     }
-    let column = |index: usize| -> Vec<DataType> {
-        let fields = inputs.iter().map(|input| input.schema().field(index));
-        fields.map(|field| field.data_type().clone()).collect()
-    };
-    // Where DataFusion decides, it begins with what the first input has.
-    let decided: Vec<Option<DataType>> = (0..width)
-        .map(|index| common_type(&column(index), Purpose::Result))
-        .collect();
-    let types = decided.iter().enumerate().map(|(index, common)| {
-        let first = || column(index).into_iter().next();
-        common.clone().or_else(first).unwrap_or(DataType::Null)
+}
+
+fn union_inputs(union: Union) -> Result<Transformed<LogicalPlan>> {
+    let width = union.schema.fields().len();
+    let is_same_width = |input: &Arc<LogicalPlan>| input.schema().fields().len() == width;
+    if !union.inputs.iter().all(is_same_width) {
+        return Ok(Transformed::no(LogicalPlan::Union(union)));
+    }
+    let types = UnionTypes::of(&union);
+    let mut columns = union.schema.fields().iter().zip(&types.columns);
+    let is_same = columns.all(|(field, data_type)| field.data_type() == data_type);
+    if is_same && types.decided.iter().all(Option::is_none) {
+        return Ok(Transformed::no(LogicalPlan::Union(union)));
+    }
+    let Union { inputs, schema } = union;
+    let fields = schema.iter().zip(&types.columns);
+    let fields = fields.map(|((qualifier, field), data_type)| {
+        let field = field.as_ref().clone().with_data_type(data_type.clone());
+        (qualifier.cloned(), Arc::new(field))
     });
-    let types: Vec<DataType> = types.collect();
-    let fields = schema
-        .iter()
-        .zip(&types)
-        .map(|((qualifier, field), data_type)| {
-            let field = field.as_ref().clone().with_data_type(data_type.clone());
-            (qualifier.cloned(), Arc::new(field))
-        });
     let metadata = schema.metadata().clone();
     let schema = Arc::new(DFSchema::new_with_metadata(fields.collect(), metadata)?);
     let inputs = inputs.into_iter().map(|input| {
         let own = input.schema().fields().iter();
         let wanted: Vec<DataType> = own
-            .zip(&decided)
-            .map(|(field, common)| common.clone().unwrap_or_else(|| field.data_type().clone()))
+            .zip(&types.decided)
+            .map(|(field, common)| common.as_ref().unwrap_or(field.data_type()).clone())
             .collect();
-        let fields = input.schema().fields().iter();
-        let is_same = fields
-            .zip(&wanted)
-            .all(|(field, to)| field.data_type() == to);
-        match is_same {
+        let mut fields = input.schema().fields().iter().zip(&wanted);
+        match fields.all(|(field, to)| field.data_type() == to) {
             true => Ok(input),
             false => projected(Arc::unwrap_or_clone(input), &wanted).map(Arc::new),
         }
     });
     let inputs = inputs.collect::<Result<Vec<_>>>()?;
-    Ok(Union { inputs, schema })
+    Ok(Transformed::yes(LogicalPlan::Union(Union {
+        inputs,
+        schema,
+    })))
 }

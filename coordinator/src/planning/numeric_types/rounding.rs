@@ -69,10 +69,7 @@ pub(super) fn cast_to(value: Expr, to: &DataType, schema: &DFSchema) -> Result<E
 }
 
 /// The median of an even number of decimals is between two of them, and needs one more digit.
-pub(super) fn median(
-    mut call: AggregateFunction,
-    schema: &DFSchema,
-) -> Result<Transformed<Expr>> {
+pub(super) fn median(mut call: AggregateFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let decimal = |value: &Expr| match value.get_type(schema) {
         Ok(data_type) if is_decimal(&data_type) => DecimalType::of(&data_type),
         _ => None,

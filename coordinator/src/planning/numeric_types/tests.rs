@@ -70,7 +70,7 @@ async fn operators_have_the_types_of_hive() {
         ),
         (
             "(CASE WHEN i < 0 THEN 1 ELSE d END) * 2",
-            "Decimal128(24, 2)",
+            "Decimal128(12, 2)",
             "24.70",
         ),
         ("mod(d, 5)", "Decimal128(3, 2)", "2.35"),

@@ -174,3 +174,79 @@ pub(crate) fn as_written(expression: &Expr) -> String {
     let _ = written.visit(&mut Numbers);
     written.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::statement::{ParseOptions, Statement, parse};
+    use datafusion::sql::parser::Statement as DataFusionStatement;
+    use datafusion::sql::sqlparser::ast::{SelectItem, Statement as SqlStatement};
+
+    /// The body of a query as it is planned.
+    fn body(sql: &str) -> SetExpr {
+        let options = ParseOptions {
+            bytes_max: 1000,
+            dialect: Default::default(),
+        };
+        let Statement::Query(query) = parse(sql, options).unwrap() else {
+            panic!("no query: {sql}");
+        };
+        let DataFusionStatement::Statement(statement) = *query else {
+            panic!("no statement: {sql}");
+        };
+        let SqlStatement::Query(query) = *statement else {
+            panic!("no query: {sql}");
+        };
+        *query.body
+    }
+
+    #[test]
+    fn numbers_are_planned_as_what_they_are_and_shown_as_written() {
+        for (written, planned) in [
+            ("1.50", "1.50"),
+            ("1", "1"),
+            ("1e2", "CAST('1e2' AS FLOAT8)"),
+            ("-1.5E-3", "-CAST('1.5E-3' AS FLOAT8)"),
+            ("9223372036854775807", "9223372036854775807"),
+            ("9223372036854775808", "9223372036854775808."),
+            ("-9223372036854775808", "-9223372036854775808"),
+            ("-9223372036854775809", "-9223372036854775809."),
+            (
+                "123456789012345678901234567890123456789",
+                "CAST('123456789012345678901234567890123456789' AS FLOAT8)",
+            ),
+            (
+                "0.123456789012345678901234567890123456789",
+                "CAST('0.123456789012345678901234567890123456789' AS FLOAT8)",
+            ),
+            (
+                "000000000000000000000000000000000000000000001.5",
+                "000000000000000000000000000000000000000000001.5",
+            ),
+        ] {
+            let SetExpr::Select(select) = body(&format!("SELECT {written}")) else {
+                panic!("no select: {written}");
+            };
+            let [
+                SelectItem::UnnamedExpr(expression)
+                | SelectItem::ExprWithAlias {
+                    expr: expression, ..
+                },
+            ] = select.projection.as_slice()
+            else {
+                panic!("no expression: {written}");
+            };
+            assert_eq!(expression.to_string(), planned);
+            assert_eq!(as_written(expression), written);
+        }
+    }
+
+    #[test]
+    fn rows_have_doubles_in_columns_with_one() {
+        let rows = body("VALUES (1e2, 1.5), (-2.5, 2.5), (3, 3)");
+        assert_eq!(
+            rows.to_string(),
+            "VALUES (CAST('1e2' AS FLOAT8), 1.5), (-CAST('2.5' AS FLOAT8), 2.5), (3, 3)"
+        );
+    }
+}
