@@ -224,11 +224,15 @@ impl Planner {
     }
 }
 
-/// The types of decimals, the order of windows by intervals, and then DataFusion's own rules.
+/// DataFusion's rules; before its type coercion, the types of decimals and the order of windows by intervals.
+/// The arguments of `grouping` are resolved first, while they are the expressions that are grouped by.
 fn first_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
-        vec![Arc::new(NumericTypes), Arc::new(IntervalWindows)];
-    rules.extend(Analyzer::new().rules);
+    let mut rules = Analyzer::new().rules;
+    let coercion = rules.iter().position(|rule| rule.name() == "type_coercion");
+    let own: [Arc<dyn AnalyzerRule + Send + Sync>; 2] =
+        [Arc::new(NumericTypes), Arc::new(IntervalWindows)];
+    let at = coercion.unwrap_or_default();
+    rules.splice(at..at, own);
     rules
 }
 
