@@ -22,6 +22,7 @@ use parquet::arrow::parquet_to_arrow_schema;
 use parquet::basic::Type as PhysicalType;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::schema::types::SchemaDescriptor;
 use skep_parquet_statistics::is_required;
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -104,26 +105,9 @@ pub(super) async fn read(
         })
         .collect();
     let descriptor = file_metadata.schema_descr();
-    let is_int96 = |name: &str| {
-        let mut columns = descriptor.columns().iter();
-        columns.any(|column| {
-            let first = column.path().parts().first();
-            column.physical_type() == PhysicalType::INT96 && first.is_some_and(|part| part == name)
-        })
-    };
-    let fields = schema
-        .fields()
-        .iter()
-        .map(|field| FooterField {
-            source_name: field.name().clone(),
-            data_type: match is_int96(field.name()) {
-                // Days and nanoseconds within a day reach further than nanoseconds alone: these columns are
-                // read in microseconds.
-                true => in_microseconds(&logical_type(field.data_type())),
-                false => logical_type(field.data_type()),
-            },
-            nullable: field.is_nullable(),
-        })
+    let fields = schema.fields().iter();
+    let fields = fields
+        .map(|field| footer_field(field, descriptor))
         .collect();
     Ok(Footer {
         file,
@@ -131,6 +115,25 @@ pub(super) async fn read(
         fields,
         bounds,
     })
+}
+
+fn footer_field(field: &Field, descriptor: &SchemaDescriptor) -> FooterField {
+    let is_int96 = descriptor.columns().iter().any(|column| {
+        let first = column.path().parts().first();
+        column.physical_type() == PhysicalType::INT96
+            && first.is_some_and(|part| part == field.name())
+    });
+    let data_type = logical_type(field.data_type());
+    FooterField {
+        source_name: field.name().clone(),
+        data_type: match is_int96 {
+            // Days and nanoseconds within a day reach further than nanoseconds alone: these columns are read
+            // in microseconds.
+            true => in_microseconds(&data_type),
+            false => data_type,
+        },
+        nullable: field.is_nullable(),
+    }
 }
 
 /// The message without the kind of error before it, which says nothing to users.

@@ -107,7 +107,7 @@ fn is_interval(data_type: &DataType) -> bool {
 }
 
 fn is_number(data_type: &DataType) -> bool {
-    data_type.is_numeric()
+    data_type.is_numeric() || data_type.is_null()
 }
 
 fn is_date(data_type: &DataType) -> bool {

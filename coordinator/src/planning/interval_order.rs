@@ -11,14 +11,14 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
 use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::expr::{
-    AggregateFunction, Alias, Between, Case, InList, InSubquery, ScalarFunction, SetComparison,
-    Sort, WindowFunction, WindowFunctionDefinition,
+    AggregateFunction, Alias, Between, Case, Cast, InList, InSubquery, ScalarFunction,
+    SetComparison, Sort, WindowFunction, WindowFunctionDefinition,
 };
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     AggregateUDF, BinaryExpr, Distinct, Expr, ExprSchemable, Join, LogicalPlan, LogicalPlanBuilder,
-    Operator, Subquery, when,
+    Operator, ScalarUDF, Subquery, when,
 };
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
@@ -223,21 +223,7 @@ fn rewrite_part(part: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 else_expr,
             }))
         }
-        Expr::Cast(cast)
-            if cast.field.data_type().is_string() && is_duration(&cast.expr, schema) =>
-        {
-            let text = ScalarFunction::new_udf(interval_text(), vec![*cast.expr]);
-            let target = cast.field.data_type();
-            Transformed::yes(Expr::ScalarFunction(text).cast_to(target, schema)?)
-        }
-        Expr::Cast(cast)
-            if is_interval(cast.field.data_type())
-                && matches!(cast.expr.get_type(schema), Ok(DataType::Duration(_))) =>
-        {
-            // A cast would count nanoseconds alone, which end after 292 years.
-            let days = ScalarFunction::new_udf(interval_of_duration(), vec![*cast.expr]);
-            Transformed::yes(Expr::ScalarFunction(days))
-        }
+        Expr::Cast(cast) => converted(cast, schema)?,
         Expr::ScalarFunction(call) => function(call, schema)?,
         Expr::AggregateFunction(call) => aggregate(call, schema),
         Expr::WindowFunction(call) => window(*call, schema),
@@ -259,10 +245,24 @@ fn rewrite_part(part: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     })
 }
 
-fn is_duration(expression: &Expr, schema: &DFSchema) -> bool {
-    let data_type = expression.get_type(schema);
-    data_type
-        .is_ok_and(|data_type| matches!(data_type, DataType::Interval(_) | DataType::Duration(_)))
+/// Casts of intervals to text, and of durations to intervals.
+fn converted(cast: Cast, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let from = cast.expr.get_type(schema)?;
+    let target = cast.field.data_type();
+    let call = |function: Arc<ScalarUDF>, value: Box<Expr>| {
+        Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![*value]))
+    };
+    Ok(match (&from, target) {
+        (DataType::Interval(_) | DataType::Duration(_), target) if target.is_string() => {
+            let text = call(interval_text(), cast.expr);
+            Transformed::yes(text.cast_to(target, schema)?)
+        }
+        // A cast would count nanoseconds alone, which end after 292 years.
+        (DataType::Duration(_), DataType::Interval(_)) => {
+            Transformed::yes(call(interval_of_duration(), cast.expr))
+        }
+        _ => Transformed::no(Expr::Cast(cast)),
+    })
 }
 
 /// The lengths of what a subquery returns.

@@ -154,18 +154,7 @@ fn rewrite_part(part: Expr, schema: &DFSchema, session: &Session) -> Result<Tran
             let value = ScalarValue::TimestampMicrosecond(value, zone);
             Transformed::yes(Expr::Literal(value, metadata))
         }
-        Expr::Cast(Cast { expr, field }) => {
-            let from = expr.get_type(schema)?;
-            let target = in_microseconds(field.data_type());
-            match Meaning::of(&from, &target, session) {
-                Some(meaning) => Transformed::yes(meaning.cast(*expr, target)),
-                None => {
-                    let is_same = target == *field.data_type();
-                    let cast = Cast::new_from_field(expr, retyped(&field, target));
-                    Transformed::new_transformed(Expr::Cast(cast), !is_same)
-                }
-            }
-        }
+        Expr::Cast(cast) => rewrite_cast(cast, schema, session)?,
         Expr::TryCast(TryCast { expr, field }) => {
             let target = in_microseconds(field.data_type());
             let is_same = target == *field.data_type();
@@ -215,6 +204,23 @@ fn rewrite_part(part: Expr, schema: &DFSchema, session: &Session) -> Result<Tran
             })
         }
         other => Transformed::no(other),
+    })
+}
+
+fn rewrite_cast(
+    Cast { expr, field }: Cast,
+    schema: &DFSchema,
+    session: &Session,
+) -> Result<Transformed<Expr>> {
+    let from = expr.get_type(schema)?;
+    let target = in_microseconds(field.data_type());
+    Ok(match Meaning::of(&from, &target, session) {
+        Some(meaning) => Transformed::yes(meaning.cast(*expr, target)),
+        None => {
+            let is_same = target == *field.data_type();
+            let cast = Cast::new_from_field(expr, retyped(&field, target));
+            Transformed::new_transformed(Expr::Cast(cast), !is_same)
+        }
     })
 }
 

@@ -101,6 +101,14 @@ async fn rows_are_ordered_grouped_and_joined_by_length() {
             format!("SELECT DISTINCT ON (i) k FROM {VALUES} ORDER BY i, k"),
             "2,1,4,6",
         ),
+    ] {
+        assert_eq!(column(&sql).await.expect(&sql).join(","), expected, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn windows_joins_and_subqueries_go_by_length() {
+    for (sql, expected) in [
         (
             format!("SELECT rank() OVER (PARTITION BY i ORDER BY k) FROM {VALUES} ORDER BY k"),
             "1,1,2,1,2,1",

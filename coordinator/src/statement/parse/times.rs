@@ -109,6 +109,24 @@ fn fields_of(interval: Interval) -> Result<Expr, QueryError> {
         (Some(_), Some(_), None) => Err(unsupported(
             "an INTERVAL of several fields that is not a text",
         )),
+        (Some(field), None, Some((text, is_negative))) if multiple(field).is_some() => {
+            let Some((count, name)) = multiple(field) else {
+                return Ok(Expr::Interval(interval));
+            };
+            let number: i64 = text.trim().parse().map_err(|_| {
+                let text = format!("'{text}' is not a whole number of the field {field}");
+                QueryError::new(ErrorCode::Syntax, text)
+            })?;
+            let number = match is_negative {
+                true => number.checked_neg(),
+                false => Some(number),
+            };
+            let number = number.and_then(|number| number.checked_mul(count));
+            match number {
+                Some(number) => Ok(named(format!("{number} {name}"))),
+                None => Err(unsupported("an INTERVAL of so many years")),
+            }
+        }
         // Digits of the fields say how many there may be, not what they are.
         (Some(_), None, Some(_)) => Ok(Expr::Interval(Interval {
             leading_precision: None,
@@ -155,6 +173,15 @@ fn with_named_times(text: &str) -> String {
         named.join(" ")
     });
     parts.collect::<Vec<_>>().join(" ")
+}
+
+/// Fields that are a number of others, which are known.
+fn multiple(field: &DateTimeField) -> Option<(i64, &'static str)> {
+    Some(match field {
+        DateTimeField::Quarter => (3, "month"),
+        DateTimeField::Millennium | DateTimeField::Millenium => (1000, "year"),
+        _ => return None,
+    })
 }
 
 fn named(text: String) -> Expr {

@@ -14,7 +14,8 @@ use datafusion::error::Result;
 use datafusion::functions::datetime;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
 };
 use skep_protocol::{ErrorCode, QueryError};
 use std::sync::{Arc, LazyLock};
@@ -45,6 +46,10 @@ const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 impl ScalarUDFImpl for DateBin {
     fn name(&self) -> &str {
         "date_bin"
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.stock.documentation()
     }
 
     fn signature(&self) -> &Signature {

@@ -4,16 +4,20 @@ use super::zone;
 use arrow::datatypes::{DataType, TimeUnit};
 use chrono::{DateTime, Utc};
 use datafusion::common::internal_err;
+use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
+use datafusion::functions::datetime;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Documentation, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
 };
 use datafusion::scalar::ScalarValue;
 use std::sync::Arc;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Now {
+    stock: Arc<ScalarUDF>,
     name: &'static str,
     aliases: Vec<String>,
     zone: Arc<str>,
@@ -30,6 +34,7 @@ pub(super) fn all(zone: &Arc<str>) -> Vec<ScalarUDF> {
     ]
     .map(|(name, aliases, is_moment)| {
         ScalarUDF::from(Now {
+            stock: datetime::now(&ConfigOptions::default()),
             name,
             aliases: aliases.into_iter().map(str::to_owned).collect(),
             zone: Arc::clone(zone),
@@ -63,6 +68,10 @@ impl ScalarUDFImpl for Now {
 
     fn aliases(&self) -> &[String] {
         &self.aliases
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.stock.documentation()
     }
 
     fn signature(&self) -> &Signature {

@@ -14,7 +14,7 @@ use datafusion::common::exec_err;
 use datafusion::error::Result;
 use datafusion::functions_nested::range::{gen_series_udf, range_udf};
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
 };
 use skep_protocol::{ErrorCode, QueryError};
 use std::sync::{Arc, LazyLock};
@@ -50,6 +50,10 @@ impl ScalarUDFImpl for Series {
 
     fn aliases(&self) -> &[String] {
         self.stock.aliases()
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.stock.documentation()
     }
 
     fn signature(&self) -> &Signature {

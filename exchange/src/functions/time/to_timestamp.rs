@@ -11,7 +11,8 @@ use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
 use datafusion::functions::datetime;
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
 };
 use std::sync::Arc;
 
@@ -32,6 +33,7 @@ enum Counts {
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct ToTimestamp {
     counts: Counts,
+    stock: Arc<ScalarUDF>,
     /// Reads text, in the session's zone.
     micros: Arc<ScalarUDF>,
     zone: Option<Arc<str>>,
@@ -47,6 +49,10 @@ pub(super) fn all(options: &ConfigOptions) -> Vec<ScalarUDF> {
     let function = |counts| {
         ScalarUDF::from(ToTimestamp {
             counts,
+            stock: match counts {
+                Counts::Seconds => datetime::to_timestamp(options),
+                Counts::Nanoseconds => datetime::to_timestamp_nanos(options),
+            },
             micros: Arc::clone(&micros),
             zone: zone.clone(),
             signature: Signature::user_defined(Volatility::Immutable),
@@ -61,6 +67,10 @@ impl ScalarUDFImpl for ToTimestamp {
             Counts::Seconds => "to_timestamp",
             Counts::Nanoseconds => "to_timestamp_nanos",
         }
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.stock.documentation()
     }
 
     fn signature(&self) -> &Signature {

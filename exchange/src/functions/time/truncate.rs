@@ -15,9 +15,11 @@ use arrow::datatypes::{
 use chrono::{Datelike, NaiveDate};
 use datafusion::common::{exec_err, plan_err};
 use datafusion::error::Result;
+use datafusion::functions::datetime;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
 };
 use datafusion::scalar::ScalarValue;
 use skep_protocol::{ErrorCode, QueryError};
@@ -31,12 +33,14 @@ const EPOCH_AFTER_MONDAY: i64 = 3;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct DateTrunc {
+    stock: Arc<ScalarUDF>,
     aliases: Vec<String>,
     signature: Signature,
 }
 
 static DATE_TRUNC: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
     Arc::new(ScalarUDF::from(DateTrunc {
+        stock: datetime::date_trunc(),
         aliases: vec!["datetrunc".to_owned()],
         signature: Signature::user_defined(Volatility::Immutable),
     }))
@@ -54,6 +58,10 @@ impl ScalarUDFImpl for DateTrunc {
 
     fn aliases(&self) -> &[String] {
         &self.aliases
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.stock.documentation()
     }
 
     fn signature(&self) -> &Signature {
