@@ -52,6 +52,7 @@ mod subqueries;
 mod table_scan;
 mod template;
 mod views;
+mod waiting_joins;
 mod window_flags;
 mod write;
 
@@ -272,6 +273,7 @@ impl ResolvedQuery {
             .and_then(cooperate::cooperate)
             .and_then(compact_topk::compact_topk)
             .and_then(constant_partitions::sort_by_constants)
+            .and_then(waiting_joins::without_waiting)
             .map_err(|error| from_datafusion(&error))?;
         let checked = distribute_checked(physical, &self.state).await?;
         for violation in &checked.mended {
