@@ -14,7 +14,7 @@ use crate::sql_type::sql_type;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array};
 use datafusion::arrow::compute::{CastOptions, cast, cast_with_options};
 use datafusion::arrow::datatypes::{
-    DataType, Decimal128Type, Field, FieldRef, Float64Type, Int64Type,
+    DataType, Decimal128Type, Field, FieldRef, Float32Type, Float64Type, Int64Type,
 };
 use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::error::{DataFusionError, Result};
@@ -24,6 +24,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 use skep_protocol::{ErrorCode, QueryError};
+use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
 /// How a decimal's digits are taken off.
@@ -64,7 +65,7 @@ pub(super) fn all() -> impl Iterator<Item = Arc<ScalarUDF>> {
     FUNCTIONS.iter().map(Arc::clone)
 }
 
-/// A call that casts `value`, a number, to a decimal or an integer.
+/// A call that casts `value`, a number or text, to another type of number.
 ///
 /// # Errors
 /// DataFusion's where there is no NULL of the type.
@@ -304,9 +305,42 @@ fn cast_rounded(value: &ArrayRef, to: &DataType, is_try: bool) -> Result<ArrayRe
             let rounded: Float64Array = value.as_primitive::<Float64Type>().unary(f64::round);
             plain(&(Arc::new(rounded) as ArrayRef), to, is_try)
         }
+        (DataType::Decimal128(..), DataType::Float32 | DataType::Float64) => nearest(value, to),
         (from, DataType::Decimal128(..)) if from.is_string() => from_text(value, to, is_try),
         _ => plain(value, to, is_try),
     }
+}
+
+/// The floating point that is nearest to each decimal.
+fn nearest(value: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+    let (from, _) = both(value.data_type(), value.data_type())?;
+    let values = value.as_primitive::<Decimal128Type>();
+    Ok(match to {
+        DataType::Float32 => {
+            Arc::new(values.unary::<_, Float32Type>(|value| nearest_to(value, from)))
+        }
+        _ => Arc::new(
+            values.unary::<_, Float64Type>(|value| match exact_quotient(value, from) {
+                Some(quotient) => quotient,
+                None => nearest_to(value, from),
+            }),
+        ),
+    })
+}
+
+/// A quotient of two numbers that doubles have exactly is rounded once, and so right.
+fn exact_quotient(value: i128, from: DecimalType) -> Option<f64> {
+    const WHOLE_MAX: u64 = 1 << 53;
+    const POWER_MAX: u8 = 22;
+    let magnitude = u64::try_from(value.unsigned_abs()).ok()?;
+    let is_exact = magnitude <= WHOLE_MAX && from.scale <= POWER_MAX;
+    is_exact.then(|| value as f64 / 10_f64.powi(i32::from(from.scale)))
+}
+
+/// What the digits are read as.
+fn nearest_to<F: FromStr + Default>(value: i128, from: DecimalType) -> F {
+    let digits = format!("{value}e-{}", from.scale);
+    digits.parse().unwrap_or_default()
 }
 
 /// Decimals that are written in text.

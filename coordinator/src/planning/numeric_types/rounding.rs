@@ -11,6 +11,12 @@ use skep_exchange::functions::{DIGITS_MAX, DecimalType, Rounding, rounded, round
 
 /// Whether a cast of numbers may change a value or fail, and how does matter.
 fn may_round(from: &DataType, to: &DataType, is_try: bool) -> bool {
+    if is_decimal(from) && matches!(to, DataType::Float32 | DataType::Float64) {
+        // Arrow rounds twice where a double does not have all of the digits.
+        return DecimalType::of(from).is_some_and(|from| {
+            *to == DataType::Float32 || from.precision > 15 || from.scale > 22
+        });
+    }
     let is_exact = to.is_integer() || is_decimal(to);
     if !is_exact || from == to {
         return false;
