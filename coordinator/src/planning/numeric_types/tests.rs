@@ -73,7 +73,6 @@ async fn operators_have_the_types_of_hive() {
             "Decimal128(12, 2)",
             "24.70",
         ),
-        ("mod(d, 5)", "Decimal128(3, 2)", "2.35"),
     ] {
         let sql = format!("SELECT {expression} FROM {ROW}");
         let found = first(&sql).await.expect(&sql);
