@@ -94,11 +94,12 @@ impl FunctionSet {
         self
     }
 
-    /// Registers all of them in a session.
+    /// Registers all of them in a session, and those that SQL names by their names in plans.
     ///
     /// # Errors
     /// The registry's, where it takes no functions.
     pub fn register(&self, registry: &mut dyn FunctionRegistry) -> Result<()> {
+        skep_functions::register_for_tasks(registry)?;
         for function in &self.scalars {
             registry.register_udf(Arc::clone(function))?;
         }

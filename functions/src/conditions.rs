@@ -89,7 +89,7 @@ pub(crate) fn add(functions: &mut Functions) {
     );
     functions.add(
         scalar("zeroifnull(number)", "The number, or 0 for NULL.")
-            .example("zeroifnull(NULL)", "0")
+            .example("zeroifnull(CAST(NULL AS INT))", "0")
             .body(Body::new(
                 vec![Kind::Number],
                 |planned| Ok(planned.data_type(0)),

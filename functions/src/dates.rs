@@ -6,6 +6,7 @@ mod conversion;
 mod fields;
 pub mod pattern;
 pub mod read;
+mod windows;
 pub mod zones;
 
 use crate::registry::Functions;
@@ -15,4 +16,5 @@ pub(crate) fn add(functions: &mut Functions) {
     fields::add(functions);
     arithmetic::add(functions);
     conversion::add(functions);
+    windows::add(functions);
 }

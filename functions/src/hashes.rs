@@ -178,7 +178,7 @@ pub(crate) fn add(functions: &mut Functions) {
             "hash(value, …)",
             "A hash of 32 bits of all the values together, by Murmur3, as Spark computes it.",
         )
-        .example("hash('Spark', array(123), 2)", "1127296568")
+        .example("hash('Spark', array(123), 2)", "871453132")
         .body(
             Body::new(
                 vec![Kind::Any],

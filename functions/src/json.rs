@@ -1,6 +1,7 @@
 //! Functions of JSON texts.
 
 mod convert;
+mod csv;
 mod functions;
 mod path;
 mod schema;
@@ -14,4 +15,5 @@ pub(crate) fn add(functions: &mut Functions) {
     functions::add(functions);
     standard::add(functions);
     convert::add(functions);
+    csv::add(functions);
 }

@@ -15,16 +15,19 @@ mod lists;
 mod maps;
 mod numbers;
 mod planner;
+mod reading;
+pub mod reference;
 mod registry;
 mod scalar;
 mod strings;
 mod types;
 mod value;
 
-pub use planner::DialectPlanner;
+pub use planner::{DialectPlanner, scalar_function};
+pub use reading::WithLambdas;
 pub use registry::{
-    Dialect, Entry, Example, Family, Implementation, entries, register_for_planning,
-    register_for_tasks,
+    Dialect, Entry, Example, Family, Implementation, aggregate_names, entries, higher_order_names,
+    register_for_planning, register_for_tasks,
 };
 
 /// Adds the functions of all modules.

@@ -16,7 +16,8 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug)]
 pub struct DialectPlanner(pub Dialect);
 
-fn function(name: &str) -> Option<Arc<ScalarUDF>> {
+/// The function that has this name in plans or for people.
+pub fn scalar_function(name: &str) -> Option<Arc<ScalarUDF>> {
     let entry = entries().iter().find(|entry| entry.name == name)?;
     match &entry.implementation {
         Implementation::Scalar(function) => Some(Arc::clone(function)),
@@ -25,7 +26,7 @@ fn function(name: &str) -> Option<Arc<ScalarUDF>> {
 }
 
 fn call(name: &str, args: Vec<Expr>) -> PlannerResult<Vec<Expr>> {
-    match function(name) {
+    match scalar_function(name) {
         Some(function) => PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction::new_udf(
             function, args,
         ))),

@@ -185,3 +185,19 @@ fn restore_defaults(registry: &mut dyn FunctionRegistry) -> Result<()> {
     }
     Ok(())
 }
+
+/// The names of functions that take lambdas.
+pub fn higher_order_names() -> impl Iterator<Item = &'static str> {
+    let entries = ENTRIES.iter();
+    entries
+        .filter(|entry| matches!(entry.implementation, Implementation::HigherOrder(_)))
+        .flat_map(Entry::names)
+}
+
+/// The names of aggregates.
+pub fn aggregate_names() -> impl Iterator<Item = &'static str> {
+    let entries = ENTRIES.iter();
+    entries
+        .filter(|entry| matches!(entry.implementation, Implementation::Aggregate(_)))
+        .flat_map(Entry::names)
+}

@@ -72,6 +72,8 @@ pub struct Body {
     kinds: Vec<Kind>,
     /// The kind of any number of further arguments.
     rest: Option<Kind>,
+    /// For which types it is not meant, although it takes them.
+    refuses: Option<fn(&[DataType]) -> bool>,
     returns: Returns,
     evaluate: Evaluate,
 }
@@ -86,6 +88,7 @@ impl Body {
         Self {
             kinds,
             rest: None,
+            refuses: None,
             returns: Box::new(returns),
             evaluate: Box::new(evaluate),
         }
@@ -97,7 +100,16 @@ impl Body {
         self
     }
 
+    /// The same for all but some types.
+    pub fn unless(mut self, refuses: fn(&[DataType]) -> bool) -> Self {
+        self.refuses = Some(refuses);
+        self
+    }
+
     fn accept(&self, types: &[DataType]) -> Option<Vec<DataType>> {
+        if self.refuses.is_some_and(|refuses| refuses(types)) {
+            return None;
+        }
         let fits = match self.rest {
             None => types.len() == self.kinds.len(),
             Some(_) => types.len() >= self.kinds.len(),

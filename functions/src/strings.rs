@@ -2,6 +2,7 @@
 
 mod bytes;
 mod format;
+mod joined;
 mod numbers;
 mod parts;
 mod regexps;
@@ -12,6 +13,7 @@ use crate::registry::Functions;
 /// Adds them.
 pub(crate) fn add(functions: &mut Functions) {
     parts::add(functions);
+    joined::add(functions);
     bytes::add(functions);
     regexps::add(functions);
     similarity::add(functions);

@@ -27,6 +27,7 @@ use super::sql_types::SqlTypes;
 use super::subqueries::UnnestedSubqueries;
 use super::window_flags::WindowFlags;
 use crate::session::{Session, Settings, SkepOptions};
+use crate::statement::Dialect;
 use datafusion::common::DataFusionError;
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::optimizer::{Analyzer, AnalyzerRule};
@@ -39,6 +40,7 @@ use skep_exchange::error::{from_datafusion, to_datafusion};
 use skep_exchange::functions::time;
 use skep_exchange::rows::RowsCodec;
 use skep_exchange::session::changed_settings;
+use skep_functions::DialectPlanner;
 use skep_hive_text::TextScanCodec;
 use skep_protocol::{ErrorCode, QueryError};
 use skep_writer::WriteCodec;
@@ -213,9 +215,7 @@ impl Planner {
             .build();
         state.register_expr_planner(Arc::new(DecimalPlanner))?;
         self.functions.register(&mut state)?;
-        for function in time::of_session(state.config().options()) {
-            state.register_udf(Arc::new(function))?;
-        }
+        let mut state = speak(state, key.settings.dialect())?;
         series::register(&mut state);
         for function in session_functions::of(session) {
             state.register_udf(Arc::new(function))?;
@@ -234,6 +234,35 @@ fn first_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let at = coercion.unwrap_or_default();
     rules.splice(at..at, own);
     rules
+}
+
+/// The session with the functions of a dialect.
+///
+/// # Errors
+/// The registry's, where it takes no functions.
+pub(super) fn speak(
+    state: SessionState,
+    dialect: Dialect,
+) -> Result<SessionState, DataFusionError> {
+    let dialect = match dialect {
+        Dialect::Standard => skep_functions::Dialect::Ansi,
+        Dialect::Hive => skep_functions::Dialect::Hive,
+    };
+    let mut planners = state.expr_planners().to_vec();
+    planners.retain(|planner| !format!("{planner:?}").starts_with("DialectPlanner"));
+    planners.insert(0, Arc::new(DialectPlanner(dialect)));
+    let mut state = SessionStateBuilder::new_from_existing(state)
+        .with_expr_planners(planners)
+        .build();
+    skep_functions::register_for_planning(&mut state, dialect)?;
+    for function in time::of_session(state.config().options()) {
+        state.register_udf(Arc::new(function))?;
+    }
+    if dialect == skep_functions::Dialect::Hive {
+        // Some of them have names that mean something else there.
+        skep_functions::register_for_planning(&mut state, dialect)?;
+    }
+    Ok(state)
 }
 
 fn own_options(config: &SessionConfig) -> SkepOptions {

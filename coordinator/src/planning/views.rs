@@ -203,7 +203,13 @@ async fn plan_view(
         ));
     };
     let resolve_in = &definition.resolve_in;
-    let mut state = state.clone();
+    let mut state = match options.dialect == context.session.settings.dialect() {
+        true => state.clone(),
+        false => {
+            let spoken = super::template::speak(state.clone(), options.dialect);
+            spoken.map_err(|error| from_datafusion(&error))?
+        }
+    };
     let config = state.config().clone();
     *state.config_mut() = config.with_default_catalog_and_schema(CATALOG_NAME, resolve_in);
     state.register_catalog_list(context.catalogs(state.config_options(), planned));

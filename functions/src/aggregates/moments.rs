@@ -299,7 +299,7 @@ pub(super) fn add(functions: &mut Functions) {
                 text: "How far the numbers have more at their ends than a normal distribution, which has 0.",
                 examples: &[(
                     "round(kurtosis(x), 4) FROM (VALUES (-10), (-20), (100), (1000)) t(x)",
-                    "-0.7015",
+                    "-0.7014",
                 )],
             },
             Measure::Kurtosis,

@@ -1,18 +1,19 @@
 //! Arrays of numbers, dates and times at equal distances, and arrays of what stands at one place in several.
 
 use crate::dates::read;
-use crate::lists::{Lists, items_at, list_from};
+use crate::lists::{Lists, items_at, list_from, list_of};
 use crate::registry::Functions;
 use crate::scalar::{Body, Call, scalar};
 use crate::value::{Argument, Date, Kind, Long, Output, Time, item};
 use chrono::{Months, NaiveDateTime};
-use datafusion::arrow::array::{ArrayRef, AsArray, StructArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, StructArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
     DataType, Field, Fields, IntervalMonthDayNanoType, IntervalUnit,
 };
 use datafusion::common::{exec_err, plan_err};
 use datafusion::error::Result;
+use datafusion::scalar::ScalarValue;
 use std::sync::Arc;
 
 /// The most items of one sequence.
@@ -238,6 +239,49 @@ pub(super) fn add(functions: &mut Functions) {
             )
             .and_more(Kind::List),
         ),
+    );
+    functions.add(
+        scalar(
+            "skep_item_fields(array, index)",
+            "A field of the items of an array of structs, for inline.",
+        )
+        .body(Body::new(
+            vec![Kind::List, Kind::Long],
+            |planned| {
+                let index = planned.constants.get(1).copied().flatten();
+                let index = match index {
+                    Some(ScalarValue::Int64(Some(index))) => usize::try_from(*index).unwrap_or(0),
+                    _ => 0,
+                };
+                match planned.data_type(0) {
+                    DataType::List(field) => match field.data_type() {
+                        DataType::Struct(fields) => match fields.get(index) {
+                            Some(field) => Ok(DataType::List(item(field.data_type().clone()))),
+                            None => plan_err!("there is no field {index}"),
+                        },
+                        _ => plan_err!("inline takes an array of structs"),
+                    },
+                    _ => plan_err!("inline takes an array"),
+                }
+            },
+            |call| {
+                let lists = Lists::open(call.array(0)?)?;
+                let indices = Long::open(call.array(1)?)?;
+                let index = Long::at(&indices, 0).unwrap_or(0) as usize;
+                let (DataType::List(field), Some(items)) =
+                    (&call.return_type, lists.items().as_struct_opt())
+                else {
+                    return exec_err!("inline takes an array of structs");
+                };
+                let Some(column) = items.columns().get(index) else {
+                    return exec_err!("there is no field {index}");
+                };
+                let is_known = |at: usize| items.is_valid(at).then_some(at);
+                let rows = (0..call.rows)
+                    .map(|row| lists.at(row).map(|range| range.map(is_known).collect()));
+                list_of(rows.collect(), column, Arc::clone(field))
+            },
+        )),
     );
 }
 

@@ -93,12 +93,12 @@ fn trunc_time(micros: i64, unit: &str) -> Option<i64> {
 }
 
 /// A unit of time: so many months, or so many microseconds.
-enum Unit {
+pub(super) enum Unit {
     Months(i64),
     Micros(i64),
 }
 
-fn unit(name: &str) -> Result<Unit> {
+pub(super) fn unit(name: &str) -> Result<Unit> {
     let name = name.to_ascii_lowercase();
     Ok(match name.strip_suffix('s').unwrap_or(&name) {
         "microsecond" => Unit::Micros(1),

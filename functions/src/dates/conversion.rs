@@ -76,21 +76,6 @@ pub(super) fn add(functions: &mut Functions) {
             }))
             .rewritten(|_, _| Some(current_date())),
     );
-    functions.add(
-        scalar(
-            "localtimestamp()",
-            "The time at which the statement began, in UTC.",
-        )
-        .body(rows!(|| -> Time {
-            exec_err!("localtimestamp is not evaluated row by row")
-        }))
-        .rewritten(|_, _| {
-            Some(cast(
-                now(),
-                DataType::Timestamp(TimeUnit::Microsecond, None),
-            ))
-        }),
-    );
 }
 
 fn to_date(syntax: &'static str, text: &'static str) -> Scalar {
@@ -371,18 +356,5 @@ fn add_parts(functions: &mut Functions) {
         )
         .aliases(&["try_make_timestamp_ntz", "try_make_timestamp_ltz"])
         .example("try_make_timestamp(2024, 13, 22, 15, 30, 0)", "NULL"),
-    );
-    functions.add(
-        scalar(
-            "make_date(year, month, day)",
-            "The date with these parts; an error where there is none.",
-        )
-        .example("make_date(2013, 7, 15)", "2013-07-15")
-        .body(rows!(|year: Long, month: Long, day: Long| -> Date {
-            match date_of(year, month, day) {
-                Some(date) => Ok(Some(read::days(date))),
-                None => exec_err!("there is no date {year}-{month}-{day}"),
-            }
-        })),
     );
 }

@@ -21,40 +21,22 @@ use datafusion::error::Result;
 use std::sync::Arc;
 
 /// How times are written and read.
-struct Formats {
+pub(super) struct Formats {
     timestamp: Option<Pattern>,
     date: Option<Pattern>,
 }
 
 impl Formats {
     /// Those of an argument that is a map of options.
-    fn open(options: Option<&ArrayRef>) -> Result<Self> {
-        let mut formats = Self {
-            timestamp: None,
-            date: None,
+    pub(super) fn open(options: Option<&ArrayRef>) -> Result<Self> {
+        let pattern = |name: &str| match option(options, name)? {
+            Some(text) => Pattern::read(&text).map(Some),
+            None => Ok(None),
         };
-        let Some(map) = options.and_then(|options| options.as_map_opt()) else {
-            return Ok(formats);
-        };
-        if map.is_empty() || map.is_null(0) {
-            return Ok(formats);
-        }
-        let entries = map.value(0);
-        let [keys, values] = entries.columns() else {
-            return Ok(formats);
-        };
-        let (keys, values) = (Text::open(keys)?, Text::open(values)?);
-        for row in 0..keys.len() {
-            let (Some(key), Some(value)) = (Text::at(&keys, row), Text::at(&values, row)) else {
-                continue;
-            };
-            match key.to_ascii_lowercase().as_str() {
-                "timestampformat" => formats.timestamp = Some(Pattern::read(value)?),
-                "dateformat" => formats.date = Some(Pattern::read(value)?),
-                _ => {}
-            }
-        }
-        Ok(formats)
+        Ok(Self {
+            timestamp: pattern("timestampformat")?,
+            date: pattern("dateformat")?,
+        })
     }
 
     fn read_timestamp(&self, text: &str) -> Option<i64> {
@@ -72,8 +54,31 @@ impl Formats {
     }
 }
 
+/// The value of an option, whose name is given in small letters.
+pub(super) fn option(options: Option<&ArrayRef>, name: &str) -> Result<Option<String>> {
+    let Some(map) = options.and_then(|options| options.as_map_opt()) else {
+        return Ok(None);
+    };
+    if map.is_empty() || map.is_null(0) {
+        return Ok(None);
+    }
+    let entries = map.value(0);
+    let [keys, values] = entries.columns() else {
+        return Ok(None);
+    };
+    let (keys, values) = (Text::open(keys)?, Text::open(values)?);
+    let mut rows = 0..keys.len();
+    let found =
+        rows.find(|row| Text::at(&keys, *row).is_some_and(|key| key.eq_ignore_ascii_case(name)));
+    Ok(found.and_then(|row| Text::at(&values, row).map(str::to_owned)))
+}
+
 /// The array of a type of JSON values; what does not fit the type is NULL.
-fn to_array(values: &[Option<&Json>], data_type: &DataType, formats: &Formats) -> Result<ArrayRef> {
+pub(super) fn to_array(
+    values: &[Option<&Json>],
+    data_type: &DataType,
+    formats: &Formats,
+) -> Result<ArrayRef> {
     let texts = || values.iter().map(|value| value.and_then(Json::unquoted));
     let numbers = || -> Float64Array {
         let number = |value: &Option<&Json>| match value {
@@ -190,7 +195,7 @@ fn to_array(values: &[Option<&Json>], data_type: &DataType, formats: &Formats) -
 }
 
 /// The JSON of each row; `None` for NULL.
-fn from_array(array: &ArrayRef, formats: &Formats) -> Result<Vec<Option<Json>>> {
+pub(super) fn from_array(array: &ArrayRef, formats: &Formats) -> Result<Vec<Option<Json>>> {
     let rows = 0..array.len();
     Ok(match array.data_type() {
         DataType::Null => vec![None; array.len()],

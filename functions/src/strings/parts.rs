@@ -201,7 +201,6 @@ pub(super) fn add(functions: &mut Functions) {
             "startswith(text, start)",
             "Whether a text or bytes begin with others.",
         )
-        .aliases(&["starts_with"])
         .example("startswith('Spark SQL', 'Spark')", "true")
         .body(rows!(|text: BytesOnly, part: Bytes| -> Boolean {
             Ok(Some(text.starts_with(part)))
@@ -215,7 +214,6 @@ pub(super) fn add(functions: &mut Functions) {
             "endswith(text, end)",
             "Whether a text or bytes end with others.",
         )
-        .aliases(&["ends_with"])
         .example("endswith('Spark SQL', 'SQL')", "true")
         .body(rows!(|text: BytesOnly, part: Bytes| -> Boolean {
             Ok(Some(text.ends_with(part)))
@@ -229,6 +227,7 @@ pub(super) fn add(functions: &mut Functions) {
             "contains(text, part)",
             "Whether a text or bytes contain others.",
         )
+        .hive()
         .example("contains('Spark SQL', 'Spark')", "true")
         .body(rows!(|text: BytesOnly, part: Bytes| -> Boolean {
             let found = part.is_empty() || text.windows(part.len()).any(|window| window == part);
@@ -252,27 +251,6 @@ fn add_made(functions: &mut Functions) {
                     false => exec_err!("a text of {count} spaces is too long"),
                 }
             })),
-    );
-    functions.add(
-        scalar(
-            "substring_index(text, delimiter, count)",
-            "What stands before the count-th delimiter; for a negative count, behind the count-th from the end.",
-        )
-        .example("substring_index('www.apache.org', '.', 2)", "www.apache")
-        .body(rows!(|text: Text, delimiter: Text, count: Long| -> Text {
-            if delimiter.is_empty() || count == 0 {
-                return Ok(Some(String::new()));
-            }
-            let number = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
-            let found = match count > 0 {
-                true => text.match_indices(delimiter).nth(number - 1).map(|(at, _)| text.get(..at)),
-                false => {
-                    let found = text.rmatch_indices(delimiter).nth(number - 1);
-                    found.map(|(at, _)| text.get(at + delimiter.len()..))
-                }
-            };
-            Ok(Some(found.flatten().unwrap_or(text).to_owned()))
-        })),
     );
     functions.add(
         scalar(

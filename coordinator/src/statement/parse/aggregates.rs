@@ -20,7 +20,9 @@ static NAMES: LazyLock<HashSet<String>> = LazyLock::new(|| {
         let aliases = function.aliases().iter();
         aliases.cloned().chain([function.name().to_owned()])
     });
-    names.collect()
+    names
+        .chain(skep_functions::aggregate_names().map(str::to_owned))
+        .collect()
 });
 
 /// Gives the aggregates of a SELECT, and of what orders its rows, names of their own.

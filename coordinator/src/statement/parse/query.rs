@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+use skep_functions::WithLambdas;
 use skep_protocol::{ErrorCode, Position, QueryError};
 use std::ops::ControlFlow;
 
@@ -78,7 +79,7 @@ pub(super) fn parse_datafusion(
         }
     };
     let mut parser = DFParserBuilder::new(tokens::rewrite(tokens)?)
-        .with_dialect(&GenericDialect {})
+        .with_dialect(&WithLambdas)
         .with_recursion_limit(PARSER_RECURSION_MAX)
         .build()
         .map_err(placed)?;

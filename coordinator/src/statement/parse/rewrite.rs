@@ -1,7 +1,9 @@
 //! What DataFusion's planner does not know of Hive's queries, put into a tree that it knows.
 
 use super::clauses::unsupported;
-use super::{aggregates, fetch, numbers, ordered_windows, patterns, rows_in, times};
+use super::{
+    aggregates, fetch, functions, generators, numbers, ordered_windows, patterns, rows_in, times,
+};
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryLength, BinaryOperator, CastKind, CharacterLength, DataType, Expr, Function,
     FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr,
@@ -65,6 +67,8 @@ impl VisitorMut for Rewriter {
         if let Err(error) = group_with_modifiers(&mut select.group_by) {
             return as_flow(Err(error));
         }
+        generators::move_to_views(select);
+        functions::name_windows(select);
         aggregates::tell_apart(select, None);
         name_repeated(&mut select.projection);
         self.written.push(texts(&select.projection));
@@ -370,24 +374,6 @@ fn last_part(name: &ObjectName) -> Ident {
     part.cloned().unwrap_or_else(|| Ident::new("lateral_view"))
 }
 
-/// Functions of Hive's that have another name here.
-const RENAMED_FUNCTIONS: &[(&str, &str)] = &[("array", "make_array"), ("explode", "unnest")];
-
-fn rename_function(function: &mut Function) {
-    let [part] = function.name.0.as_slice() else {
-        return;
-    };
-    let Some(name) = part.as_ident().filter(|name| name.quote_style.is_none()) else {
-        return;
-    };
-    let renamed = RENAMED_FUNCTIONS
-        .iter()
-        .find(|(hive, _)| name.value.eq_ignore_ascii_case(hive));
-    if let Some((_, renamed)) = renamed {
-        function.name = ObjectName::from(vec![Ident::new(*renamed)]);
-    }
-}
-
 /// The length of `VARCHAR(n)` and `CHAR(n)`.
 fn text_length(data_type: &DataType) -> Option<u64> {
     match data_type {
@@ -466,7 +452,7 @@ fn name_field(access: &mut AccessExpr) {
 fn rewrite_expression(expression: &mut Expr) {
     if let Expr::Function(function) = expression {
         ordered_windows::sort_within(function);
-        rename_function(function);
+        functions::rewrite(function);
         return;
     }
     if let Expr::CompoundFieldAccess { access_chain, .. } = expression {
@@ -475,6 +461,7 @@ fn rewrite_expression(expression: &mut Expr) {
     }
     let taken = std::mem::replace(expression, Expr::value(Value::Null));
     *expression = match taken {
+        rounded @ (Expr::Ceil { .. } | Expr::Floor { .. }) => functions::rounding(rounded),
         Expr::RLike {
             negated,
             expr,

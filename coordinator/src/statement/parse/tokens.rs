@@ -61,6 +61,7 @@ pub(super) fn rewrite(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, 
         if let Some((_, name)) = REFUSED
             .iter()
             .find(|(words, _)| are_words(&tokens, index, words))
+            && !is_call_of_transform(&tokens, index)
         {
             let at = tokens
                 .get(index)
@@ -68,6 +69,7 @@ pub(super) fn rewrite(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, 
             return Err(unsupported(name).at(at));
         }
     }
+    tokens = super::lambdas::mark(tokens);
     put_samples_behind_aliases(&mut tokens);
     leave_local_out(&mut tokens);
     for index in 0..tokens.len() {
@@ -87,6 +89,16 @@ pub(super) fn rewrite(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, 
         }
     }
     Ok(tokens)
+}
+
+/// Whether `SELECT transform(…)` calls the function: what runs a script goes on with USING.
+fn is_call_of_transform(tokens: &[TokenWithSpan], select: usize) -> bool {
+    let end = are_words(tokens, select, &["select", "transform"])
+        .then(|| closing(tokens, select + 2))
+        .flatten();
+    end.is_some_and(|end| {
+        !are_words(tokens, end + 1, &["using"]) && !are_words(tokens, end + 1, &["row"])
+    })
 }
 
 fn is_word(token: &Token, word: &str) -> bool {

@@ -35,7 +35,7 @@ fn all(state: &SessionState) -> BTreeMap<String, Description> {
         functions.insert(name.clone(), ("table", None));
     }
     // Those that only plans use.
-    functions.retain(|name, _| !name.starts_with("skep_"));
+    functions.retain(|name, _| !name.starts_with("skep_") && !name.starts_with("hive_"));
     functions
 }
 
