@@ -4,11 +4,12 @@ use crate::registry::{Dialect, Implementation, entries};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::error::Result;
+use datafusion::functions::expr_fn::nullif;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::{
     ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr,
 };
-use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, ScalarUDF};
+use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, ScalarUDF, cast, lit};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 use std::sync::Arc;
 
@@ -34,12 +35,29 @@ fn call(name: &str, args: Vec<Expr>) -> PlannerResult<Vec<Expr>> {
     }
 }
 
+/// Hive divides whole numbers as doubles, and by 0 to NULL.
+fn divided(expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+    let is_whole = |side: &Expr| -> Result<bool> {
+        let data_type = side.get_type(schema)?;
+        Ok(data_type.is_integer() || data_type.is_null())
+    };
+    if !is_whole(&expr.left)? || !is_whole(&expr.right)? {
+        return Ok(PlannerResult::Original(expr));
+    }
+    let double = |side: Expr| cast(side, DataType::Float64);
+    let divisor = nullif(double(expr.right), lit(0.0_f64));
+    Ok(PlannerResult::Planned(double(expr.left) / divisor))
+}
+
 impl ExprPlanner for DialectPlanner {
     fn plan_binary_op(
         &self,
         expr: RawBinaryExpr,
-        _schema: &DFSchema,
+        schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
+        if self.0 == Dialect::Hive && expr.op == BinaryOperator::Divide {
+            return divided(expr, schema);
+        }
         let name = match expr.op {
             BinaryOperator::Arrow => "json_get",
             BinaryOperator::LongArrow => "json_get_text",

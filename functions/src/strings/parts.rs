@@ -240,7 +240,43 @@ pub(super) fn add(functions: &mut Functions) {
     add_made(functions);
 }
 
+/// An empty part is nowhere.
+fn replaced(text: &str, part: &str, other: &str) -> String {
+    match part.is_empty() {
+        true => text.to_owned(),
+        false => text.replace(part, other),
+    }
+}
+
 fn add_made(functions: &mut Functions) {
+    functions.add(
+        scalar(
+            "position(part, text[, start])",
+            "The position of a part in a text, from start on; 0 where it is not there.",
+        )
+        .hive()
+        .example("position('bar', 'foobarbar', 5)", "7")
+        .body(rows!(|part: Text, text: Text| -> Int {
+            Ok(Some(locate(part, text, 1)))
+        }))
+        .body(rows!(|part: Text, text: Text, start: Long| -> Int {
+            Ok(Some(locate(part, text, start)))
+        })),
+    );
+    functions.add(
+        scalar(
+            "replace(text, part[, other])",
+            "The text with another in the place of each part, or without the part.",
+        )
+        .hive()
+        .example("replace('ABCabc', 'abc')", "ABC")
+        .body(rows!(|text: Text, part: Text| -> Text {
+            Ok(Some(replaced(text, part, "")))
+        }))
+        .body(rows!(|text: Text, part: Text, other: Text| -> Text {
+            Ok(Some(replaced(text, part, other)))
+        })),
+    );
     functions.add(
         scalar("space(count)", "So many spaces.")
             .example("concat(space(2), '1')", "  1")

@@ -2,9 +2,10 @@
 //! aggregates that the planner knows in another place.
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, CeilFloorKind, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident,
-    NullTreatment, ObjectName, Select, SelectItem, Subscript, Value, visit_expressions_mut,
+    AccessExpr, CastKind, CeilFloorKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, GroupByExpr,
+    Ident, NullTreatment, ObjectName, Select, SelectItem, Subscript, TimezoneInfo, Value,
+    visit_expressions_mut,
 };
 use std::ops::ControlFlow;
 
@@ -172,6 +173,7 @@ pub(super) fn name_windows(select: &mut Select) {
     let Some(window) = keys.iter().find(is_window).cloned() else {
         return;
     };
+    let mut fields: Vec<Expr> = Vec::new();
     for item in &mut select.projection {
         let expression = match item {
             SelectItem::UnnamedExpr(expression)
@@ -187,14 +189,68 @@ pub(super) fn name_windows(select: &mut Select) {
                 && table.value.eq_ignore_ascii_case("window")
             {
                 let name = Value::SingleQuotedString(field.value.to_ascii_lowercase());
-                *part = Expr::CompoundFieldAccess {
+                let field = Expr::CompoundFieldAccess {
                     root: Box::new(window.clone()),
                     access_chain: vec![AccessExpr::Subscript(Subscript::Index {
                         index: Expr::value(name),
                     })],
                 };
+                if !fields.contains(&field) {
+                    fields.push(field.clone());
+                }
+                *part = field;
             }
             ControlFlow::<()>::Continue(())
         });
     }
+    // They follow from the window, so that there are no more groups.
+    if let GroupByExpr::Expressions(keys, _) = &mut select.group_by {
+        keys.extend(fields);
+    }
+}
+
+/// Whether a call of one column becomes another expression.
+pub(super) fn is_renamed(function: &Function) -> bool {
+    let name = function.name.to_string().to_ascii_lowercase();
+    let is_renamed = RENAMED.iter().any(|(known, _)| *known == name) && name != "explode";
+    is_renamed || CASTS.iter().any(|(known, _)| *known == name)
+}
+
+/// Types whose names are functions, too: `int('1')` is a cast.
+const CASTS: &[(&str, DataType)] = &[
+    ("bigint", DataType::BigInt(None)),
+    ("binary", DataType::Bytea),
+    ("boolean", DataType::Boolean),
+    ("date", DataType::Date),
+    ("double", DataType::Double(ExactNumberInfo::None)),
+    ("float", DataType::Float(ExactNumberInfo::None)),
+    ("int", DataType::Int(None)),
+    ("smallint", DataType::SmallInt(None)),
+    ("string", DataType::String(None)),
+    ("timestamp", DataType::Timestamp(None, TimezoneInfo::None)),
+    ("tinyint", DataType::TinyInt(None)),
+];
+
+/// The cast that a call is.
+pub(super) fn cast(function: &Function) -> Option<Expr> {
+    let [part] = function.name.0.as_slice() else {
+        return None;
+    };
+    let name = part.as_ident().filter(|name| name.quote_style.is_none())?;
+    let (_, data_type) = CASTS
+        .iter()
+        .find(|(known, _)| name.value.eq_ignore_ascii_case(known))?;
+    let FunctionArguments::List(list) = &function.args else {
+        return None;
+    };
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(value))] = list.args.as_slice() else {
+        return None;
+    };
+    Some(Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(value.clone()),
+        data_type: data_type.clone(),
+        format: None,
+        array: false,
+    })
 }

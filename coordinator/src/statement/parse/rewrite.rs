@@ -170,7 +170,9 @@ fn selected(expression: &Expr) -> Option<&Expr> {
 /// several columns.
 fn texts(items: &[SelectItem]) -> Vec<Option<String>> {
     let text = |item: &SelectItem| match item {
-        SelectItem::UnnamedExpr(Expr::Function(_)) => None,
+        SelectItem::UnnamedExpr(Expr::Function(function)) if !functions::is_renamed(function) => {
+            None
+        }
         SelectItem::UnnamedExpr(expression) => Some(expression.to_string()),
         _ => None,
     };
@@ -451,8 +453,13 @@ fn name_field(access: &mut AccessExpr) {
 
 fn rewrite_expression(expression: &mut Expr) {
     if let Expr::Function(function) = expression {
-        ordered_windows::sort_within(function);
-        functions::rewrite(function);
+        match functions::cast(function) {
+            Some(cast) => *expression = cast,
+            None => {
+                functions::rewrite(function);
+                ordered_windows::sort_within(function);
+            }
+        }
         return;
     }
     if let Expr::CompoundFieldAccess { access_chain, .. } = expression {
