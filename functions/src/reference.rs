@@ -12,7 +12,8 @@ These are Skep's functions besides those of [DataFusion](https://datafusion.apac
 There are two families, which `SET skep.sql.dialect` chooses between: `standard` has PostgreSQL's and DuckDB's
 names and meanings, `hive` those of Hive and Spark. Most functions work in both. Those of the family `hive` have
 another meaning than the function that the standard dialect knows by their name. In the dialect `hive`, moreover,
-`array[index]` counts from 0 and `map[key]` gives NULL where there is no such key.
+`array[index]` counts from 0, `map[key]` gives NULL where there is no such key, and whole numbers are divided as
+doubles, by 0 to NULL.
 
 `->` and `->>` look into JSON texts. A lambda is written `x -> x + 1` or `(x, y) -> x + y`, behind the first
 argument of a function that takes one.

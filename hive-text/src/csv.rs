@@ -343,7 +343,10 @@ mod tests {
             ..CsvFormat::default()
         };
         let (a, b, _) = read("notes\nB,other,A\nx,1,7\n-,1,-\n", format.clone()).unwrap();
-        assert_eq!((a.join(" "), b.join(" ")), ("7 NULL".into(), "x NULL".into()));
+        assert_eq!(
+            (a.join(" "), b.join(" ")),
+            ("7 NULL".into(), "x NULL".into())
+        );
         let (a, b, _) = read("notes\nb\nx\n", format).unwrap();
         assert_eq!((a.join(" "), b.join(" ")), ("NULL".into(), "x".into()));
     }

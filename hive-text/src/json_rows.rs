@@ -303,16 +303,19 @@ mod tests {
     use crate::rows::test_support::{column, read_in_pieces};
     use arrow::datatypes::{DataType, Field, Schema};
 
-    fn ids(text: &str, format: &JsonFormat, is_piece: bool) -> Result<(Vec<String>, usize), String> {
+    fn ids(
+        text: &str,
+        format: &JsonFormat,
+        is_piece: bool,
+    ) -> Result<(Vec<String>, usize), String> {
         let fields = vec![
             Field::new("id", DataType::Int32, true),
             Field::new("t", DataType::Utf8, true),
         ];
         let schema = Arc::new(Schema::new(fields));
         let rejected = Count::new();
-        let decoder = || {
-            JsonDecoder::new(format, &schema, &[0], 2, is_piece, rejected.clone()).unwrap()
-        };
+        let decoder =
+            || JsonDecoder::new(format, &schema, &[0], 2, is_piece, rejected.clone()).unwrap();
         let batches = read_in_pieces(text, decoder)?;
         Ok((column(&batches, 0), rejected.value()))
     }
@@ -321,10 +324,16 @@ mod tests {
     fn objects_are_rows_wherever_they_end() {
         let format = JsonFormat::default();
         for (text, wanted) in [
-            ("{\"id\":1}\n{\"ID\":2}\r\n\n  {\"t\":\"}\\\"{\",\"id\":3}", "1 2 3"),
+            (
+                "{\"id\":1}\n{\"ID\":2}\r\n\n  {\"t\":\"}\\\"{\",\"id\":3}",
+                "1 2 3",
+            ),
             ("{\"id\":1}{\"id\":2} {\"id\":3}\n", "1 2 3"),
             ("{\n \"id\": 1,\n \"t\": \"[\"\n}\n{ \"id\":\n2 }", "1 2"),
-            ("\n [ {\"id\":1}, {\"id\":2,\"t\":[1,2]}\n,{}]\n", "1 2 NULL"),
+            (
+                "\n [ {\"id\":1}, {\"id\":2,\"t\":[1,2]}\n,{}]\n",
+                "1 2 NULL",
+            ),
             ("[]", ""),
             ("", ""),
         ] {

@@ -178,10 +178,10 @@ fn builders(schema: &SchemaRef) -> Result<Vec<ColumnBuilder>, ArrowError> {
 /// Reads texts as a scan does, in pieces of all sizes.
 #[cfg(test)]
 pub(crate) mod test_support {
+    use arrow::array::{Array, AsArray};
     use arrow::compute::cast;
     use arrow::datatypes::DataType;
     use arrow::record_batch::RecordBatch;
-    use arrow::array::{Array, AsArray};
     use datafusion_datasource::decoder::{
         BatchDeserializer, Decoder, DecoderDeserializer, DeserializerOutput,
     };
