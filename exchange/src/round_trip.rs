@@ -26,8 +26,12 @@ const IGNORED: &[&str] = &[
     "expression_id",
     // Whether rows come in the order that an aggregate wants: otherwise it sorts them.
     "is_input_pre_ordered",
+    // Made of the branches of a CASE, in the order of a hash map.
+    "lookup",
     "metrics",
     "metrics_set",
+    // Follows from expressions, which say it more exactly than what a plan was made for.
+    "nullable",
     "properties",
     "remapped_children",
     "state_watch",

@@ -23,9 +23,6 @@ const SCALE: f64 = 0.01;
 /// Small tables are split over all executors, too.
 const SPLIT_ALWAYS: &str = "SET skep.scan_partition_bytes = 1";
 
-/// Whether every plan arrives at executors as it was sent.
-const VERIFY: &str = "SET skep.verify_sent_plans = true";
-
 /// The tables that every file may read, and where they are.
 struct Tables {
     small: TempDir,
@@ -160,7 +157,7 @@ async fn plain_datafusion_agrees_with_what_the_files_say() {
 
 #[tokio::test]
 async fn one_process() {
-    run_all_on_skep(Setup::standalone(), &[SPLIT_ALWAYS, VERIFY]).await;
+    run_all_on_skep(Setup::standalone(), &[SPLIT_ALWAYS]).await;
 }
 
 #[tokio::test]
