@@ -37,7 +37,7 @@ use parking_lot::Mutex;
 use skep_exchange::bulk_scan::BulkScanCodec;
 use skep_exchange::constants::ForgetConstantsCodec;
 use skep_exchange::error::{from_datafusion, to_datafusion};
-use skep_exchange::functions::time;
+use skep_exchange::functions::{FunctionSet, time};
 use skep_exchange::rows::RowsCodec;
 use skep_exchange::session::changed_settings;
 use skep_functions::DialectPlanner;
@@ -214,8 +214,7 @@ impl Planner {
             .with_distributed_partial_reduce(options.partial_reduce)?
             .build();
         state.register_expr_planner(Arc::new(DecimalPlanner))?;
-        self.functions.register(&mut state)?;
-        let mut state = speak(state, key.settings.dialect())?;
+        let mut state = speak(state, key.settings.dialect(), &self.functions)?;
         series::register(&mut state);
         for function in session_functions::of(session) {
             state.register_udf(Arc::new(function))?;
@@ -243,6 +242,7 @@ fn first_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
 pub(super) fn speak(
     state: SessionState,
     dialect: Dialect,
+    functions: &FunctionSet,
 ) -> Result<SessionState, DataFusionError> {
     let dialect = match dialect {
         Dialect::Standard => skep_functions::Dialect::Ansi,
@@ -255,11 +255,13 @@ pub(super) fn speak(
         .with_expr_planners(planners)
         .build();
     skep_functions::register_for_planning(&mut state, dialect)?;
+    // Those of the engine stand above the base library's.
+    functions.register(&mut state)?;
     for function in time::of_session(state.config().options()) {
         state.register_udf(Arc::new(function))?;
     }
     if dialect == skep_functions::Dialect::Hive {
-        // Some of them have names that mean something else there.
+        // Some of their names mean something else there.
         skep_functions::register_for_planning(&mut state, dialect)?;
     }
     Ok(state)

@@ -206,7 +206,8 @@ async fn plan_view(
     let mut state = match options.dialect == context.session.settings.dialect() {
         true => state.clone(),
         false => {
-            let spoken = super::template::speak(state.clone(), options.dialect);
+            let spoken =
+                super::template::speak(state.clone(), options.dialect, &context.planner.functions);
             spoken.map_err(|error| from_datafusion(&error))?
         }
     };
