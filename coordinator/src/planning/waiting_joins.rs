@@ -40,7 +40,7 @@ fn written(plan: Arc<dyn ExecutionPlan>, is_read_in_part: bool) -> Result<Arc<dy
         return Ok(plan);
     };
     let waits = *join.partition_mode() == PartitionMode::CollectLeft
-        && join.dynamic_filter_expr().is_some()
+        && !join.dynamic_expressions_produced().is_empty()
         && join.right().output_partitioning().partition_count() > 1;
     match waits && is_read_in_part {
         true => join.builder().reset_state().build_exec(),
