@@ -2,10 +2,10 @@
 //! input is on another node.
 //!
 //! A constant needs no sorting, nor does a column beside one that is equal to it, so the planner sorts by the
-//! other keys alone and knows that the rows are sorted by all. That a column is constant, or equal to another, is
-//! forgotten where rows move between nodes, and the window, which looks again, fails there. Sorting by the
-//! constant as well, before everything else, or by the equal column right behind the other, says it in a
-//! way that is not forgotten, and changes the order of nothing.
+//! other keys alone and knows that the rows are sorted by all. That a column is constant, or equal to
+//! another, is forgotten where rows move between nodes, and the window, which looks again, fails there.
+//! Sorting by the constant as well, before everything else, or by the equal column right behind the other,
+//! says it in a way that is not forgotten, and changes the order of nothing.
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result;

@@ -1,12 +1,13 @@
 //! Subqueries in all clauses, written as joins.
 //!
-//! DataFusion's own rules take some correlated subqueries in some clauses, and compare columns by name between
-//! the subquery and the query around it, which is wrong where both read one table. This rule runs before
-//! them and leaves no subquery: IN, EXISTS, ANY, ALL, scalar subqueries and lateral joins become semi, anti, mark
-//! and left joins, whose right side has names of its own (`attach.rs`). What a subquery says of the row outside
-//! is pulled up to that join where it can be; where it cannot (below an aggregation of ranges, a LIMIT, an outer
-//! join), the subquery is computed for all values at once that the row outside has: for their *domain*, as in
-//! T. Neumann and A. Kemper, "Unnesting Arbitrary Queries", BTW 2015 (`dependent.rs`, `operators.rs`).
+//! DataFusion's own rules take some correlated subqueries in some clauses, and compare columns by name
+//! between the subquery and the query around it, which is wrong where both read one table. This rule runs
+//! before them and leaves no subquery: IN, EXISTS, ANY, ALL, scalar subqueries and lateral joins become semi,
+//! anti, mark and left joins, whose right side has names of its own (`attach.rs`). What a subquery says of
+//! the row outside is pulled up to that join where it can be; where it cannot (below an aggregation of
+//! ranges, a LIMIT, an outer join), the subquery is computed for all values at once that the row outside has:
+//! for their *domain*, as in T. Neumann and A. Kemper, "Unnesting Arbitrary Queries", BTW 2015
+//! (`dependent.rs`, `operators.rs`).
 
 mod attach;
 mod clauses;

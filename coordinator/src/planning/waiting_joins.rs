@@ -1,10 +1,10 @@
 //! Joins that would wait for ever, with nobody to read what they wait for.
 //!
-//! A hash join that has read its smaller side tells the other one what to look for (a dynamic filter). Where the
-//! smaller side is one for all partitions, each partition waits for all others to begin. Above it, a join of
-//! partitions ends one early whose own smaller side is empty, and never begins to read the other: the rest waits
-//! for ever. Such joins do without dynamic filters, unless the smaller side above has so many rows that no
-//! partition of it is without any.
+//! A hash join that has read its smaller side tells the other one what to look for (a dynamic filter). Where
+//! the smaller side is one for all partitions, each partition waits for all others to begin. Above it, a join
+//! of partitions ends one early whose own smaller side is empty, and never begins to read the other: the rest
+//! waits for ever. Such joins do without dynamic filters, unless the smaller side above has so many rows that
+//! no partition of it is without any.
 
 use datafusion::error::Result;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;

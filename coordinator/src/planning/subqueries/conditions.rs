@@ -57,8 +57,8 @@ impl Unnester {
         }
     }
 
-    /// Joins `input` with the subquery of a condition for which [`Self::is_join`], which leaves the rows for which
-    /// it is true. What is left of the condition is returned.
+    /// Joins `input` with the subquery of a condition for which [`Self::is_join`], which leaves the rows for
+    /// which it is true. What is left of the condition is returned.
     pub(super) fn join_for(&mut self, input: &mut LogicalPlan, part: Expr) -> Result<Option<Expr>> {
         let (part, outer_negated) = match part {
             Expr::Not(inner) => (*inner, true),

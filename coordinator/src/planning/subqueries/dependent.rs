@@ -12,13 +12,13 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, LogicalPlan, lit};
 use std::sync::Arc;
 
-/// For one row outside, the subquery's rows are those of `plan` for which the conditions hold. The columns of the
-/// subquery are among those of `plan`, under their names; further ones serve the conditions.
+/// For one row outside, the subquery's rows are those of `plan` for which the conditions hold. The columns of
+/// the subquery are among those of `plan`, under their names; further ones serve the conditions.
 #[derive(Clone)]
 pub(super) struct Dependent {
     pub(super) plan: LogicalPlan,
-    /// Columns of `plan` that have the values of the scope's columns, one for each. Where there are such, there are no
-    /// predicates.
+    /// Columns of `plan` that have the values of the scope's columns, one for each. Where there are such,
+    /// there are no predicates.
     pub(super) bound: Option<Vec<Column>>,
     /// Conditions between columns of `plan` and columns outside.
     pub(super) predicates: Vec<Expr>,
@@ -129,8 +129,8 @@ impl Dependent {
 }
 
 impl Unnester {
-    /// The same with columns for the scope's columns that are in `needed`, and their values as expressions of the
-    /// plan: one for each of the scope's columns, the reference itself for those that are not needed.
+    /// The same with columns for the scope's columns that are in `needed`, and their values as expressions of
+    /// the plan: one for each of the scope's columns, the reference itself for those that are not needed.
     pub(super) fn with_values(
         &mut self,
         dependent: Dependent,

@@ -51,8 +51,9 @@ impl Unnester {
     }
 }
 
-/// A smaller plan that has at least the same values of `values`, and the values as its expressions. Rows that LIMIT
-/// chooses may be others when it is computed a second time, and joins that only add columns are left out.
+/// A smaller plan that has at least the same values of `values`, and the values as its expressions. Rows that
+/// LIMIT chooses may be others when it is computed a second time, and joins that only add columns are left
+/// out.
 fn source_of(plan: LogicalPlan, values: Vec<Expr>) -> Result<(LogicalPlan, Vec<Expr>)> {
     match plan {
         LogicalPlan::Limit(limit) => source_of(Arc::unwrap_or_clone(limit.input), values),

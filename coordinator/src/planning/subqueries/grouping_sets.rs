@@ -1,5 +1,5 @@
-//! ROLLUP, CUBE and GROUPING SETS in subqueries, computed for all rows outside at once: each set is one of groups for
-//! each row outside.
+//! ROLLUP, CUBE and GROUPING SETS in subqueries, computed for all rows outside at once: each set is one of
+//! groups for each row outside.
 
 use super::Unnester;
 use super::clauses::{named, project};

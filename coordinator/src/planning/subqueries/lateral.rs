@@ -26,8 +26,8 @@ fn is_marked(join: &Join) -> bool {
 }
 
 impl Unnester {
-    /// Whether the right side of a join names columns of the left. The planner does not say so where only subqueries
-    /// within the right side do: then a column of the left is meant that no query around has.
+    /// Whether the right side of a join names columns of the left. The planner does not say so where only
+    /// subqueries within the right side do: then a column of the left is meant that no query around has.
     pub(super) fn is_lateral(&self, join: &Join) -> Result<bool> {
         if is_marked(join) {
             return Ok(true);

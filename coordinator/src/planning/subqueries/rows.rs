@@ -1,5 +1,5 @@
-//! Subqueries of one row that nothing outside decides about: all of them stand in one join with the rows outside, and
-//! the plan is no deeper for many of them.
+//! Subqueries of one row that nothing outside decides about: all of them stand in one join with the rows
+//! outside, and the plan is no deeper for many of them.
 
 use super::joins::{conditions_of, join};
 use datafusion::common::JoinType;

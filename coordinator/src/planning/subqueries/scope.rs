@@ -15,8 +15,8 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    /// What `subquery`, which has no subqueries itself, knows of `outer`. A name that is known in several queries
-    /// around it is that of the nearest, which is asked first.
+    /// What `subquery`, which has no subqueries itself, knows of `outer`. A name that is known in several
+    /// queries around it is that of the nearest, which is asked first.
     pub(super) fn new(outer: &LogicalPlan, subquery: &LogicalPlan) -> Result<Self> {
         let mut columns: Vec<(Column, FieldRef)> = Vec::new();
         subquery.apply(|node| {

@@ -74,8 +74,8 @@ impl Unnester {
         })
     }
 
-    /// IN with one copy of the subquery, whose rows are compared with all values outside. That may take long, but
-    /// copies of subqueries that have such copies themselves would become too many.
+    /// IN with one copy of the subquery, whose rows are compared with all values outside. That may take long,
+    /// but copies of subqueries that have such copies themselves would become too many.
     fn within_counted(
         &mut self,
         input: &mut LogicalPlan,

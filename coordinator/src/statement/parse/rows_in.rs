@@ -1,4 +1,5 @@
-//! `(a, b) IN (SELECT x, y …)`, which the planner does not know: whether the subquery has a row of these values.
+//! `(a, b) IN (SELECT x, y …)`, which the planner does not know: whether the subquery has a row of these
+//! values.
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
