@@ -16,7 +16,9 @@ mod direct;
 mod distribute;
 mod distribute_by;
 pub mod explain;
+mod field_names;
 mod float_keys;
+mod function_errors;
 mod guards;
 mod information_schema;
 mod interval_operators;
@@ -70,6 +72,7 @@ pub use template::Templates;
 pub(crate) use views::DIALECT_PROPERTY;
 pub use write::{TargetColumn, WriteTarget, stored_type};
 
+use crate::planning::function_errors::FunctionPlaces;
 use crate::planning::loose_files::plan_loose_files;
 use crate::planning::names::{Purpose, resolve_names};
 use crate::planning::routing::Router;
@@ -104,6 +107,7 @@ pub struct ResolvedQuery {
     state: SessionState,
     logical: LogicalPlan,
     names: ShownNames,
+    places: FunctionPlaces,
     router: Router,
     runtime: Arc<RuntimeEnv>,
 }
@@ -135,12 +139,14 @@ impl PlanningContext {
         views::plan_views_of(self, &state, statement, &views).await?;
         let mut named = statement.clone();
         let columns = resolve_names(&state, &mut named, Purpose::Result).await?;
-        let logical = state
-            .statement_to_plan(named)
-            .await
-            .map_err(|error| resolve::semantic_error(&error))?;
+        let places = FunctionPlaces::of(statement);
+        let logical = state.statement_to_plan(named).await;
+        let logical = logical.map_err(|error| {
+            function_errors::explain(&state, &places, resolve::semantic_error(&error))
+        })?;
         let names = ShownNames::of(written).or_all(columns);
-        self.resolved(state, logical, names)
+        let resolved = self.resolved(state, logical, names)?;
+        Ok(ResolvedQuery { places, ..resolved })
     }
 
     /// What `state` has resolved to `logical`.
@@ -154,6 +160,7 @@ impl PlanningContext {
             state,
             logical,
             names,
+            places: FunctionPlaces::default(),
             router: self.router(),
             runtime: self.runtime()?,
         })
@@ -268,7 +275,7 @@ impl ResolvedQuery {
             .state
             .create_physical_plan(&self.logical)
             .await
-            .map_err(|error| resolve::semantic_error(&error))?;
+            .map_err(|error| self.places.place(resolve::semantic_error(&error)))?;
         let physical = make_bulk_scans(physical)
             .and_then(cooperate::cooperate)
             .and_then(compact_topk::compact_topk)

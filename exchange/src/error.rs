@@ -3,7 +3,7 @@
 //! A [`QueryError`] travels inside DataFusion as `DataFusionError::External` and is found again
 //! however deep it was wrapped. Everything else is classified by its type, never by its text.
 
-use crate::sql_type::sql_type;
+use crate::error_text::{in_sql, one_line, with_sql_types};
 use arrow::error::ArrowError;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
@@ -85,11 +85,12 @@ fn classify(error: &DataFusionError) -> QueryError {
         DataFusionError::ObjectStore(inner) => from_object_store(inner),
         DataFusionError::IoError(inner) => from_io(inner),
         DataFusionError::SQL(inner, _) => QueryError::new(ErrorCode::Syntax, inner.to_string()),
-        DataFusionError::NotImplemented(text) => QueryError::new(ErrorCode::Unsupported, text),
-        DataFusionError::Plan(text) => QueryError::new(ErrorCode::Semantic, one_line(text)),
+        DataFusionError::NotImplemented(text) => told(ErrorCode::Unsupported, text),
+        DataFusionError::Plan(text) => told(ErrorCode::Semantic, text),
+        DataFusionError::Internal(text) => told(ErrorCode::Internal, text),
         DataFusionError::Configuration(text) => QueryError::new(ErrorCode::InvalidSetting, text),
         DataFusionError::SchemaError(inner, _) => from_schema(inner),
-        DataFusionError::Execution(text) => QueryError::new(ErrorCode::Evaluation, one_line(text)),
+        DataFusionError::Execution(text) => told(ErrorCode::Evaluation, text),
         DataFusionError::ResourcesExhausted(text) => {
             QueryError::new(ErrorCode::OutOfMemory, one_line(text))
         }
@@ -100,6 +101,12 @@ fn classify(error: &DataFusionError) -> QueryError {
         },
         _ => QueryError::internal(message()),
     }
+}
+
+/// An error of the base library's in the words of SQL.
+fn told(code: ErrorCode, text: &str) -> QueryError {
+    let (code, text) = in_sql(code, text);
+    QueryError::new(code, text)
 }
 
 /// Whether a context names a step of the planner, which says nothing to whoever wrote the statement: rules have
@@ -150,11 +157,11 @@ fn from_schema(error: &SchemaError) -> QueryError {
         SchemaError::FieldNotFound { .. } => ErrorCode::ColumnNotFound,
         _ => ErrorCode::Semantic,
     };
-    QueryError::new(code, one_line(&error.to_string()))
+    told(code, &error.to_string())
 }
 
 fn from_arrow(error: &ArrowError) -> QueryError {
-    let evaluation = |text: &str| QueryError::new(ErrorCode::Evaluation, one_line(text));
+    let evaluation = |text: &str| told(ErrorCode::Evaluation, text);
     match error {
         ArrowError::DivideByZero => evaluation("division by zero"),
         ArrowError::CastError(text) => evaluation(&with_sql_type(text)),
@@ -183,9 +190,8 @@ fn from_arrow(error: &ArrowError) -> QueryError {
 fn with_sql_type(text: &str) -> String {
     let target = text.strip_suffix(" type");
     let target = target.and_then(|text| text.rsplit_once(" to value of "));
-    let target = target.and_then(|(failed, name)| Some((failed, name.parse().ok()?)));
     match target {
-        Some((failed, data_type)) => format!("{failed} to {}", sql_type(&data_type)),
+        Some((failed, name)) => format!("{failed} to {}", with_sql_types(name)),
         None => text.to_owned(),
     }
 }
@@ -224,15 +230,6 @@ fn from_io(error: &std::io::Error) -> QueryError {
     QueryError::new(code, one_line(&error.to_string()))
 }
 
-/// Messages are one line: some libraries put hints on lines of their own.
-fn one_line(text: &str) -> String {
-    text.split('\n')
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,7 +266,7 @@ mod tests {
         let error = error.context("Optimizer rule 'simplify_expressions' failed");
         let told = from_datafusion(&error);
         assert_eq!(told.code, ErrorCode::Evaluation);
-        assert_eq!(told.message, "Cannot cast string 'x' to int");
+        assert_eq!(told.message, "cannot cast string 'x' to int");
         let error = DataFusionError::Plan("it means nothing".to_owned());
         let told = from_datafusion(&error.context("whole_decimal_sums"));
         assert_eq!(told.message, "it means nothing");

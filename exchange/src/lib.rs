@@ -10,6 +10,7 @@ pub mod compact;
 pub mod constants;
 pub mod direct;
 pub mod error;
+mod error_text;
 pub mod folded;
 pub mod frame;
 pub mod functions;

@@ -156,7 +156,12 @@ fn column_not_found(missing: &Column, valid: &[Column]) -> String {
         Some((_, column)) => format!("; did you mean '{}'?", column.flat_name()),
         None if valid.is_empty() => String::new(),
         None => {
-            let mut names: Vec<&str> = valid.iter().map(|column| column.name.as_str()).collect();
+            let mut names: Vec<&str> = Vec::new();
+            for column in valid {
+                if !names.contains(&column.name.as_str()) {
+                    names.push(&column.name);
+                }
+            }
             let more = match names.len() > LISTED_COLUMNS_MAX {
                 true => ", …",
                 false => "",

@@ -3,6 +3,7 @@
 
 use super::PlanningContext;
 use super::context::CATALOG_NAME;
+use super::function_errors::{self, FunctionPlaces};
 use super::loose_files::{LOOSE_DATABASE, plan_loose_files};
 use super::names::{Purpose, resolve_names};
 use super::resolve::{self, INFORMATION_SCHEMA};
@@ -219,10 +220,11 @@ async fn plan_view(
     plan_views(context, &state, &query, resolve_in, planned, depth - 1).await?;
     resolve::check_tables(&state, &query, context, resolve_in)?;
     resolve_names(&state, &mut query, Purpose::View).await?;
-    let plan = state
-        .statement_to_plan(query)
-        .await
-        .map_err(|error| resolve::semantic_error(&error))?;
+    let plan = state.statement_to_plan(query.clone()).await;
+    let plan = plan.map_err(|error| {
+        let places = FunctionPlaces::of(&query);
+        function_errors::explain(&state, &places, resolve::semantic_error(&error))
+    })?;
     renamed(plan, view)
 }
 
