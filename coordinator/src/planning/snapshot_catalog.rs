@@ -43,11 +43,11 @@ pub(super) struct ViewKey {
 }
 
 impl ViewKey {
-    /// The view that a name stands for in `catalog`.
+    /// The view that a name stands for in `catalog`, which keeps names in lower case.
     pub(super) fn new(catalog: &SessionCatalog, database: &str, name: &str) -> Self {
         Self {
-            database: database.to_owned(),
-            name: name.to_owned(),
+            database: database.to_lowercase(),
+            name: name.to_lowercase(),
             is_temporary: catalog.is_temporary(database, name),
         }
     }

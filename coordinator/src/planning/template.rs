@@ -10,6 +10,7 @@ use super::client_rows::spread_over;
 use super::context::{Planner, PlanningContext};
 use super::decimal_sums::WholeDecimalSums;
 use super::distribute_by::DistributeByHash;
+use super::field_names::FieldNames;
 use super::float_keys::FloatKeys;
 use super::guards::GuardedPlanner;
 use super::interval_operators::IntervalOperators;
@@ -177,6 +178,7 @@ impl Planner {
         let mut builder = SessionStateBuilder::new().with_default_features();
         let planners = builder.expr_planners().get_or_insert_default();
         planners.insert(0, Arc::new(IntervalOperators));
+        planners.insert(0, Arc::new(FieldNames));
         let mut state = builder
             .with_config(spread_over(config, key.executors.len()))
             .with_runtime_env(Arc::clone(&self.runtime))

@@ -68,11 +68,22 @@ fn is_nested_type(tokens: &[TokenWithSpan], index: usize) -> bool {
 /// Those of reading a type.
 pub(crate) fn named_type(word: &str) -> Result<Option<DataType>, QueryError> {
     let Some(text) = word.strip_prefix(TYPE_PREFIX) else {
-        return Ok(None);
+        return Ok(own_name(word));
     };
+    read(text).map(Some)
+}
+
+/// A type that has a name of Hive's or Spark's: `LONG`, `TIMESTAMP_LTZ`.
+fn own_name(word: &str) -> Option<DataType> {
+    let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let is_name = !word.is_empty() && word.chars().all(is_word);
+    is_name.then(|| read(word).ok())?
+}
+
+fn read(text: &str) -> Result<DataType, QueryError> {
     let tokens = Tokenizer::new(&GenericDialect {}, text).tokenize_with_location();
     let mut tokens = tokens.map_err(|error| QueryError::internal(error.to_string()))?;
     tokens.retain(|token| !matches!(token.token, Token::Whitespace(Whitespace::Space)));
     let mut cursor = Cursor::new(tokens, text);
-    parse_type(&mut cursor).map(|found| Some(found.data_type))
+    parse_type(&mut cursor).map(|found| found.data_type)
 }
