@@ -26,7 +26,9 @@ pub use definition::{
     TableChange, ViewChange,
 };
 pub use parse::{Dialect, ParseOptions, parse};
-pub(crate) use parse::{as_written, call, named_type, query_of, select_all, type_of_text};
+pub(crate) use parse::{
+    SUMMARY_ALIAS, as_written, call, named_type, query_of, select_all, type_of_text,
+};
 pub(crate) use users::without_secrets;
 pub use users::{Password, UserStatement};
 pub use write::{CopyFrom, CopyOption, CopyTo, Insert, InsertDirectory, LoadData};

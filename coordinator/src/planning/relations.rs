@@ -1,13 +1,16 @@
-//! Relations that DataFusion's planner does not know: lateral views and samples of tables.
+//! Relations that DataFusion's planner does not know: lateral views, samples of tables, and summaries.
 
 mod lateral_view;
+mod summary;
 mod table_sample;
 
+use crate::statement::{SUMMARY_ALIAS, position, unsupported};
 use datafusion::error::Result;
 use datafusion::logical_expr::planner::{
     PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
 };
-use datafusion::sql::sqlparser::ast::TableFactor;
+use datafusion::sql::sqlparser::ast::{Spanned, TableFactor};
+use skep_exchange::error::to_datafusion;
 
 /// Plans them.
 #[derive(Debug)]
@@ -25,6 +28,15 @@ impl RelationPlanner for HiveRelations {
                 alias: None,
             } if lateral_view::is_lateral_view(&table_with_joins) => {
                 let plan = lateral_view::plan(*table_with_joins, context)?;
+                let planned = PlannedRelation::new(plan, None);
+                Ok(RelationPlanning::Planned(Box::new(planned)))
+            }
+            TableFactor::Derived {
+                subquery,
+                alias: Some(alias),
+                ..
+            } if alias.name.value == SUMMARY_ALIAS => {
+                let plan = summary::plan(subquery, context)?;
                 let planned = PlannedRelation::new(plan, None);
                 Ok(RelationPlanning::Planned(Box::new(planned)))
             }
@@ -56,7 +68,28 @@ impl RelationPlanner for HiveRelations {
                 let planned = PlannedRelation::new(plan, None);
                 Ok(RelationPlanning::Planned(Box::new(planned)))
             }
-            other => Ok(RelationPlanning::Original(Box::new(other))),
+            other => match not_supported(&other) {
+                Some(name) => {
+                    let at = position(other.span().start);
+                    Err(to_datafusion(unsupported(name).at(at)))
+                }
+                None => Ok(RelationPlanning::Original(Box::new(other))),
+            },
         }
     }
+}
+
+/// What is called so that nobody plans.
+fn not_supported(relation: &TableFactor) -> Option<&'static str> {
+    Some(match relation {
+        TableFactor::Pivot { .. } => "PIVOT",
+        TableFactor::Unpivot { .. } => "UNPIVOT",
+        TableFactor::MatchRecognize { .. } => "MATCH_RECOGNIZE",
+        TableFactor::JsonTable { .. } => "JSON_TABLE",
+        TableFactor::OpenJsonTable { .. } => "OPENJSON",
+        TableFactor::XmlTable { .. } => "XMLTABLE",
+        TableFactor::TableFunction { .. } => "TABLE (…) in FROM",
+        TableFactor::SemanticView { .. } => "SEMANTIC_VIEW",
+        _ => return None,
+    })
 }

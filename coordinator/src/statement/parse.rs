@@ -23,6 +23,7 @@ mod refused;
 mod rewrite;
 mod rows_in;
 mod show;
+mod summary;
 mod table;
 mod times;
 mod tokens;
@@ -34,6 +35,7 @@ pub use dialect::Dialect;
 pub(crate) use nested_types::named_type;
 pub(crate) use numbers::as_written;
 pub(crate) use rewrite::call;
+pub(crate) use summary::SUMMARY_ALIAS;
 pub(crate) use types::type_of_text;
 
 use super::cursor::{Cursor, position};
@@ -111,6 +113,9 @@ fn parse_own(cursor: &mut Cursor) -> Result<Option<Statement>, QueryError> {
     }
     if cursor.accept(&["describe"]) || cursor.accept(&["desc"]) {
         return show::describe(cursor).map(|show| Some(Statement::Show(show)));
+    }
+    if cursor.accept(&["summarize"]) {
+        return summary::summarize(cursor).map(Some);
     }
     if let Some(statement) = super::users::parse(cursor)? {
         return Ok(Some(statement));

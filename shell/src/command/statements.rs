@@ -72,6 +72,7 @@ const STATEMENTS: &[(&str, &[&str])] = &[
             "DESCRIBE DATABASE [EXTENDED] name",
             "DESCRIBE FUNCTION [EXTENDED] name",
             "DESCRIBE QUERY 'id'",
+            "DESCRIBE [QUERY] SELECT …",
         ],
     ),
     (
@@ -117,7 +118,7 @@ const STATEMENTS: &[(&str, &[&str])] = &[
     (
         "SELECT",
         &[
-            "[WITH [RECURSIVE] name AS (query), …]\nSELECT [DISTINCT] expression [[AS] name], … | *\n  [FROM table [[AS] name] [join …]]\n  [LATERAL VIEW [OUTER] explode(expression) name AS column]\n  [WHERE condition]\n  [GROUP BY expression, … | ROLLUP (…) | CUBE (…) | GROUPING SETS (…)]\n  [HAVING condition]\n  [WINDOW name AS (…)]\n  [UNION | INTERSECT | EXCEPT [ALL] query]\n  [ORDER BY expression [ASC | DESC] [NULLS FIRST | LAST], …]\n  [LIMIT count] [OFFSET count]\n\njoin: [INNER | LEFT | RIGHT | FULL | LEFT SEMI | LEFT ANTI | CROSS] JOIN table [ON condition | USING (column, …)]",
+            "[WITH [RECURSIVE] name AS (query), …]\nSELECT [DISTINCT] expression [[AS] name], … | *\n  [FROM table [[AS] name] [join …]]\n  [LATERAL VIEW [OUTER] explode(expression) name AS column]\n  [WHERE condition]\n  [GROUP BY expression, … | ROLLUP (…) | CUBE (…) | GROUPING SETS (…) | ALL]\n  [HAVING condition]\n  [WINDOW name AS (…)]\n  [UNION | INTERSECT | EXCEPT [ALL] query]\n  [ORDER BY expression [ASC | DESC] [NULLS FIRST | LAST], … | ALL]\n  [LIMIT count] [OFFSET count] [FETCH FIRST count ROWS ONLY | WITH TIES]\n\njoin: [INNER | LEFT | RIGHT | FULL | LEFT SEMI | LEFT ANTI | CROSS] JOIN table [ON condition | USING (column, …)]",
         ],
     ),
     ("SET", &["SET setting = value"]),
@@ -140,6 +141,7 @@ const STATEMENTS: &[(&str, &[&str])] = &[
             "SHOW ALL",
         ],
     ),
+    ("SUMMARIZE", &["SUMMARIZE table", "SUMMARIZE query"]),
     (
         "TRUNCATE TABLE",
         &["TRUNCATE TABLE name [PARTITION (column = value, …)]"],

@@ -40,13 +40,19 @@ pub(super) fn source_query_behind(
     beginning: &str,
     cursor: &mut Cursor,
 ) -> Result<SourceQuery, QueryError> {
-    let beginning = Tokenizer::new(&GenericDialect {}, beginning).tokenize_with_location();
-    let mut tokens = beginning.map_err(|error| QueryError::internal(error.to_string()))?;
-    tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
+    let mut tokens = tokens_of(beginning)?;
     tokens.extend(cursor.rest());
     let query = source_query_of(tokens)?;
     cursor.skip_rest();
     Ok(query)
+}
+
+/// The tokens of a text that nobody has written.
+pub(super) fn tokens_of(text: &str) -> Result<Vec<TokenWithSpan>, QueryError> {
+    let tokens = Tokenizer::new(&GenericDialect {}, text).tokenize_with_location();
+    let mut tokens = tokens.map_err(|error| QueryError::internal(error.to_string()))?;
+    tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
+    Ok(tokens)
 }
 
 /// Reads tokens as a query that is part of another statement.

@@ -157,7 +157,10 @@ pub(super) fn describe(cursor: &mut Cursor) -> Result<Show, QueryError> {
             return Ok(Show::QueryColumns(sql));
         }
     }
-    if cursor.is_next(&["select"]) {
+    if cursor.peek() == Some(&Token::LParen)
+        || cursor.is_next(&["select"])
+        || cursor.is_next(&["with"])
+    {
         let sql = cursor.rest_text().to_owned();
         cursor.skip_rest();
         return Ok(Show::QueryColumns(sql));
