@@ -147,6 +147,7 @@ pub(super) fn write_target(
         data_type: column.data_type.clone(),
         nullable: column.nullable,
         fixed: None,
+        digits: column.sql_type.as_deref().and_then(digits),
     });
     let partitioning = definition
         .partition_columns
@@ -156,6 +157,7 @@ pub(super) fn write_target(
             data_type: column.data_type.clone(),
             nullable: true,
             fixed: fixed(partition, &column.name),
+            digits: None,
         });
     let spec = WriteSpec {
         store_url: definition.location.store_url(),
@@ -198,6 +200,14 @@ fn length_max(sql_type: &str) -> Option<usize> {
     let (name, rest) = sql_type.split_once('(')?;
     let has_length = matches!(name, "varchar" | "char" | "varbinary");
     has_length.then(|| rest.trim_end_matches(')').parse().ok())?
+}
+
+/// How many digits of a second the values of `timestamp(n)` and `time(n)` have.
+fn digits(sql_type: &str) -> Option<u8> {
+    let (name, rest) = sql_type.split_once('(')?;
+    let (digits, _) = rest.split_once(')')?;
+    let has_digits = matches!(name, "timestamp" | "time");
+    has_digits.then(|| digits.parse().ok())?
 }
 
 /// By what files are sorted: the table's property, or SORTED BY.

@@ -12,17 +12,22 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Column, ScalarValue, not_impl_err};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result;
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::dml::InsertOp;
 use datafusion::logical_expr::{
     Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, TableType, cast, lit,
 };
 use datafusion::physical_plan::ExecutionPlan;
 use skep_exchange::error::from_datafusion;
+use skep_exchange::functions::ROUND_TIME;
 use skep_exchange::sql_type::sql_type;
 use skep_protocol::{ErrorCode, QueryError};
 use skep_writer::{TableWriteExec, WriteSpec};
 use std::collections::HashSet;
 use std::sync::Arc;
+
+/// The function that rounds timestamps.
+const ROUND_TIMESTAMP: &str = "skep_round_timestamp";
 
 /// A column of the table that is written.
 #[derive(Clone, Debug)]
@@ -35,6 +40,8 @@ pub struct TargetColumn {
     pub nullable: bool,
     /// The value that all rows have, as text, where the statement gives one; `Some(None)` is NULL.
     pub fixed: Option<Option<String>>,
+    /// How many digits of a second its values have, where they are fewer than microseconds have.
+    pub digits: Option<u8>,
 }
 
 /// What a query is written into.
@@ -60,7 +67,13 @@ impl PlanningContext {
         source: ResolvedQuery,
         target: WriteTarget,
     ) -> Result<ResolvedQuery, QueryError> {
-        let expressions = target.values_of(&source.logical)?;
+        let values = target.values_of(&source.logical)?;
+        let expressions = target
+            .columns
+            .iter()
+            .zip(values)
+            .map(|(column, value)| column.rounded(value, &source.state))
+            .collect::<Result<Vec<_>, QueryError>>()?;
         let logical = write_plan(source.logical, expressions, &target)
             .map_err(|error| resolve::semantic_error(&error))?;
         Ok(ResolvedQuery {
@@ -201,6 +214,25 @@ impl TargetColumn {
             return Err(QueryError::new(ErrorCode::Semantic, text));
         }
         Ok(cast(value, self.data_type.clone()))
+    }
+
+    /// The value with as many digits of a second as the column has.
+    fn rounded(&self, value: Expr, state: &SessionState) -> Result<Expr, QueryError> {
+        let Some(digits) = self.digits else {
+            return Ok(value);
+        };
+        let name = match self.data_type {
+            DataType::Timestamp(_, _) => ROUND_TIMESTAMP,
+            _ => ROUND_TIME,
+        };
+        let function = state
+            .scalar_functions()
+            .get(name)
+            .ok_or_else(|| QueryError::internal(format!("function '{name}' is not registered")))?;
+        let digits = lit(i64::from(digits));
+        Ok(function
+            .call(vec![value.unalias(), digits])
+            .alias(&self.name))
     }
 
     fn literal(&self, text: Option<&str>) -> Result<Expr, QueryError> {

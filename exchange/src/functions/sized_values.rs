@@ -27,7 +27,7 @@ const DAY_MICROSECONDS: i64 = 86_400_000_000;
 static FUNCTIONS: LazyLock<[Arc<ScalarUDF>; 2]> = LazyLock::new(|| {
     let sized = |name, data_type: DataType| {
         let types = vec![data_type, DataType::Int64];
-        Arc::new(ScalarUDF::from(Sized {
+        Arc::new(ScalarUDF::from(SizedValue {
             name,
             signature: Signature::exact(types, Volatility::Immutable),
         }))
@@ -44,12 +44,12 @@ pub(super) fn all() -> impl Iterator<Item = Arc<ScalarUDF>> {
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Sized {
+struct SizedValue {
     name: &'static str,
     signature: Signature,
 }
 
-impl ScalarUDFImpl for Sized {
+impl ScalarUDFImpl for SizedValue {
     fn name(&self) -> &str {
         self.name
     }

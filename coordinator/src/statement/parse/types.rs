@@ -19,6 +19,9 @@ const CHAR_LENGTH_MAX: u32 = 255;
 /// The most digits of a second that a type may ask for.
 const DIGITS_MAX: u32 = 9;
 
+/// How many digits of a second there are in values: those of microseconds.
+const DIGITS_KEPT: u32 = 6;
+
 /// Reads a type.
 ///
 /// # Errors
@@ -83,7 +86,7 @@ fn parse_nested(types: &mut TypeCursor, depth: usize) -> Result<SqlType, QueryEr
         "struct" => return parse_struct(types, depth),
         "varchar" | "char" | "character" => return parse_text(types.cursor, &name),
         "decimal" | "dec" | "numeric" => return parse_decimal(types.cursor),
-        "timestamp" => parse_timestamp(types.cursor)?,
+        "timestamp" => return parse_timestamp(types.cursor),
         "boolean" | "bool" => DataType::Boolean,
         "tinyint" | "byte" => DataType::Int8,
         "smallint" | "short" => DataType::Int16,
@@ -98,15 +101,15 @@ fn parse_nested(types: &mut TypeCursor, depth: usize) -> Result<SqlType, QueryEr
         "binary" | "bytea" | "varbinary" | "blob" | "bytes" => {
             return parse_bytes(types.cursor);
         }
-        "time" => parse_time(types.cursor)?,
+        "time" => return parse_time(types.cursor),
         "date" => DataType::Date32,
         "timestamp_ntz" | "datetime" => {
-            parse_digits(types.cursor)?;
-            DataType::Timestamp(TimeUnit::Microsecond, None)
+            let digits = parse_digits(types.cursor)?;
+            return Ok(rounded(microseconds(), "timestamp", digits));
         }
         "timestamp_ltz" | "timestamptz" => {
-            parse_digits(types.cursor)?;
-            utc()
+            let digits = parse_digits(types.cursor)?;
+            return Ok(rounded(utc(), "timestamp", digits));
         }
         other => {
             let at = at_name.unexpected("a type").position;
@@ -121,11 +124,27 @@ fn utc() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
 
-/// Reads how many digits of a second a type has, where that comes next. There are microseconds, so more than
-/// six digits are as good as six.
-fn parse_digits(cursor: &mut Cursor) -> Result<(), QueryError> {
+fn microseconds() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, None)
+}
+
+/// A type whose values are rounded to so many digits of a second when they are written.
+fn rounded(data_type: DataType, name: &str, digits: Option<u32>) -> SqlType {
+    let digits = digits.filter(|digits| *digits < DIGITS_KEPT);
+    let zone = match &data_type {
+        DataType::Timestamp(_, Some(_)) => " with local time zone",
+        _ => "",
+    };
+    SqlType {
+        sql_type: digits.map(|digits| format!("{name}({digits}){zone}")),
+        data_type,
+    }
+}
+
+/// Reads how many digits of a second a type has, where that comes next.
+fn parse_digits(cursor: &mut Cursor) -> Result<Option<u32>, QueryError> {
     if !cursor.accept_token(&Token::LParen) {
-        return Ok(());
+        return Ok(None);
     }
     let at = cursor.unexpected("").position;
     let digits = cursor.number("a number of digits")?;
@@ -134,17 +153,18 @@ fn parse_digits(cursor: &mut Cursor) -> Result<(), QueryError> {
         let text = format!("a second has 0 to {DIGITS_MAX} digits");
         return Err(QueryError::new(ErrorCode::Semantic, text).at(at));
     }
-    Ok(())
+    Ok(Some(digits))
 }
 
-fn parse_time(cursor: &mut Cursor) -> Result<DataType, QueryError> {
-    parse_digits(cursor)?;
+fn parse_time(cursor: &mut Cursor) -> Result<SqlType, QueryError> {
+    let digits = parse_digits(cursor)?;
     if cursor.is_next(&["with", "time", "zone"]) {
         let text = "the type TIME WITH TIME ZONE is not supported";
         return Err(QueryError::new(ErrorCode::Unsupported, text));
     }
     cursor.accept(&["without", "time", "zone"]);
-    Ok(DataType::Time64(TimeUnit::Microsecond))
+    let data_type = DataType::Time64(TimeUnit::Microsecond);
+    Ok(rounded(data_type, "time", digits))
 }
 
 fn parse_bytes(cursor: &mut Cursor) -> Result<SqlType, QueryError> {
@@ -164,14 +184,14 @@ fn parse_bytes(cursor: &mut Cursor) -> Result<SqlType, QueryError> {
     })
 }
 
-fn parse_timestamp(cursor: &mut Cursor) -> Result<DataType, QueryError> {
-    parse_digits(cursor)?;
+fn parse_timestamp(cursor: &mut Cursor) -> Result<SqlType, QueryError> {
+    let digits = parse_digits(cursor)?;
     if cursor.accept(&["with", "local", "time", "zone"]) || cursor.accept(&["with", "time", "zone"])
     {
-        return Ok(utc());
+        return Ok(rounded(utc(), "timestamp", digits));
     }
     cursor.accept(&["without", "time", "zone"]);
-    Ok(DataType::Timestamp(TimeUnit::Microsecond, None))
+    Ok(rounded(microseconds(), "timestamp", digits))
 }
 
 fn parse_text(cursor: &mut Cursor, name: &str) -> Result<SqlType, QueryError> {
