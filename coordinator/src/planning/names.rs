@@ -16,9 +16,6 @@ mod scope;
 mod select;
 mod wildcard;
 
-#[cfg(test)]
-mod tests;
-
 use super::context::CATALOG_NAME;
 use crate::statement::position;
 use datafusion::common::TableReference;
@@ -278,3 +275,6 @@ pub(crate) fn repeated<'a>(mut names: impl Iterator<Item = &'a str>) -> Option<&
     let mut met = HashSet::new();
     names.find(|name| !met.insert(name.to_lowercase()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,7 +74,12 @@ impl VisitorMut for References<'_, '_, '_> {
                 let names = names.map(|parameter| normalised(&parameter.name));
                 self.parameters.push(names.collect());
             }
-            Expr::CompoundFieldAccess { access_chain, .. } => {
+            Expr::CompoundFieldAccess { root, access_chain } => {
+                if let Some(parts) = whole_name(root, access_chain) {
+                    *expression = Expr::CompoundIdentifier(parts);
+                    return ControlFlow::Continue(());
+                }
+                join_name(root, access_chain);
                 for access in access_chain.iter_mut().rev() {
                     if let AccessExpr::Dot(field) = access {
                         let nothing = Expr::value(Value::Null);
@@ -95,7 +100,7 @@ impl VisitorMut for References<'_, '_, '_> {
                     if let AccessExpr::Dot(field) = access
                         && let Some(kept) = self.fields.pop()
                     {
-                        *field = kept;
+                        *field = as_text(kept);
                     }
                 }
             }
@@ -288,9 +293,51 @@ fn field_of(scope: &Scope, visible: &super::scope::Visible, parts: &[Ident]) -> 
             root: Box::new(merged),
             access_chain: fields
                 .iter()
-                .map(|field| AccessExpr::Dot(Expr::Identifier(field.clone())))
+                .map(|field| AccessExpr::Dot(as_text(Expr::Identifier(field.clone()))))
                 .collect(),
         }),
+    }
+}
+
+/// The parts of `t.items`, where it has nothing but names.
+fn whole_name(root: &Expr, access_chain: &[AccessExpr]) -> Option<Vec<Ident>> {
+    let Expr::Identifier(first) = root else {
+        return None;
+    };
+    let mut parts = vec![first.clone()];
+    for access in access_chain {
+        match access {
+            AccessExpr::Dot(Expr::Identifier(part)) => parts.push(part.clone()),
+            _ => return None,
+        }
+    }
+    Some(parts)
+}
+
+/// Puts all parts of the name before the first `[…]` into one: `t.items[1]` begins with a table or a column.
+fn join_name(root: &mut Expr, access_chain: &mut Vec<AccessExpr>) {
+    let Expr::Identifier(first) = root else {
+        return;
+    };
+    let is_part = |access: &&AccessExpr| matches!(access, AccessExpr::Dot(Expr::Identifier(_)));
+    let count = access_chain.iter().take_while(is_part).count();
+    if count == 0 || count == access_chain.len() {
+        return;
+    }
+    let mut parts = vec![first.clone()];
+    for access in access_chain.drain(..count) {
+        if let AccessExpr::Dot(Expr::Identifier(part)) = access {
+            parts.push(part);
+        }
+    }
+    *root = Expr::CompoundIdentifier(parts);
+}
+
+/// The name of a field, as the planner takes it behind a value.
+fn as_text(field: Expr) -> Expr {
+    match field {
+        Expr::Identifier(ident) => Expr::value(Value::SingleQuotedString(normalised(&ident))),
+        other => other,
     }
 }
 

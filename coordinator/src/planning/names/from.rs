@@ -5,7 +5,7 @@ use super::scope::{
     Access, Chain, Column, Relation, Scope, Visible, exact, normalised, normalised_parts,
 };
 use super::{Names, Purpose, error_at};
-use crate::statement::{call, query_of, select_all};
+use crate::statement::{SUMMARY_ALIAS, call, query_of, select_all};
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, SetExpr,
     TableAlias, TableFactor, TableWithJoins, Value,
@@ -97,47 +97,12 @@ impl Names<'_> {
             .iter()
             .map(|name| Ok((key(&left, name, "left")?, key(&right, name, "right")?)))
             .collect::<Result<Vec<_>, QueryError>>()?;
-        let shift = left.relations.len();
-        let scope = left.clone().joined(right.clone());
-        let mut condition = None;
-        let mut visible = Vec::new();
-        for ((left_key, right_key), ident) in keys.iter().zip(&names) {
-            let right_key = shifted(right_key, shift);
-            let read = |key: &Visible| {
-                let read = scope.read(key, Some(ident));
-                read.ok_or_else(|| QueryError::internal("a key of USING is no column"))
-            };
-            let (left_read, right_read) = (read(left_key)?, read(&right_key)?);
-            let equal = binary(left_read.clone(), BinaryOperator::Eq, right_read.clone());
-            condition = Some(match condition {
-                None => equal,
-                Some(others) => binary(others, BinaryOperator::And, equal),
-            });
-            visible.push(Visible {
-                name: left_key.name.clone(),
-                access: match sides {
-                    Sides::Either => Access::Merged(merged(left_read, right_read)),
-                    Sides::Left | Sides::OnlyLeft | Sides::OnlyRight => left_key.access.clone(),
-                },
-            });
-        }
-        // Without a common column, every row goes with every other.
-        let always = Expr::value(Value::Boolean(true));
-        *constraint = JoinConstraint::On(condition.unwrap_or(always));
-        if matches!(sides, Sides::OnlyLeft | Sides::OnlyRight) {
-            return Ok(remaining(left, right, sides));
-        }
-        let is_key = |visible: &Visible, side: &str| {
-            keys.iter().any(|(left, right)| {
-                let key = if side == "left" { left } else { right };
-                is_same(visible, key)
-            })
-        };
-        let rest_left = left.visible.iter().filter(|it| !is_key(it, "left"));
-        let rest_right = right.visible.iter().filter(|it| !is_key(it, "right"));
-        visible.extend(rest_left.cloned());
-        visible.extend(rest_right.map(|visible| shifted(visible, shift)));
-        Ok(scope.showing(visible))
+        let (condition, merged) = merged(&left, &right, &keys, &names, sides)?;
+        *constraint = JoinConstraint::On(condition);
+        Ok(match sides {
+            Sides::OnlyLeft | Sides::OnlyRight => remaining(left, right, sides),
+            Sides::Left | Sides::Either => showing(left, right, &keys, merged),
+        })
     }
 
     fn relation(
@@ -166,6 +131,10 @@ impl Names<'_> {
             } => {
                 let outer = if *is_lateral { Some(&lateral) } else { outer };
                 let columns = self.query(subquery, outer, Purpose::Relation)?;
+                let is_summary = alias
+                    .as_ref()
+                    .is_some_and(|it| it.name.value == SUMMARY_ALIAS);
+                let columns = columns.filter(|_| !is_summary);
                 if alias.is_none() && has_others {
                     *alias = Some(self.new_alias());
                 }
@@ -396,9 +365,62 @@ fn key(side: &Scope, name: &Ident, which: &str) -> Result<Visible, QueryError> {
     Err(error_at(code, text, name))
 }
 
-/// The columns' common value: that of the side that has a row.
-fn merged(left: Expr, right: Expr) -> Expr {
-    call("coalesce", vec![left, right])
+/// The condition that keys are equal, and the columns that they are then: the value of the side that has a
+/// row.
+fn merged(
+    left: &Scope,
+    right: &Scope,
+    keys: &[(Visible, Visible)],
+    names: &[Ident],
+    sides: Sides,
+) -> Result<(Expr, Vec<Visible>), QueryError> {
+    let shift = left.relations.len();
+    let scope = left.clone().joined(right.clone());
+    let mut condition = None;
+    let mut visible = Vec::new();
+    for ((left_key, right_key), ident) in keys.iter().zip(names) {
+        let right_key = shifted(right_key, shift);
+        let read = |key: &Visible| {
+            let read = scope.read(key, Some(ident));
+            read.ok_or_else(|| QueryError::internal("a key of USING is no column"))
+        };
+        let (left_read, right_read) = (read(left_key)?, read(&right_key)?);
+        let equal = binary(left_read.clone(), BinaryOperator::Eq, right_read.clone());
+        condition = Some(match condition {
+            None => equal,
+            Some(others) => binary(others, BinaryOperator::And, equal),
+        });
+        visible.push(Visible {
+            name: left_key.name.clone(),
+            access: match sides {
+                Sides::Either => {
+                    let either = call("coalesce", vec![left_read, right_read]);
+                    Access::Merged(Box::new(either))
+                }
+                Sides::Left | Sides::OnlyLeft | Sides::OnlyRight => left_key.access.clone(),
+            },
+        });
+    }
+    // Without a common column, every row goes with every other.
+    let always = Expr::value(Value::Boolean(true));
+    Ok((condition.unwrap_or(always), visible))
+}
+
+/// Both sides, of which `SELECT *` has the merged columns first and their keys no more.
+fn showing(
+    left: Scope,
+    right: Scope,
+    keys: &[(Visible, Visible)],
+    mut merged: Vec<Visible>,
+) -> Scope {
+    let shift = left.relations.len();
+    let is_left_key = |visible: &&Visible| keys.iter().any(|(key, _)| is_same(visible, key));
+    let is_right_key = |visible: &&Visible| keys.iter().any(|(_, key)| is_same(visible, key));
+    let rest = left.visible.iter().filter(|it| !is_left_key(it));
+    merged.extend(rest.cloned());
+    let rest = right.visible.iter().filter(|it| !is_right_key(it));
+    merged.extend(rest.map(|visible| shifted(visible, shift)));
+    left.joined(right).showing(merged)
 }
 
 fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {

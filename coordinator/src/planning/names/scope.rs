@@ -41,7 +41,7 @@ pub(super) enum Access {
     /// A relation's column, each by its index.
     Column(usize, usize),
     /// The columns that USING has made one.
-    Merged(Expr),
+    Merged(Box<Expr>),
     /// Any number of columns of a relation whose columns are not known.
     All(usize),
 }
@@ -232,8 +232,17 @@ impl Scope {
         }
     }
 
-    /// Whether the planner finds one column by this name alone.
+    /// Whether the planner finds no two columns by this name alone.
     pub(super) fn is_unique_for_planner(&self, planner_name: &str) -> bool {
+        self.count_for_planner(planner_name) <= 1
+    }
+
+    /// Whether the planner finds a column by this name alone.
+    pub(super) fn has_planner_name(&self, planner_name: &str) -> bool {
+        self.count_for_planner(planner_name) > 0
+    }
+
+    fn count_for_planner(&self, planner_name: &str) -> usize {
         let names = self.planner_names.get_or_init(|| {
             let mut names = HashMap::new();
             let columns = self
@@ -245,7 +254,7 @@ impl Scope {
             }
             names
         });
-        names.get(planner_name).copied().unwrap_or(0) <= 1
+        names.get(planner_name).copied().unwrap_or(0)
     }
 
     /// A relation's column, as the planner is to read it.
@@ -272,7 +281,7 @@ impl Scope {
     pub(super) fn read(&self, visible: &Visible, at: Option<&Ident>) -> Option<Expr> {
         match &visible.access {
             Access::Column(relation, column) => Some(self.column(*relation, *column, at)),
-            Access::Merged(expression) => Some(expression.clone()),
+            Access::Merged(expression) => Some(expression.as_ref().clone()),
             Access::All(_) => None,
         }
     }

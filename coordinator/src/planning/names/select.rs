@@ -8,6 +8,7 @@ use super::grouping::without_repetitions;
 use super::scope::{Access, Chain, Column, Scope, exact, matching, normalised};
 use super::wildcard::Expanded;
 use super::{Names, Purpose, error_at};
+use crate::statement::as_written;
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, OrderBy, OrderByExpr, OrderByKind, Select, SelectItem, Value,
 };
@@ -24,6 +25,12 @@ pub(super) struct Output {
     table: Option<String>,
     /// What it is computed from.
     pub(super) expression: Expr,
+    /// Whether it is written as its name alone.
+    is_bare: bool,
+    /// Whether it is written as a name with its table before it.
+    is_qualified: bool,
+    /// Whether it has no name and gets one that is its text.
+    is_given_name: bool,
 }
 
 impl Output {
@@ -33,6 +40,9 @@ impl Output {
             is_named: true,
             table: None,
             expression: Expr::Identifier(exact(&column.planner_name, None)),
+            is_bare: false,
+            is_qualified: false,
+            is_given_name: false,
             column,
         }
     }
@@ -40,7 +50,7 @@ impl Output {
 
 /// What one item of a SELECT gives.
 pub(super) enum Item {
-    One(SelectItem, Output),
+    One(SelectItem, Box<Output>),
     /// A wildcard, its columns, and whether the planner would get other ones.
     Wildcard(SelectItem, Vec<Expanded>, bool),
     /// Something whose columns are not known before planning.
@@ -100,7 +110,7 @@ impl Names<'_> {
         };
         for key in keys {
             if let Expr::Identifier(ident) = &key.expr
-                && let Some(found) = ordering_output(ident, outputs)?
+                && let Some(found) = ordering_output(ident, outputs, chain)?
             {
                 if found.planner_name != normalised(ident) {
                     key.expr = Expr::Identifier(exact(&found.planner_name, Some(ident)));
@@ -108,6 +118,11 @@ impl Names<'_> {
                 continue;
             }
             self.expressions(&mut key.expr, chain, outputs, true)?;
+            // What has got a name here is known by it alone below DISTINCT.
+            let mut computed = outputs.iter().filter(|output| output.is_given_name);
+            if let Some(output) = computed.find(|output| output.expression == key.expr) {
+                key.expr = Expr::Identifier(exact(&output.column.planner_name, None));
+            }
         }
         Ok(())
     }
@@ -157,10 +172,14 @@ impl Names<'_> {
                 let output = Output {
                     table: table_of(&expr, scope, &name),
                     expression: expr.clone(),
+                    is_bare: false,
+                    is_qualified: false,
+                    is_given_name: false,
                     column: Column::named(&name),
                     is_named: true,
                 };
-                Ok(Item::One(SelectItem::ExprWithAlias { expr, alias }, output))
+                let item = SelectItem::ExprWithAlias { expr, alias };
+                Ok(Item::One(item, Box::new(output)))
             }
             SelectItem::Wildcard(options) => self.wildcard(options, scope, chain),
             SelectItem::QualifiedWildcard(kind, options) => {
@@ -178,7 +197,8 @@ impl Names<'_> {
         chain: &Chain,
         purpose: Purpose,
     ) -> Result<Item, QueryError> {
-        let written = expression.to_string();
+        let written = as_written(&expression);
+        let is_bare = matches!(expression, Expr::Identifier(_));
         let name = match &expression {
             Expr::Identifier(ident) => Some(normalised(ident)),
             Expr::CompoundIdentifier(parts) => parts.last().map(normalised),
@@ -188,24 +208,16 @@ impl Names<'_> {
             matches!(&expression, Expr::CompoundIdentifier(parts) if is_field(parts, scope));
         self.expressions(&mut expression, Some(chain), &[], false)?;
         let Some(name) = name else {
-            if spreads(&expression) {
-                return Ok(Item::Unknown(SelectItem::UnnamedExpr(expression)));
-            }
-            let output = Output {
-                column: Column::named(&written),
-                is_named: false,
-                table: None,
-                expression: expression.clone(),
-            };
-            let item = match purpose {
-                Purpose::Relation => with_alias(expression, &written),
-                Purpose::Result | Purpose::View | Purpose::Value => {
-                    SelectItem::UnnamedExpr(expression)
-                }
-            };
-            return Ok(Item::One(item, output));
+            return Ok(computed(expression, &written, purpose));
         };
+        let is_own = is_column_of(&expression, scope);
+        if !is_own && !scope.is_known() {
+            // A field or a column, and called accordingly.
+            return Ok(Item::Unknown(SelectItem::UnnamedExpr(expression)));
+        }
         let planner_name = match &expression {
+            // The planner has names of its own for columns of the queries around this one.
+            _ if !is_own && purpose == Purpose::Relation => None,
             Expr::Identifier(ident) => Some(normalised(ident)),
             Expr::CompoundIdentifier(parts) if !is_field => parts.last().map(normalised),
             _ => None,
@@ -218,6 +230,9 @@ impl Names<'_> {
             is_named: true,
             table: None,
             expression: expression.clone(),
+            is_bare,
+            is_qualified: !is_bare,
+            is_given_name: false,
         };
         let item = match planner_name {
             Some(planner_name) => {
@@ -226,7 +241,7 @@ impl Names<'_> {
             }
             None => with_alias(expression, &name),
         };
-        Ok(Item::One(item, output))
+        Ok(Item::One(item, Box::new(output)))
     }
 }
 
@@ -238,12 +253,33 @@ impl Item {
     }
 }
 
+/// An expression that is no column, which is called as it is written.
+fn computed(expression: Expr, written: &str, purpose: Purpose) -> Item {
+    if spreads(&expression) {
+        return Item::Unknown(SelectItem::UnnamedExpr(expression));
+    }
+    let output = Output {
+        column: Column::named(written),
+        is_named: false,
+        table: None,
+        expression: expression.clone(),
+        is_bare: false,
+        is_qualified: false,
+        is_given_name: purpose == Purpose::Relation,
+    };
+    let item = match purpose {
+        Purpose::Relation => with_alias(expression, written),
+        Purpose::Result | Purpose::View | Purpose::Value => SelectItem::UnnamedExpr(expression),
+    };
+    Item::One(item, Box::new(output))
+}
+
 /// The columns of all items; `None` where those of one are not known.
 fn outputs_of(items: &[Item]) -> Option<Vec<Output>> {
     let mut outputs = Vec::new();
     for item in items {
         match item {
-            Item::One(_, output) => outputs.push(output.clone()),
+            Item::One(_, output) => outputs.push(output.as_ref().clone()),
             Item::Wildcard(_, columns, _) => {
                 for column in columns {
                     outputs.push(column.output.clone()?);
@@ -261,7 +297,7 @@ fn expanded(item: Item) -> Vec<Item> {
         Item::Wildcard(_, columns, _) => columns
             .into_iter()
             .map(|column| match column.output {
-                Some(output) => Item::One(column.item, output),
+                Some(output) => Item::One(column.item, Box::new(output)),
                 None => Item::Unknown(column.item),
             })
             .collect(),
@@ -358,6 +394,29 @@ fn table_of(expression: &Expr, scope: &Scope, name: &str) -> Option<String> {
     }
 }
 
+/// Whether an expression is a column of the scope's relations, or a field of one.
+fn is_column_of(expression: &Expr, scope: &Scope) -> bool {
+    match expression {
+        Expr::Identifier(ident) => {
+            let name = normalised(ident);
+            !scope.find(&name).is_empty() || scope.has_planner_name(&name)
+        }
+        Expr::CompoundIdentifier(parts) => {
+            let names: Vec<String> = parts.iter().map(normalised).collect();
+            let mut lengths = 1..names.len().min(4);
+            let is_table = |length: usize| {
+                let table = names.get(..length).unwrap_or_default();
+                !scope.find_relations(table).is_empty()
+            };
+            lengths.any(is_table)
+                || names
+                    .first()
+                    .is_some_and(|name| !scope.find(name).is_empty())
+        }
+        _ => true,
+    }
+}
+
 /// How the planner's expressions name a relation, as one text.
 pub(super) fn reference_of(scope: &Scope, relation: usize) -> Option<String> {
     let reference = &scope.relations.get(relation)?.reference;
@@ -372,6 +431,9 @@ pub(super) fn output(column: Column, table: Option<String>, expression: &Expr) -
         is_named: true,
         table,
         expression: expression.clone(),
+        is_bare: false,
+        is_qualified: true,
+        is_given_name: false,
     }
 }
 
@@ -379,21 +441,33 @@ pub(super) fn output(column: Column, table: Option<String>, expression: &Expr) -
 fn ordering_output<'a>(
     ident: &Ident,
     outputs: &'a [Output],
+    chain: Option<&Chain>,
 ) -> Result<Option<&'a Column>, QueryError> {
+    let name = normalised(ident);
     let named = outputs.iter().filter(|output| output.is_named);
     let found = matching(
-        &normalised(ident),
+        &name,
         named.map(|output| (output.column.name.as_str(), output)),
     );
     let Some((first, others)) = found.split_first() else {
         return Ok(None);
     };
-    match others
-        .iter()
-        .all(|other| other.expression == first.expression)
-    {
-        true => Ok(Some(&first.column)),
-        false => {
+    let is_same = |other: &&Output| other.expression == first.expression;
+    if others.iter().all(is_same) {
+        return Ok(Some(&first.column));
+    }
+    // `SELECT k, a.k` leaves no doubt what `k` alone is.
+    let (bare, rest): (Vec<&Output>, Vec<&Output>) =
+        found.into_iter().partition(|output| output.is_bare);
+    match bare.as_slice() {
+        [one] if rest.iter().all(|output| output.is_qualified) => Ok(Some(&one.column)),
+        // Nor does `SELECT a.k, b.k` where `k` is the merged column of both.
+        [] if rest.iter().all(|output| output.is_qualified)
+            && chain.is_some_and(|chain| chain.scope.find(&name).len() == 1) =>
+        {
+            Ok(None)
+        }
+        _ => {
             let text = format!(
                 "column '{}' of ORDER BY is more than one column of the result",
                 ident.value

@@ -23,6 +23,9 @@ impl Names<'_> {
         scope: &Scope,
         chain: &Chain,
     ) -> Result<Item, QueryError> {
+        if !scope.is_known() && !scope.is_merged() && options.opt_rename.is_none() {
+            return Ok(Item::Unknown(SelectItem::Wildcard(options)));
+        }
         let mut columns = Vec::new();
         for visible in &scope.visible {
             columns.push(match (&visible.access, scope.read(visible, None)) {
@@ -35,7 +38,7 @@ impl Names<'_> {
                     plain(column, reference_of(scope, *relation), read)
                 }
                 (Access::All(relation), _) => Expanded {
-                    item: all_of(scope, *relation),
+                    item: all_of(scope, *relation)?,
                     output: None,
                 },
                 (_, Some(read)) => Expanded {
@@ -144,14 +147,17 @@ fn named(expression: Expr, name: &str) -> Expanded {
 }
 
 /// All columns of a relation whose columns are not known.
-fn all_of(scope: &Scope, relation: usize) -> SelectItem {
+fn all_of(scope: &Scope, relation: usize) -> Result<SelectItem, QueryError> {
     let reference = scope.relations.get(relation).map(|it| it.reference.clone());
     match reference {
-        Some(reference) if !reference.is_empty() => SelectItem::QualifiedWildcard(
+        Some(reference) if !reference.is_empty() => Ok(SelectItem::QualifiedWildcard(
             SelectItemQualifiedWildcardKind::ObjectName(ObjectName::from(reference)),
             WildcardAdditionalOptions::default(),
-        ),
-        _ => SelectItem::Wildcard(WildcardAdditionalOptions::default()),
+        )),
+        _ => {
+            let text = "SELECT * from a table function without an alias beside such a join";
+            Err(crate::statement::unsupported(text))
+        }
     }
 }
 
