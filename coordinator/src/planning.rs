@@ -17,6 +17,7 @@ mod distribute;
 mod distribute_by;
 pub mod explain;
 mod field_names;
+mod flat_unions;
 mod float_keys;
 mod function_errors;
 mod guards;

@@ -13,6 +13,7 @@
 //! - A sort-merge join does not look at a condition that names no column (`ON a.k = b.k AND random() < 0.5`,
 //!   or NULL, which nothing else has taken out of a FULL JOIN). [`ConditionsNameColumns`] has it name one.
 
+use super::flat_unions::FlatUnions;
 use super::guards::{GuardConditions, OrderedFilters};
 use super::null_aware_joins::NullAwareJoinsHaveOneKey;
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
@@ -38,7 +39,7 @@ const RULES_OF_JOIN_KEYS: [&str; 2] = ["extract_equijoin_predicate", "eliminate_
 
 /// All rules, in their order.
 pub(super) fn logical_rules() -> Vec<Rule> {
-    let mut rules: Vec<Rule> = vec![Arc::new(GuardConditions)];
+    let mut rules: Vec<Rule> = vec![Arc::new(FlatUnions), Arc::new(GuardConditions)];
     for rule in Optimizer::new().rules {
         if RULES_OF_JOIN_KEYS.contains(&rule.name()) {
             rules.push(Arc::new(NullEqualKeys));
