@@ -69,12 +69,20 @@ pub fn decode_plan(encoded: &[u8], context: &TaskContext) -> Result<Arc<dyn Exec
     Folding::default().proto_to_execution_plan(&message, &context)
 }
 
+/// Types are not folded: they are said to be too deep.
 fn unreadable(error: prost::DecodeError) -> DataFusionError {
-    DataFusionError::Execution(format!("cannot read a plan: {error}"))
+    let text = error.to_string();
+    match text.contains("recursion limit") {
+        true => to_datafusion(QueryError::new(
+            ErrorCode::Unsupported,
+            "the query is nested too deep to be sent to an executor: a type in it has too many levels",
+        )),
+        false => DataFusionError::Execution(format!("cannot read a plan: {text}")),
+    }
 }
 
 /// What was folded, where a node is nothing but that.
-fn folded<'a>(bytes: &'a [u8]) -> Option<&'a [u8]> {
+fn folded(bytes: &[u8]) -> Option<&[u8]> {
     bytes.strip_prefix(MARK)
 }
 

@@ -310,11 +310,10 @@ fn guard_plan(
 /// Protocol buffers are read 100 deep at most, which is said in their error's text alone, behind a list of all
 /// that they are nested in. Operators and expressions are folded before that; types are not.
 fn readable(error: QueryError) -> QueryError {
-    match error.message.ends_with("recursion limit reached") {
+    match error.message.contains("recursion limit") {
         true => QueryError::new(
             ErrorCode::Unsupported,
-            "the query is nested too deep to be sent to an executor: a type in it has more than some \
-             15 levels",
+            "the query is nested too deep to be sent to an executor: a type in it has too many levels",
         ),
         false => error,
     }

@@ -8,8 +8,15 @@ use super::cursor::position;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use skep_protocol::{ErrorCode, QueryError};
 
-/// How deep expressions and queries may be nested.
+/// How deep expressions may be nested. The time that it takes to find their types grows with the third power of
+/// their depth.
 pub(super) const NESTING_MAX: usize = 400;
+
+/// How deep queries may be nested: each takes more of the planner's stack than an expression does.
+const QUERIES_MAX: usize = 300;
+
+/// How deep brackets may be nested: types that are deeper cannot be sent.
+const BRACKETS_MAX: usize = 100;
 
 /// How many operators one expression list may chain: `a OR b OR …` makes a tree as deep as it is long.
 pub(super) const OPERATORS_MAX: usize = 20_000;
@@ -50,8 +57,10 @@ const RETRIED: &[&str] = &[
 /// What is open at a place in a statement.
 #[derive(Default)]
 struct Nesting {
-    /// Whether each open parenthesis stands behind words that are retried, and how many.
-    parentheses: Vec<usize>,
+    parentheses: Vec<Parenthesis>,
+    /// How many of them hold a query, and how many are brackets.
+    queries: usize,
+    brackets: usize,
     /// How many CASE have no END yet.
     cases: usize,
     /// The words just before this token that are retried, without anything between.
@@ -59,21 +68,56 @@ struct Nesting {
     operators: usize,
 }
 
+/// One that is open.
+struct Parenthesis {
+    /// How many words that are retried it stands behind.
+    retried: usize,
+    is_bracket: bool,
+    /// Whether a query begins right in it.
+    is_query: bool,
+}
+
 impl Nesting {
+    fn open(&mut self, retried: usize, is_bracket: bool) {
+        self.brackets += usize::from(is_bracket);
+        self.parentheses.push(Parenthesis {
+            retried,
+            is_bracket,
+            is_query: false,
+        });
+    }
+
+    fn close(&mut self) {
+        if let Some(closed) = self.parentheses.pop() {
+            self.brackets -= usize::from(closed.is_bracket);
+            self.queries -= usize::from(closed.is_query);
+        }
+    }
+
+    fn begin_query(&mut self) {
+        if let Some(open) = self.parentheses.last_mut()
+            && !open.is_query
+        {
+            open.is_query = true;
+            self.queries += 1;
+        }
+    }
+
     fn take(&mut self, token: &Token) {
         let words = std::mem::take(&mut self.words);
         match token {
-            Token::LParen | Token::LBracket | Token::LBrace => self.parentheses.push(words),
-            Token::RParen | Token::RBracket | Token::RBrace => {
-                self.parentheses.pop();
-            }
+            Token::LParen => self.open(words, false),
+            Token::LBracket | Token::LBrace => self.open(words, true),
+            Token::RParen | Token::RBracket | Token::RBrace => self.close(),
             Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::StringConcat => {
                 self.operators += 1;
             }
             Token::Word(word) if word.quote_style.is_none() => {
                 let is = |name: &&str| word.value.eq_ignore_ascii_case(name);
                 self.operators += usize::from(OPERATORS.iter().any(is));
-                if is(&"case") {
+                if is(&"select") {
+                    self.begin_query();
+                } else if is(&"case") {
                     self.cases += 1;
                 } else if is(&"end") {
                     self.cases = self.cases.saturating_sub(1);
@@ -87,7 +131,8 @@ impl Nesting {
     }
 
     fn retried(&self) -> usize {
-        self.parentheses.iter().sum::<usize>() + self.cases + self.words
+        let open = self.parentheses.iter();
+        open.map(|open| open.retried).sum::<usize>() + self.cases + self.words
     }
 
     /// What is too much, where something is.
@@ -96,6 +141,12 @@ impl Nesting {
             return Some(format!(
                 "the statement is nested more than {NESTING_MAX} deep"
             ));
+        }
+        if self.queries > QUERIES_MAX {
+            return Some(format!("queries are nested more than {QUERIES_MAX} deep"));
+        }
+        if self.brackets > BRACKETS_MAX {
+            return Some(format!("brackets are nested more than {BRACKETS_MAX} deep"));
         }
         if self.operators > OPERATORS_MAX {
             return Some(format!(
