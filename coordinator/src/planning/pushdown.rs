@@ -8,7 +8,7 @@
 //!   columns had before: it looked at other columns then, or at none. So no projection passes such a join.
 //! - What may fail is kept above the filters and joins that it stood above: see [`super::guards`].
 
-use super::guards::barriers::{is_held_filter, is_held_projection};
+use super::guards::barriers::{is_guarded_join, is_held_filter, is_held_projection};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::internal_err;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
@@ -43,6 +43,7 @@ pub(super) fn guarded(rule: Rule) -> Rule {
         PROJECTIONS => |node| match () {
             () if is_filtered_merge_join(node) => Stop::Above,
             () if is_held_projection(node) => Stop::Below,
+            () if is_guarded_join(node) => Stop::Within,
             () => Stop::Nowhere,
         },
         _ => return rule,
@@ -58,6 +59,8 @@ enum Stop {
     Above,
     /// From the operator into its inputs.
     Below,
+    /// From the operator itself into its inputs.
+    Within,
 }
 
 #[derive(Debug)]
@@ -80,6 +83,7 @@ impl PhysicalOptimizerRule for GuardedPushdown {
             Ok(match stop {
                 Stop::Nowhere => Transformed::no(node),
                 Stop::Above => Transformed::yes(Arc::new(Barrier(node)) as _),
+                Stop::Within => Transformed::yes(Arc::new(Opaque(node)) as _),
                 Stop::Below => {
                     let inputs = node.children().into_iter();
                     let inputs = inputs.map(|input| Arc::new(Barrier(Arc::clone(input))) as _);
@@ -92,9 +96,13 @@ impl PhysicalOptimizerRule for GuardedPushdown {
         if !has_barriers {
             return Ok(pushed);
         }
-        let without = |node: Arc<dyn ExecutionPlan>| match node.downcast_ref::<Barrier>() {
-            Some(barrier) => Ok(Transformed::yes(Arc::clone(&barrier.0))),
-            None => Ok(Transformed::no(node)),
+        let without = |node: Arc<dyn ExecutionPlan>| {
+            let barrier = node.downcast_ref::<Barrier>().map(|barrier| &barrier.0);
+            let opaque = node.downcast_ref::<Opaque>().map(|opaque| &opaque.0);
+            Ok(match barrier.or(opaque) {
+                Some(inner) => Transformed::yes(Arc::clone(inner)),
+                None => Transformed::no(node),
+            })
         };
         pushed.transform_up(without).data()
     }
@@ -167,5 +175,48 @@ impl ExecutionPlan for Barrier {
 
     fn execute(&self, _: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         internal_err!("a barrier is gone before a plan is run")
+    }
+}
+
+/// Stands in the place of an operator of which nothing may be taken out. Its inputs are looked at.
+#[derive(Debug)]
+struct Opaque(Arc<dyn ExecutionPlan>);
+
+impl DisplayAs for Opaque {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "Opaque")
+    }
+}
+
+impl ExecutionPlan for Opaque {
+    fn name(&self) -> &str {
+        "Opaque"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.0.properties()
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        self.0.children()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let inner = replace_children_if_necessary(Arc::clone(&self.0), children)?;
+        Ok(Arc::new(Self(inner)))
+    }
+
+    fn execute(&self, _: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        internal_err!("an operator was hidden when its plan was run")
     }
 }

@@ -3,16 +3,21 @@
 //! DataFusion moves filters below joins once more when a plan is physical, and projections that compute
 //! something below filters.
 
-use super::failure::{Failure, of_binary, of_cast, of_division, of_function, of_negation};
+use super::failure::{
+    DIVISIONS, Failure, of_binary, of_cast, of_division, of_function, of_negation,
+};
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::Operator;
-use datafusion::physical_expr::expressions::{BinaryExpr, CastExpr, Column, Literal, NegativeExpr};
+use datafusion::physical_expr::expressions::{
+    BinaryExpr, CaseExpr, CastExpr, Column, Literal, NegativeExpr,
+};
 use datafusion::physical_expr::utils::split_conjunction;
 use datafusion::physical_expr::{HigherOrderFunctionExpr, PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::joins::NestedLoopJoinExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::scalar::ScalarValue;
@@ -61,6 +66,28 @@ pub(in crate::planning) fn is_held_projection(node: &Arc<dyn ExecutionPlan>) -> 
         Failure::Overflow => !column_names(computed).is_disjoint(&filtered),
         Failure::Value => true,
     })
+}
+
+/// Whether this is a join of which a condition has parts that may fail. DataFusion takes the parts of one input
+/// out of it otherwise, and evaluates them for all rows of that input.
+pub(in crate::planning) fn is_guarded_join(node: &Arc<dyn ExecutionPlan>) -> bool {
+    let join = node.downcast_ref::<NestedLoopJoinExec>();
+    join.and_then(NestedLoopJoinExec::filter)
+        .is_some_and(|filter| {
+            let condition = filter.expression();
+            match failure(condition, filter.schema()) {
+                Failure::Never => false,
+                Failure::Overflow => has_branches(condition),
+                Failure::Value => true,
+            }
+        })
+}
+
+fn has_branches(expression: &Arc<dyn PhysicalExpr>) -> bool {
+    // The closure never fails.
+    expression
+        .exists(|part| Ok(part.is::<CaseExpr>()))
+        .unwrap_or(true)
 }
 
 /// The predicate of the filter that a projection might be moved below.
@@ -123,7 +150,15 @@ fn of_operator(expression: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Failure {
         return of_negation(&type_of(negated.arg()));
     }
     if let Some(call) = expression.downcast_ref::<ScalarFunctionExpr>() {
-        return of_function(call.fun().name(), || call.args().first().map(type_of));
+        let name = call.fun().name();
+        if let [_, divisor] = call.args()
+            && DIVISIONS.contains(&name)
+            && let Some(divisor) = divisor.downcast_ref::<Literal>()
+            && !is_zero(divisor.value())
+        {
+            return Failure::Overflow;
+        }
+        return of_function(name, || call.args().first().map(type_of));
     }
     match expression.is::<HigherOrderFunctionExpr>() {
         true => Failure::Value,

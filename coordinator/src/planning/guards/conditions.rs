@@ -248,7 +248,8 @@ fn guard(
     schema: &DFSchema,
     keyed: &[[HashSet<TableReference>; 2]],
 ) -> Option<(Expr, usize)> {
-    if earlier.is_empty() || parts(part).is_some() || has_subquery(part) || part.is_volatile() {
+    let is_guarded = guarding.parts(part).is_some();
+    if earlier.is_empty() || is_guarded || has_subquery(part) || part.is_volatile() {
         return None;
     }
     let guards = relevant(earlier.iter().copied(), part, schema);

@@ -190,6 +190,9 @@ fn scale_of(data_type: &DataType) -> i32 {
 
 /// Functions that have a value for all operands of their types. What is not listed may fail.
 const TOTAL: &[&str] = &[
+    "array_contains",
+    "array_has",
+    "array_length",
     "ascii",
     "bit_length",
     "btrim",
@@ -201,26 +204,37 @@ const TOTAL: &[&str] = &[
     "concat",
     "concat_ws",
     "contains",
+    "crc32",
     "date_part",
     "date_trunc",
+    "datediff",
+    "day",
     "dayofmonth",
     "dayofweek",
     "dayofyear",
     "ends_with",
     "floor",
     "get_field",
+    "get_json_object",
     "guarded",
     "guarded_or",
+    "hash",
     "hour",
     "if",
+    "ifnull",
     "initcap",
     "instr",
     "isnan",
     "isnotnull",
     "isnull",
+    "last_day",
+    "lcase",
+    "left",
+    "len",
     "length",
     "levenshtein",
     "lower",
+    "lpad",
     "ltrim",
     "md5",
     "minute",
@@ -231,12 +245,25 @@ const TOTAL: &[&str] = &[
     "octet_length",
     "position",
     "quarter",
+    "regexp_count",
+    "regexp_extract",
+    "regexp_like",
+    "regexp_replace",
     "replace",
     "reverse",
+    "right",
+    "rpad",
     "rtrim",
     "second",
+    "sha1",
+    "sha2",
     "sha256",
+    "size",
     "skep_bucket_of",
+    "skep_interval_length",
+    "skep_interval_text",
+    "skep_round_timestamp",
+    "soundex",
     "split_part",
     "starts_with",
     "strpos",
@@ -245,7 +272,10 @@ const TOTAL: &[&str] = &[
     "substring",
     "translate",
     "trim",
+    "ucase",
     "upper",
+    "weekday",
+    "weekofyear",
     "year",
 ];
 
@@ -255,18 +285,43 @@ const TOTAL_OF_FLOATS: &[&str] = &[
     "log2", "power", "radians", "round", "signum", "sin", "sinh", "sqrt", "tan", "tanh", "trunc",
 ];
 
+/// Functions that fail where a result leaves its type.
+const BOUNDED: &[&str] = &[
+    "abs",
+    "checked_add",
+    "checked_multiply",
+    "checked_negate",
+    "checked_subtract",
+    "date_bin",
+    "decimal_add",
+    "decimal_ceil",
+    "decimal_floor",
+    "decimal_multiply",
+    "decimal_round",
+    "decimal_subtract",
+    "decimal_truncate",
+    "round",
+    "signum",
+    "skep_interval_divide",
+    "skep_interval_multiply",
+    "timezone",
+    "trunc",
+];
+
+/// Functions that divide by their second argument.
+pub(super) const DIVISIONS: &[&str] = &["decimal_divide", "decimal_modulo", "div", "mod", "pmod"];
+
 /// How a function may fail.
 pub(super) fn of_function(name: &str, first: impl FnOnce() -> Option<DataType>) -> Failure {
     if TOTAL.contains(&name) || name.starts_with("try_") {
         return Failure::Never;
     }
-    if name.starts_with("checked_") {
-        return Failure::Overflow;
-    }
-    let of_floats = || first().is_some_and(|first| first.is_floating());
+    let first = first();
+    let is = |of_type: fn(&DataType) -> bool| first.as_ref().is_some_and(of_type);
     match name {
-        total if TOTAL_OF_FLOATS.contains(&total) && of_floats() => Failure::Never,
-        "abs" | "round" | "signum" | "trunc" => Failure::Overflow,
+        total if TOTAL_OF_FLOATS.contains(&total) && is(DataType::is_floating) => Failure::Never,
+        bounded if BOUNDED.contains(&bounded) => Failure::Overflow,
+        "rounded_cast" if is(DataType::is_numeric) => Failure::Overflow,
         _ => Failure::Value,
     }
 }

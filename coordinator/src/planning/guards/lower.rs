@@ -9,6 +9,7 @@ use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::execution::context::QueryPlanner;
+use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{BinaryExpr, Case, Expr, ExprSchemable, LogicalPlan, Operator, lit};
@@ -108,6 +109,7 @@ fn lower_expression(expression: Expr, used: Use, schema: &DFSchema) -> Result<Tr
             ..
         }) => lower_chain(expression, op, used, schema),
         Expr::Case(case) => lower_case(case, used, schema),
+        Expr::AggregateFunction(aggregate) => lower_aggregate(aggregate, schema),
         Expr::Alias(alias) => {
             Expr::Alias(alias).map_children(|part| lower_expression(part, used, schema))
         }
@@ -120,6 +122,27 @@ fn lower_expression(expression: Expr, used: Use, schema: &DFSchema) -> Result<Tr
         Expr::GroupingSet(_) => Ok(Transformed::no(expression)),
         other => other.map_children(|part| lower_expression(part, Use::Value, schema)),
     }
+}
+
+/// What FILTER says is a condition.
+fn lower_aggregate(
+    mut aggregate: AggregateFunction,
+    schema: &DFSchema,
+) -> Result<Transformed<Expr>> {
+    let mut changed = false;
+    if let Some(condition) = aggregate.params.filter.take() {
+        let lowered = lower_expression(*condition, Use::Condition, schema)?;
+        changed = lowered.transformed;
+        aggregate.params.filter = Some(Box::new(lowered.data));
+    }
+    // A condition that was lowered has no AND or OR that needs an order.
+    let lowered = Expr::AggregateFunction(aggregate)
+        .map_children(|part| lower_expression(part, Use::Value, schema))?;
+    Ok(Transformed::new(
+        lowered.data,
+        changed || lowered.transformed,
+        TreeNodeRecursion::Continue,
+    ))
 }
 
 /// The condition of a branch is one; its value is what the whole is.
@@ -216,8 +239,14 @@ fn lower_chain(
     schema: &DFSchema,
 ) -> Result<Transformed<Expr>> {
     let original: Vec<Expr> = chain(&expression, operator).into_iter().cloned().collect();
+    let guarding = match operator {
+        Operator::And => Guarding::Holds,
+        _ => Guarding::Fails,
+    };
     let needs_order = original.iter().enumerate().any(|(index, part)| {
-        index > 0 && parts(part).is_none() && !relevant(&original[..index], part, schema).is_empty()
+        index > 0
+            && guarding.parts(part).is_none()
+            && !relevant(&original[..index], part, schema).is_empty()
     });
     if !needs_order {
         return expression.map_children(|part| lower_expression(part, used, schema));

@@ -164,4 +164,5 @@ async fn long_chains_stay_linear() {
         .collect();
     let sql = format!("SELECT x FROM t WHERE y <> 0 AND ({})", terms.join(" OR "));
     assert!(optimized(&sql).await.len() < 200_000);
+    assert_eq!(rows(&sql).await.unwrap(), "4 7 9");
 }
