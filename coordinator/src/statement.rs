@@ -15,8 +15,8 @@ mod users;
 mod write;
 
 pub(crate) use commands::{
-    SORT_PROPERTY, complete, file_bytes_target, file_options, new_managed_table, parse_location,
-    storage_of, text_format, unsupported,
+    HEADER_PROPERTY, SORT_PROPERTY, complete, file_bytes_target, file_options, new_managed_table,
+    parse_location, storage_of, text_format, unsupported,
 };
 pub use cursor::Cursor;
 pub(crate) use cursor::position;

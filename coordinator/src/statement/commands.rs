@@ -7,7 +7,9 @@ mod table;
 mod upkeep;
 mod view;
 
-pub(crate) use storage::{SORT_PROPERTY, file_bytes_target, file_options, storage_of, text_format};
+pub(crate) use storage::{
+    HEADER_PROPERTY, SORT_PROPERTY, file_bytes_target, file_options, storage_of, text_format,
+};
 pub(crate) use table::{complete, new_managed_table};
 
 use super::{Statement, TableName};

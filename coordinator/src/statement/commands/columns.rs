@@ -1,6 +1,7 @@
 //! The columns of external tables whose files have no footer: found out from a sample where the statement does not
 //! list them.
 
+use super::storage::HEADER_PROPERTY;
 use crate::engine::Inner;
 use crate::planning::{FileColumns, ReadOptions, infer_columns};
 use crate::session::Session;
@@ -57,8 +58,19 @@ impl Inner {
             return Ok(());
         }
         if let Some(RowFormat::Csv(csv)) = rows {
-            new.storage.field_delimiter = Some(char::from(csv.delimiter));
-            new.storage.header_lines = Some(u32::from(csv.has_header));
+            let delimiter = char::from(csv.delimiter);
+            new.storage.field_delimiter = Some(delimiter);
+            if new.storage.serde.is_some() {
+                let shown = ("separatorChar".to_owned(), delimiter.to_string());
+                new.storage.serde_properties.extend([shown]);
+            }
+            // As if the statement had said it, which SHOW CREATE TABLE tells.
+            if new.storage.header_lines.is_none() && csv.has_header {
+                let lines = 1;
+                new.storage.header_lines = Some(lines);
+                let property = (HEADER_PROPERTY.to_owned(), lines.to_string());
+                new.properties.extend([property]);
+            }
         }
         let partition_columns = partition_columns(new, &files);
         new.columns = columns

@@ -26,7 +26,7 @@ const ROW_GROUP_ROWS_PROPERTY: &str = "skep.row_group.rows";
 const BLOOM_FILTER_PROPERTY: &str = "skep.bloom_filter.columns";
 /// By what the rows of a file are sorted: `a, b DESC`.
 pub(crate) const SORT_PROPERTY: &str = "skep.sort.columns";
-pub(super) const HEADER_PROPERTY: &str = "skip.header.line.count";
+pub(crate) const HEADER_PROPERTY: &str = "skip.header.line.count";
 
 /// The format and its details.
 ///

@@ -3,7 +3,7 @@
 use super::catalog::{ShownColumn, check_names, columns_of, is_wanted, partition_name, rows_of};
 use crate::engine::Inner;
 use crate::session::Session;
-use crate::statement::{PartitionSpec, TableName};
+use crate::statement::{HEADER_PROPERTY, PartitionSpec, TableName};
 use skep_catalog::Relation;
 use skep_catalog::model::{Database, StorageOptions, Table, TableDefinition, View};
 use skep_exchange::sql_type::sql_type;
@@ -398,6 +398,25 @@ fn add_storage(sql: &mut String, definition: &TableDefinition) {
         other => other,
     };
     let _ = write!(sql, "\nSTORED AS {name}");
+    if storage.serde.is_none() {
+        add_options(sql, definition);
+    }
+}
+
+/// What no other clause says of CSV files.
+fn add_options(sql: &mut String, definition: &TableDefinition) {
+    let storage = &definition.storage;
+    let has_header = storage.header_lines.is_some_and(|lines| lines > 0);
+    let is_said = definition.properties.contains_key(HEADER_PROPERTY);
+    let header = (has_header && !is_said).then(|| ("header", "true".to_owned()));
+    let quote = storage.quote.map(|quote| ("quote", quote.to_string()));
+    let options = header.into_iter().chain(quote);
+    let options: BTreeMap<String, String> = options
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    if !options.is_empty() {
+        let _ = write!(sql, "\nOPTIONS {}", property_list(&options));
+    }
 }
 
 fn add_delimiters(sql: &mut String, storage: &StorageOptions) {
