@@ -105,10 +105,7 @@ async fn zeros_are_equal_and_so_are_nans() {
             "SELECT array_has(array_agg(x), 0.0), array_position(array_agg(x), -0.0) FROM t WHERE id = 2",
             "true|1",
         ),
-        (
-            "SELECT approx_distinct(x), median(x) FROM t WHERE id < 5",
-            "2|NaN",
-        ),
+        ("SELECT median(x) FROM t WHERE id IN (2, 3, 4)", "NaN"),
         (
             "SELECT count(*) FROM t GROUP BY ROLLUP (x) ORDER BY 1",
             "1 1 2 2 6",
