@@ -19,6 +19,7 @@ use std::sync::{Arc, LazyLock};
 const NANOS_PER_DAY: f64 = 24.0 * 60.0 * 60.0 * 1e9;
 const NANOS_PER_MICRO: f64 = 1_000.0;
 const DAYS_PER_MONTH: f64 = 30.0;
+const NEARLY_NOTHING: f64 = 1e-9;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Operation {
@@ -142,11 +143,14 @@ fn scaled(
     };
     let months = scale(f64::from(interval.months));
     let days = scale(f64::from(interval.days));
-    // Of what a fraction of a month or a day comes to, the last digit of a double is not meant.
-    let settle = |part: f64| (part * 1e9).round() / 1e9;
-    let rest_of_months = settle(months - months.trunc()) * DAYS_PER_MONTH;
-    let all_days = settle(days - days.trunc()) + (rest_of_months - rest_of_months.trunc());
-    let nanos = scale(interval.nanoseconds as f64) + settle(all_days) * NANOS_PER_DAY;
+    // A third of a month is ten days, whatever the last digit of a double says.
+    let settle = |part: f64| match (part - part.round()).abs() < NEARLY_NOTHING {
+        true => part.round(),
+        false => part,
+    };
+    let rest_of_months = settle((months - months.trunc()) * DAYS_PER_MONTH);
+    let rest_of_days = settle(days - days.trunc() + (rest_of_months - rest_of_months.trunc()));
+    let nanos = scale(interval.nanoseconds as f64) + rest_of_days * NANOS_PER_DAY;
     let nanos = (nanos / NANOS_PER_MICRO).round() * NANOS_PER_MICRO;
     let days = days.trunc() + rest_of_months.trunc();
     let fits = |part: f64| part.abs() <= f64::from(i32::MAX);
@@ -184,6 +188,8 @@ mod tests {
         }
         let third = scaled(interval(1, 0, 0), 3.0, Operation::Divide).unwrap();
         assert_eq!(third, interval(0, 10, 0));
+        let seventh = scaled(interval(0, 1, 0), 7.0, Operation::Divide).unwrap();
+        assert_eq!(seventh, IntervalMonthDayNano::new(0, 0, 12_342_857_143_000));
         assert!(scaled(interval(1, 0, 0), 0.0, Operation::Divide).is_err());
         assert!(scaled(interval(1, 0, 0), f64::NAN, Operation::Multiply).is_err());
         assert!(scaled(interval(1, 0, 0), 1e12, Operation::Multiply).is_err());
