@@ -462,8 +462,14 @@ fn rewrite_expression(expression: &mut Expr) {
         }
         return;
     }
-    if let Expr::CompoundFieldAccess { access_chain, .. } = expression {
-        access_chain.iter_mut().for_each(name_field);
+    if let Expr::CompoundFieldAccess { root, access_chain } = expression {
+        // `t.items[1]` begins with a table or a column: these names are parts of one.
+        let is_part = |access: &&AccessExpr| matches!(access, AccessExpr::Dot(Expr::Identifier(_)));
+        let parts = match root.as_ref() {
+            Expr::Identifier(_) => access_chain.iter().take_while(is_part).count(),
+            _ => 0,
+        };
+        access_chain.iter_mut().skip(parts).for_each(name_field);
         return;
     }
     let taken = std::mem::replace(expression, Expr::value(Value::Null));
