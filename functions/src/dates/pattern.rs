@@ -70,7 +70,7 @@ impl Pattern {
     /// A letter that is no field, or a quote without an end.
     pub fn read(text: &str) -> Result<Self> {
         let mut pieces: Vec<Piece> = Vec::new();
-        let mut literal = |pieces: &mut Vec<Piece>, letter: char| match pieces.last_mut() {
+        let literal = |pieces: &mut Vec<Piece>, letter: char| match pieces.last_mut() {
             Some(Piece::Literal(before)) => before.push(letter),
             _ => pieces.push(Piece::Literal(letter.to_string())),
         };

@@ -7,7 +7,6 @@ use crate::value::{Argument, Bytes, BytesOnly, Kind, Long, Text};
 use datafusion::arrow::array::Decimal128Array;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{exec_err, plan_err};
-use datafusion::error::Result;
 use std::sync::Arc;
 
 /// How many digits a format has before and behind its point.
