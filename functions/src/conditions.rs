@@ -227,7 +227,7 @@ pub(crate) fn decode(charset: fn(&[u8], &str) -> Result<String>) -> Scalar {
 
 /// Whether an argument of `decode` is a result.
 fn is_result(index: usize, count: usize) -> bool {
-    index >= 2 && (index % 2 == 0 || (index + 1 == count && count % 2 == 0))
+    index >= 2 && (index.is_multiple_of(2) || (index + 1 == count && count.is_multiple_of(2)))
 }
 
 fn searched(arrays: &[ArrayRef], rows: usize, data_type: &DataType) -> Result<ArrayRef> {

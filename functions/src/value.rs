@@ -147,8 +147,6 @@ pub struct Bytes;
 pub struct BytesOnly;
 /// Lists of texts, for results.
 pub struct Texts;
-/// An argument whose NULL the function sees.
-pub struct Maybe<T>(T);
 
 macro_rules! plain_argument {
     ($life:lifetime, $name:ident, $kind:expr, $array:ty, $item:ty, $data_type:expr, $down:expr) => {
@@ -269,20 +267,6 @@ impl Argument for Time {
 
     fn at(column: &Self::Column, row: usize) -> Option<i64> {
         column.get(row).copied().flatten()
-    }
-}
-
-impl<T: Argument> Argument for Maybe<T> {
-    type Column = T::Column;
-    type Item<'a> = Option<T::Item<'a>>;
-    const KIND: Kind = T::KIND;
-
-    fn open(array: &ArrayRef) -> Result<Self::Column> {
-        T::open(array)
-    }
-
-    fn at(column: &Self::Column, row: usize) -> Option<Self::Item<'_>> {
-        Some(T::at(column, row))
     }
 }
 

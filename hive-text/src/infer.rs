@@ -21,8 +21,11 @@ pub type InferredColumn = (String, DataType);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Candidates(u8);
 
+/// Whether a text can be read as a type.
+type IsKind = fn(&str) -> bool;
+
 /// In the order in which they are preferred.
-const KINDS: [(u8, fn(&str) -> bool); 7] = [
+const KINDS: [(u8, IsKind); 7] = [
     (1, is_boolean),
     (1 << 1, is_integer),
     (1 << 2, is_large_integer),

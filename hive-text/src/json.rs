@@ -155,7 +155,10 @@ fn items(raw: &[u8]) -> Result<Vec<&[u8]>, ArrowError> {
     }
 }
 
-fn entries(raw: &[u8]) -> Result<Vec<(Cow<'_, str>, &[u8])>, ArrowError> {
+/// A member of an object: its name, and its value as it is written.
+type Member<'a> = (Cow<'a, str>, &'a [u8]);
+
+fn entries(raw: &[u8]) -> Result<Vec<Member<'_>>, ArrowError> {
     let mut rest = raw;
     accept(&mut rest, b'{');
     let mut entries = Vec::new();

@@ -178,7 +178,7 @@ fn builders(schema: &SchemaRef) -> Result<Vec<ColumnBuilder>, ArrowError> {
 /// Reads texts as a scan does, in pieces of all sizes.
 #[cfg(test)]
 pub(crate) mod test_support {
-    use arrow::array::{Array, AsArray};
+    use arrow::array::AsArray;
     use arrow::compute::cast;
     use arrow::datatypes::DataType;
     use arrow::record_batch::RecordBatch;

@@ -58,9 +58,9 @@ fn require_order(limit: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn Ex
     let requirement = Some(OrderingRequirements::from(ordering));
     let input = OutputRequirementExec::new(input, requirement, distribution, None);
     let limited = replace_children_if_necessary(limit, vec![Arc::new(input)])?;
-    let projected = projections.into_iter().rev();
-    let projected = projected.fold(Ok(limited), |input: Result<_>, projection| {
-        replace_children_if_necessary(projection, vec![input?])
+    let mut projected = projections.into_iter().rev();
+    let projected = projected.try_fold(limited, |input, projection| {
+        replace_children_if_necessary(projection, vec![input])
     })?;
     Ok(Transformed::yes(projected))
 }

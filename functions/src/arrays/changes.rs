@@ -267,7 +267,7 @@ fn inserted(has_position: bool, place: fn(&Call, usize, i64) -> Result<Option<i6
                         rows.push(None);
                         continue;
                     }
-                    Some(at) if at > 1 << 24 || at < -(1 << 24) => {
+                    Some(at) if !(-(1 << 24)..=1 << 24).contains(&at) => {
                         return exec_err!("the position is beyond what an array may have");
                     }
                     Some(at) if at < 0 => {

@@ -225,7 +225,7 @@ fn format_field(letter: char, count: usize, time: NaiveDateTime) -> String {
         'O' => "GMT".to_owned(),
         'X' => "Z".to_owned(),
         'x' if count == 1 => "+00".to_owned(),
-        'x' if count % 2 == 0 => "+0000".to_owned(),
+        'x' if count.is_multiple_of(2) => "+0000".to_owned(),
         'x' => "+00:00".to_owned(),
         'Z' if count == 4 => "GMT".to_owned(),
         'Z' if count == 5 => "Z".to_owned(),

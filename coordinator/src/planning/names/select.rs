@@ -100,7 +100,7 @@ impl Names<'_> {
         {
             let keys = (1..=outputs.len()).map(|position| OrderByExpr {
                 expr: Expr::value(Value::Number(position.to_string(), false)),
-                options: options.clone(),
+                options: *options,
                 with_fill: None,
             });
             order.kind = OrderByKind::Expressions(keys.collect());

@@ -52,12 +52,8 @@ pub(super) fn rewrite(function: &mut Function) {
         }
         match name.as_str() {
             "first" | "last" | "any_value" | "first_value" | "last_value" => {
-                if takes_flag(list) {
-                    function.null_treatment = Some(NullTreatment::IgnoreNulls);
-                } else if name == "any_value"
-                    && function.null_treatment.is_none()
-                    && function.over.is_none()
-                {
+                let is_plain = function.null_treatment.is_none() && function.over.is_none();
+                if takes_flag(list) || (name == "any_value" && is_plain) {
                     function.null_treatment = Some(NullTreatment::IgnoreNulls);
                 }
             }

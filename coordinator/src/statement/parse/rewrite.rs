@@ -264,7 +264,7 @@ fn order_by_all(order: &mut OrderBy) {
         && ident.quote_style.is_none()
         && ident.value.eq_ignore_ascii_case("all")
     {
-        order.kind = OrderByKind::All(key.options.clone());
+        order.kind = OrderByKind::All(key.options);
     }
 }
 
