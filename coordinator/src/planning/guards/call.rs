@@ -3,7 +3,6 @@
 
 use datafusion::arrow::array::{Array, BooleanArray, new_null_array};
 use datafusion::arrow::compute::kernels::zip::zip;
-use datafusion::arrow::compute::prep_null_mask_filter;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::cast::as_boolean_array;
 use datafusion::common::internal_err;
@@ -106,9 +105,10 @@ impl ScalarUDFImpl for Guarded {
         let wanted = self.guarding == Guarding::Holds;
         let mut selected = vec![true; value.len()];
         for guard in &arrays {
-            let guard = prep_null_mask_filter(as_boolean_array(guard)?);
+            let guard = as_boolean_array(guard)?;
             for (row, selected) in selected.iter_mut().enumerate() {
-                *selected &= guard.value(row) == wanted;
+                // A condition that is NULL does not hold.
+                *selected &= (guard.is_valid(row) && guard.value(row)) == wanted;
             }
         }
         let otherwise: Arc<dyn Array> = match value.data_type() {

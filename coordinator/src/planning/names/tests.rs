@@ -118,7 +118,7 @@ fn names_are_found_in_another_case() {
     let derived = "(SELECT 1 AS \"Id\") AS \"D\"";
     assert_eq!(
         text(&format!("SELECT id FROM {derived} WHERE d.ID = 1")),
-        format!("SELECT \"Id\" FROM {derived} WHERE \"D\".\"Id\" = 1")
+        format!("SELECT \"D\".\"Id\" FROM {derived} WHERE \"D\".\"Id\" = 1")
     );
     assert_eq!(text("SELECT \"K\" FROM a"), "SELECT a.\"k\" FROM a");
     assert_eq!(columns("SELECT \"K\" FROM a"), ["K"]);
