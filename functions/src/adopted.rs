@@ -41,6 +41,14 @@ pub(crate) fn add(functions: &mut Functions) {
 }
 
 fn all() -> Vec<Adopted> {
+    let mut all = hashes();
+    all.extend(texts());
+    all.extend(urls());
+    all.extend(intervals());
+    all
+}
+
+fn hashes() -> Vec<Adopted> {
     vec![
         (
             spark::hash::sha1(),
@@ -66,6 +74,11 @@ fn all() -> Vec<Adopted> {
             "A hash of 64 bits of all the values together, by xxHash, as Spark computes it.",
             &[("xxhash64('Spark')", "-4294468057691064905")],
         ),
+    ]
+}
+
+fn texts() -> Vec<Adopted> {
+    vec![
         (
             spark::string::format_string(),
             &["printf"],
@@ -111,6 +124,11 @@ fn all() -> Vec<Adopted> {
             "The character with this code, of which the lowest eight bits count.",
             &[("char(65)", "A")],
         ),
+    ]
+}
+
+fn urls() -> Vec<Adopted> {
+    vec![
         (
             spark::url::parse_url(),
             &[],
@@ -158,12 +176,15 @@ fn all() -> Vec<Adopted> {
             "The text that a part of a URL's query stands for, or NULL.",
             &[("try_url_decode('%')", "NULL")],
         ),
-        (
-            spark::datetime::make_interval(),
-            &["try_make_interval"],
-            "make_interval([years[, months[, weeks[, days[, hours[, minutes[, seconds]]]]]]])",
-            "The interval with these parts.",
-            &[("make_interval(0, 1, 0, 1)", "1 mons 1 days")],
-        ),
     ]
+}
+
+fn intervals() -> Vec<Adopted> {
+    vec![(
+        spark::datetime::make_interval(),
+        &["try_make_interval"],
+        "make_interval([years[, months[, weeks[, days[, hours[, minutes[, seconds]]]]]]])",
+        "The interval with these parts.",
+        &[("make_interval(0, 1, 0, 1)", "1 mons 1 days")],
+    )]
 }

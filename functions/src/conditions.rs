@@ -16,6 +16,14 @@ use std::sync::Arc;
 
 /// Adds them.
 pub(crate) fn add(functions: &mut Functions) {
+    add_choice(functions);
+    add_comparisons(functions);
+    add_zeros(functions);
+    add_type(functions);
+    add_errors(functions);
+}
+
+fn add_choice(functions: &mut Functions) {
     functions.add(
         scalar(
             "if(condition, then, otherwise)",
@@ -42,6 +50,9 @@ pub(crate) fn add(functions: &mut Functions) {
             _ => None,
         }),
     );
+}
+
+fn add_comparisons(functions: &mut Functions) {
     functions.add(
         scalar("isnull(value)", "Whether a value is NULL.")
             .example("isnull(1)", "false")
@@ -74,6 +85,9 @@ pub(crate) fn add(functions: &mut Functions) {
             |call| equal_null(call.array(0)?, call.array(1)?),
         )),
     );
+}
+
+fn add_zeros(functions: &mut Functions) {
     functions.add(
         scalar("nullifzero(number)", "The number, or NULL for 0.")
             .example("nullifzero(0)", "NULL")
@@ -101,6 +115,9 @@ pub(crate) fn add(functions: &mut Functions) {
                 },
             )),
     );
+}
+
+fn add_type(functions: &mut Functions) {
     functions.add(
         scalar("typeof(value)", "The type of a value, as Spark calls it.")
             .example("typeof(array(1))", "array<bigint>")
@@ -113,7 +130,6 @@ pub(crate) fn add(functions: &mut Functions) {
                 },
             )),
     );
-    add_errors(functions);
 }
 
 fn zeros(number: &ArrayRef) -> Result<BooleanArray> {

@@ -84,24 +84,38 @@ fn put(array: &ArrayRef, hashes: &mut [u32]) -> Result<()> {
             of_long(value.to_bits() as i64, seed)
         })?,
         T::Decimal32(p, s) | T::Decimal64(p, s) | T::Decimal128(p, s) | T::Decimal256(p, s) => {
-            let values = cast(array, &T::Decimal128((*p).min(38), *s))?;
-            let values = values.as_primitive::<Decimal128Type>();
-            for (value, hash) in values.iter().zip(hashes) {
-                if let Some(value) = value {
-                    *hash = match *p <= 18 {
-                        true => of_long(value as i64, *hash),
-                        false => of_bytes(&minimal_bytes(value), *hash),
-                    };
-                }
-            }
+            put_decimals(array, *p, *s, hashes)?;
         }
-        T::Struct(_) => {
+        T::Struct(_) | T::List(_) | T::Map(_, _) => put_nested(array, hashes)?,
+        _ => put_bytes(array, hashes)?,
+    }
+    Ok(())
+}
+
+fn put_decimals(array: &ArrayRef, precision: u8, scale: i8, hashes: &mut [u32]) -> Result<()> {
+    let values = cast(array, &DataType::Decimal128(precision.min(38), scale))?;
+    let values = values.as_primitive::<Decimal128Type>();
+    for (value, hash) in values.iter().zip(hashes) {
+        if let Some(value) = value {
+            *hash = match precision <= 18 {
+                true => of_long(value as i64, *hash),
+                false => of_bytes(&minimal_bytes(value), *hash),
+            };
+        }
+    }
+    Ok(())
+}
+
+/// Puts what the values of a column consist of.
+fn put_nested(array: &ArrayRef, hashes: &mut [u32]) -> Result<()> {
+    match array.data_type() {
+        DataType::Struct(_) => {
             let values: &StructArray = array.as_struct();
             for column in values.columns() {
                 put(column, hashes)?;
             }
         }
-        T::List(_) => {
+        DataType::List(_) => {
             let lists = array.as_list::<i32>();
             for (row, hash) in hashes.iter_mut().enumerate() {
                 if lists.is_valid(row) {
@@ -109,7 +123,7 @@ fn put(array: &ArrayRef, hashes: &mut [u32]) -> Result<()> {
                 }
             }
         }
-        T::Map(_, _) => {
+        DataType::Map(_, _) => {
             let maps = array.as_map();
             for (row, hash) in hashes.iter_mut().enumerate() {
                 if maps.is_valid(row) {
@@ -117,16 +131,20 @@ fn put(array: &ArrayRef, hashes: &mut [u32]) -> Result<()> {
                 }
             }
         }
-        _ => {
-            let values = cast(array, &T::Utf8)
-                .and_then(|texts| cast(&texts, &T::Binary))
-                .or_else(|_| cast(array, &T::Binary))?;
-            let values = Bytes::open(&values)?;
-            for (row, hash) in hashes.iter_mut().enumerate() {
-                if let Some(value) = Bytes::at(&values, row) {
-                    *hash = of_bytes(value, *hash);
-                }
-            }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Puts bytes, or what is written as a text.
+fn put_bytes(array: &ArrayRef, hashes: &mut [u32]) -> Result<()> {
+    let values = cast(array, &DataType::Utf8)
+        .and_then(|texts| cast(&texts, &DataType::Binary))
+        .or_else(|_| cast(array, &DataType::Binary))?;
+    let values = Bytes::open(&values)?;
+    for (row, hash) in hashes.iter_mut().enumerate() {
+        if let Some(value) = Bytes::at(&values, row) {
+            *hash = of_bytes(value, *hash);
         }
     }
     Ok(())

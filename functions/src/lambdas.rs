@@ -351,7 +351,17 @@ impl From<Described> for Entry {
 
 /// Adds them.
 pub(crate) fn add(functions: &mut Functions) {
-    let described = [
+    for described in of_arrays() {
+        functions.add(described);
+    }
+    for described in of_maps() {
+        functions.add(described);
+    }
+    functions.add(sort_by());
+}
+
+fn of_arrays() -> [Described; 6] {
+    [
         Described {
             syntax: "transform(array, x -> value)",
             aliases: &["list_transform", "array_transform"],
@@ -402,6 +412,11 @@ pub(crate) fn add(functions: &mut Functions) {
                 "[4, 6]",
             ),
         },
+    ]
+}
+
+fn of_maps() -> [Described; 4] {
+    [
         Described {
             syntax: "map_filter(map, (key, value) -> condition)",
             aliases: &[],
@@ -443,18 +458,18 @@ pub(crate) fn add(functions: &mut Functions) {
                 "{1: ax, 2: by}",
             ),
         },
-        Described {
-            syntax: "array_sort_by(array, (a, b) -> order)",
-            aliases: &[],
-            operation: Operation::SortBy,
-            text: "The array sorted by a lambda that is negative, 0 or positive for two items.",
-            example: (
-                "array_sort_by(array(5, 6, 1), (a, b) -> a - b)",
-                "[1, 5, 6]",
-            ),
-        },
-    ];
-    for described in described {
-        functions.add(described);
+    ]
+}
+
+fn sort_by() -> Described {
+    Described {
+        syntax: "array_sort_by(array, (a, b) -> order)",
+        aliases: &[],
+        operation: Operation::SortBy,
+        text: "The array sorted by a lambda that is negative, 0 or positive for two items.",
+        example: (
+            "array_sort_by(array(5, 6, 1), (a, b) -> a - b)",
+            "[1, 5, 6]",
+        ),
     }
 }

@@ -291,6 +291,13 @@ fn text_map(call: &Call) -> Result<ArrayRef> {
 
 /// Adds them.
 pub(crate) fn add(functions: &mut Functions) {
+    add_of_maps(functions);
+    add_from_lists(functions);
+    add_from_texts(functions);
+}
+
+/// Those that take maps.
+fn add_of_maps(functions: &mut Functions) {
     functions.add(
         scalar(
             "map_concat(map, …)",
@@ -314,6 +321,10 @@ pub(crate) fn add(functions: &mut Functions) {
             .example("map_contains_key(map(1, 'a', 2, 'b'), 1)", "true")
             .body(contains_key()),
     );
+}
+
+/// Those that make maps of arrays.
+fn add_from_lists(functions: &mut Functions) {
     functions.add(
         scalar(
             "map_from_arrays(keys, values)",
@@ -359,6 +370,9 @@ pub(crate) fn add(functions: &mut Functions) {
             from_entries,
         )),
     );
+}
+
+fn add_from_texts(functions: &mut Functions) {
     let returned = || map_type(DataType::Utf8, DataType::Utf8);
     let text_maps =
         |count: usize| Body::new(vec![Kind::Text; count], move |_| Ok(returned()), text_map);

@@ -26,6 +26,41 @@ pub(crate) fn add(functions: &mut Functions) {
 }
 
 fn add_doubles(functions: &mut Functions) {
+    add_of_one_double(functions);
+    functions.add(
+        scalar("hypot(a, b)", "The square root of a² + b².")
+            .example("hypot(3, 4)", "5.0")
+            .body(rows!(|a: Double, b: Double| -> Double {
+                Ok(Some(a.hypot(b)))
+            })),
+    );
+    functions.add(
+        scalar("e()", "Euler's number.")
+            .example("round(e(), 4)", "2.7183")
+            .body(rows!(|| -> Double { Ok(Some(std::f64::consts::E)) })),
+    );
+    functions.add(
+        scalar(
+            "width_bucket(value, from, to, count)",
+            "Which of count buckets of equal width between from and to a value is in; 0 or count + 1 where it \
+             is outside.",
+        )
+        .example("width_bucket(5.3, 0.2, 10.6, 5)", "3")
+        .body(rows!(|value: Double, from: Double, to: Double, count: Long| -> Long {
+            if count <= 0 || from == to || !from.is_finite() || !to.is_finite() || value.is_nan() {
+                return Ok(None);
+            }
+            let part = (value - from) / (to - from);
+            Ok(Some(match part {
+                part if part < 0.0 => 0,
+                part if part >= 1.0 => count.saturating_add(1),
+                part => (part * count as f64).floor() as i64 + 1,
+            }))
+        })),
+    );
+}
+
+fn add_of_one_double(functions: &mut Functions) {
     type Described = (
         &'static str,
         &'static str,
@@ -83,37 +118,6 @@ fn add_doubles(functions: &mut Functions) {
                 .body(rows!(|x: Double| -> Double { Ok(Some(compute(x))) })),
         );
     }
-    functions.add(
-        scalar("hypot(a, b)", "The square root of a² + b².")
-            .example("hypot(3, 4)", "5.0")
-            .body(rows!(|a: Double, b: Double| -> Double {
-                Ok(Some(a.hypot(b)))
-            })),
-    );
-    functions.add(
-        scalar("e()", "Euler's number.")
-            .example("round(e(), 4)", "2.7183")
-            .body(rows!(|| -> Double { Ok(Some(std::f64::consts::E)) })),
-    );
-    functions.add(
-        scalar(
-            "width_bucket(value, from, to, count)",
-            "Which of count buckets of equal width between from and to a value is in; 0 or count + 1 where it \
-             is outside.",
-        )
-        .example("width_bucket(5.3, 0.2, 10.6, 5)", "3")
-        .body(rows!(|value: Double, from: Double, to: Double, count: Long| -> Long {
-            if count <= 0 || from == to || !from.is_finite() || !to.is_finite() || value.is_nan() {
-                return Ok(None);
-            }
-            let part = (value - from) / (to - from);
-            Ok(Some(match part {
-                part if part < 0.0 => 0,
-                part if part >= 1.0 => count.saturating_add(1),
-                part => (part * count as f64).floor() as i64 + 1,
-            }))
-        })),
-    );
 }
 
 /// A number rounded at a digit.
@@ -258,6 +262,12 @@ fn add_integers(functions: &mut Functions) {
                 Ok((0..=20).contains(&n).then(|| (1..=n).product()))
             })),
     );
+    add_bits(functions);
+    add_signs(functions);
+    add_remainders(functions);
+}
+
+fn add_bits(functions: &mut Functions) {
     functions.add(
         scalar(
             "bit_count(number)",
@@ -312,6 +322,9 @@ fn add_integers(functions: &mut Functions) {
             Ok(Some((number as u64).wrapping_shr(bits as u32) as i64))
         })),
     );
+}
+
+fn add_signs(functions: &mut Functions) {
     functions.add(
         scalar("positive(number)", "The number itself.")
             .example("positive(-1)", "-1")
@@ -330,6 +343,9 @@ fn add_integers(functions: &mut Functions) {
                 |call| Ok(numeric::neg(call.array(0)?)?),
             )),
     );
+}
+
+fn add_remainders(functions: &mut Functions) {
     functions.add(
         scalar(
             "pmod(a, b)",

@@ -7,7 +7,7 @@
 //! (`common.rs`, `inputs.rs`), and casts that may round or overflow become functions that do so rightly (`rounding.rs`).
 
 mod arithmetic;
-mod common;
+mod coercion;
 mod inputs;
 mod rounding;
 
@@ -86,7 +86,7 @@ fn rewrite(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     match expression {
         Expr::BinaryExpr(binary) => match arithmetic::operator(&binary, schema) {
             Some(call) => Ok(Transformed::yes(call)),
-            None => common::comparison(binary, schema),
+            None => coercion::comparison(binary, schema),
         },
         Expr::ScalarFunction(call) => {
             if let Some(changed) = arithmetic::call(&call, schema) {
@@ -94,15 +94,15 @@ fn rewrite(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             }
             match rounding::function(&call, schema)? {
                 Some(changed) => Ok(Transformed::yes(changed)),
-                None => common::arguments(call, schema),
+                None => coercion::arguments(call, schema),
             }
         }
         Expr::Cast(_) | Expr::TryCast(_) => rounding::cast(expression, schema),
         Expr::AggregateFunction(call) => rounding::median(call, schema),
-        Expr::WindowFunction(call) => common::neighbour(*call, schema),
-        Expr::Between(between) => common::between(between, schema),
-        Expr::InList(list) => common::in_list(list, schema),
-        Expr::Case(case) => common::case(case, schema),
+        Expr::WindowFunction(call) => coercion::neighbour(*call, schema),
+        Expr::Between(between) => coercion::between(between, schema),
+        Expr::InList(list) => coercion::in_list(list, schema),
+        Expr::Case(case) => coercion::case(case, schema),
         Expr::InSubquery(subquery) => inputs::in_subquery(subquery, schema),
         Expr::SetComparison(comparison) => inputs::set_comparison(comparison, schema),
         other => Ok(Transformed::no(other)),

@@ -199,6 +199,12 @@ fn with_percentage(types: &[DataType]) -> Option<Vec<DataType>> {
 }
 
 pub(super) fn add(functions: &mut Functions) {
+    add_percentile(functions);
+    add_discrete(functions);
+    add_mode(functions);
+}
+
+fn add_percentile(functions: &mut Functions) {
     let described = Described {
         syntax: "percentile(number, percentage[, frequency])",
         aliases: &[],
@@ -230,7 +236,9 @@ pub(super) fn add(functions: &mut Functions) {
         continuous,
     );
     functions.add(described.entry(function));
+}
 
+fn add_discrete(functions: &mut Functions) {
     let described = Described {
         syntax: "percentile_approx(value, percentage[, accuracy])",
         aliases: &["approx_percentile"],
@@ -255,7 +263,9 @@ pub(super) fn add(functions: &mut Functions) {
     };
     let function = Collected::new(&described, with_percentage, of_values, discrete).within_group();
     functions.add(described.entry(function));
+}
 
+fn add_mode(functions: &mut Functions) {
     let described = Described {
         syntax: "mode(value)",
         aliases: &[],

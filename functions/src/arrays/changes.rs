@@ -86,6 +86,12 @@ fn sorted(kinds: Vec<Kind>, nulls_first: fn(ascending: bool) -> bool) -> Body {
 }
 
 pub(super) fn add(functions: &mut Functions) {
+    add_orders(functions);
+    add_removals(functions);
+    add_insertions(functions);
+}
+
+fn add_orders(functions: &mut Functions) {
     functions.add(
         scalar(
             "sort_array(array[, ascending])",
@@ -137,6 +143,9 @@ pub(super) fn add(functions: &mut Functions) {
                 &[Kind::Long],
             )),
     );
+}
+
+fn add_removals(functions: &mut Functions) {
     functions.add(
         scalar(
             "slice(array, start, length)",
@@ -165,6 +174,9 @@ pub(super) fn add(functions: &mut Functions) {
             &[Kind::Any],
         )),
     );
+}
+
+fn add_insertions(functions: &mut Functions) {
     functions.add(
         scalar(
             "array_append(array, item)",

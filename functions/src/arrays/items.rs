@@ -148,6 +148,12 @@ fn from_one(index: i64, length: i64) -> Result<Option<i64>> {
 }
 
 pub(super) fn add(functions: &mut Functions) {
+    add_sizes(functions);
+    add_picks(functions);
+    add_searches(functions);
+}
+
+fn add_sizes(functions: &mut Functions) {
     functions.add(
         scalar(
             "size(collection)",
@@ -165,6 +171,9 @@ pub(super) fn add(functions: &mut Functions) {
         .example("array_size(array('b', 'd', 'c', 'a'))", "4")
         .body(counted(Kind::List, None)),
     );
+}
+
+fn add_picks(functions: &mut Functions) {
     functions.add(
         scalar(
             "element_at(collection, key)",
@@ -203,6 +212,9 @@ pub(super) fn add(functions: &mut Functions) {
         .body(looked_up())
         .body(picked(|index, _| Ok(Some(index)))),
     );
+}
+
+fn add_searches(functions: &mut Functions) {
     functions.add(
         scalar(
             "array_position(array, item)",

@@ -193,6 +193,12 @@ fn steps(call: &Call) -> Result<Option<Vec<Option<Step>>>> {
 }
 
 pub(super) fn add(functions: &mut Functions) {
+    add_sequence(functions);
+    add_zip(functions);
+    add_item_fields(functions);
+}
+
+fn add_sequence(functions: &mut Functions) {
     functions.add(
         scalar(
             "sequence(start, stop[, step])",
@@ -208,6 +214,9 @@ pub(super) fn add(functions: &mut Functions) {
         .body(of_numbers(2))
         .body(of_numbers(3)),
     );
+}
+
+fn add_zip(functions: &mut Functions) {
     functions.add(
         scalar(
             "arrays_zip(array, …)",
@@ -240,6 +249,9 @@ pub(super) fn add(functions: &mut Functions) {
             .and_more(Kind::List),
         ),
     );
+}
+
+fn add_item_fields(functions: &mut Functions) {
     functions.add(
         scalar(
             "skep_item_fields(array, index)",

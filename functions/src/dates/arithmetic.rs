@@ -149,6 +149,14 @@ fn count_units(name: &str, start: i64, end: i64) -> Result<Option<i64>> {
 }
 
 pub(super) fn add(functions: &mut Functions) {
+    add_day_arithmetic(functions);
+    add_month_arithmetic(functions);
+    add_found_days(functions);
+    add_truncation(functions);
+    add_zones(functions);
+}
+
+fn add_day_arithmetic(functions: &mut Functions) {
     functions.add(
         scalar("date_add(date, days)", "The date so many days later.")
             .example("date_add('2016-07-30', 1)", "2016-07-31")
@@ -184,6 +192,9 @@ pub(super) fn add(functions: &mut Functions) {
             count_units(unit, start, end)
         })),
     );
+}
+
+fn add_month_arithmetic(functions: &mut Functions) {
     functions.add(
         scalar(
             "add_months(date, months)",
@@ -214,6 +225,9 @@ pub(super) fn add(functions: &mut Functions) {
             }))
         })),
     );
+}
+
+fn add_found_days(functions: &mut Functions) {
     functions.add(
         scalar(
             "last_day(date)",
@@ -238,8 +252,6 @@ pub(super) fn add(functions: &mut Functions) {
             Ok(days.and_then(|days| add_days(date, i64::from(days))))
         })),
     );
-    add_truncation(functions);
-    add_zones(functions);
 }
 
 fn between(end: i64, start: i64) -> Option<f64> {

@@ -156,6 +156,10 @@ fn add_texts(functions: &mut Functions) {
         )
         .example("try_to_timestamp('foo', 'yyyy-MM-dd')", "NULL"),
     );
+    add_unix_times(functions);
+}
+
+fn add_unix_times(functions: &mut Functions) {
     functions.add(
         scalar(
             "from_unixtime(seconds[, pattern])",
@@ -201,6 +205,11 @@ fn from_unixtime(seconds: i64, pattern: &super::pattern::Pattern) -> Result<Opti
 }
 
 fn add_epochs(functions: &mut Functions) {
+    add_since_epoch(functions);
+    add_from_epoch(functions);
+}
+
+fn add_since_epoch(functions: &mut Functions) {
     functions.add(
         scalar("unix_date(date)", "The days between 1970-01-01 and a date.")
             .example("unix_date(DATE '1970-01-02')", "1")
@@ -242,6 +251,9 @@ fn add_epochs(functions: &mut Functions) {
         .example("unix_micros(TIMESTAMP '1970-01-01 00:00:01')", "1000000")
         .body(rows!(|time: Time| -> Long { Ok(Some(time)) })),
     );
+}
+
+fn add_from_epoch(functions: &mut Functions) {
     functions.add(
         scalar(
             "timestamp_seconds(number)",

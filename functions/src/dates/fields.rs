@@ -45,6 +45,13 @@ fn as_part(part: &str, types: &[DataType], args: &[Expr]) -> Option<Expr> {
 }
 
 pub(super) fn add(functions: &mut Functions) {
+    add_years_and_months(functions);
+    add_days_and_weeks(functions);
+    add_times_of_day(functions);
+    add_names(functions);
+}
+
+fn add_years_and_months(functions: &mut Functions) {
     functions.add(
         scalar("year(date)", "The year of a date.")
             .example("year('2016-07-30')", "2016")
@@ -75,6 +82,9 @@ pub(super) fn add(functions: &mut Functions) {
         |date| date.month0() / 3 + 1,
         ("quarter('2016-08-31')", "3"),
     ));
+}
+
+fn add_days_and_weeks(functions: &mut Functions) {
     functions.add(of_date(
         (
             "dayofweek(date)",
@@ -107,6 +117,9 @@ pub(super) fn add(functions: &mut Functions) {
         )
         .aliases(&["week"]),
     );
+}
+
+fn add_times_of_day(functions: &mut Functions) {
     functions.add(of_time(
         ("hour(timestamp)", "The hour, 0 to 23."),
         |time| time.hour(),
@@ -122,6 +135,9 @@ pub(super) fn add(functions: &mut Functions) {
         |time| time.second(),
         ("second('2009-07-30 12:58:59')", "59"),
     ));
+}
+
+fn add_names(functions: &mut Functions) {
     functions.add(
         scalar(
             "dayname(date)",

@@ -15,7 +15,7 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::compute::{CastOptions, cast, cast_with_options};
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, FieldRef, Fields};
 use datafusion::common::{exec_err, plan_err};
 use datafusion::error::Result;
 use std::sync::Arc;
@@ -79,119 +79,135 @@ pub(super) fn to_array(
     data_type: &DataType,
     formats: &Formats,
 ) -> Result<ArrayRef> {
-    let texts = || values.iter().map(|value| value.and_then(Json::unquoted));
-    let numbers = || -> Float64Array {
-        let number = |value: &Option<&Json>| match value {
-            Some(Json::Integer(number)) => Some(*number as f64),
-            Some(Json::Large(number)) => Some(*number as f64),
-            Some(Json::Double(number)) => Some(*number),
-            Some(Json::Text(text)) => match text.as_str() {
-                "NaN" => Some(f64::NAN),
-                "Infinity" => Some(f64::INFINITY),
-                "-Infinity" => Some(f64::NEG_INFINITY),
-                _ => None,
-            },
-            _ => None,
-        };
-        values.iter().map(number).collect()
-    };
     let loosely = CastOptions::default();
     Ok(match data_type {
         DataType::Null => new_null_array(&DataType::Null, values.len()),
-        DataType::Boolean => {
-            let truth = |value: &Option<&Json>| match value {
-                Some(Json::Boolean(truth)) => Some(*truth),
-                _ => None,
-            };
-            Arc::new(values.iter().map(truth).collect::<BooleanArray>())
-        }
-        of if of.is_integer() => {
-            let whole = |value: &Option<&Json>| match value {
-                Some(Json::Integer(number)) => Some(*number),
-                _ => None,
-            };
-            let whole: ArrayRef = Arc::new(values.iter().map(whole).collect::<Int64Array>());
-            cast_with_options(&whole, of, &loosely)?
-        }
+        DataType::Boolean => Arc::new(truths(values)),
+        of if of.is_integer() => cast_with_options(&integers(values), of, &loosely)?,
         DataType::Float16 | DataType::Float32 | DataType::Float64 => {
-            cast_with_options(&numbers(), data_type, &loosely)?
+            cast_with_options(&doubles(values), data_type, &loosely)?
         }
         DataType::Decimal128(_, _) => {
-            let texts: ArrayRef = Arc::new(texts().collect::<StringArray>());
+            let texts: ArrayRef = Arc::new(texts_of(values).collect::<StringArray>());
             cast_with_options(&texts, data_type, &loosely)?
         }
         DataType::Date32 => {
-            let days = texts().map(|text| text.and_then(|text| formats.read_date(&text)));
+            let days = texts_of(values).map(|text| text.and_then(|text| formats.read_date(&text)));
             <Date as Output>::collect(days.collect())
         }
         DataType::Timestamp(_, _) => {
-            let times = texts().map(|text| text.and_then(|text| formats.read_timestamp(&text)));
+            let times =
+                texts_of(values).map(|text| text.and_then(|text| formats.read_timestamp(&text)));
             cast(&<Time as Output>::collect(times.collect()), data_type)?
         }
         DataType::Binary => {
-            let bytes = texts().map(|text| text.map(String::into_bytes));
+            let bytes = texts_of(values).map(|text| text.map(String::into_bytes));
             Arc::new(bytes.collect::<BinaryArray>())
         }
-        DataType::List(field) => {
-            let (mut items, mut lengths, mut valid) = (Vec::new(), Vec::new(), Vec::new());
-            for value in values {
-                let before = items.len();
-                match value {
-                    Some(Json::Array(found)) => items.extend(found.iter().map(Some)),
-                    // One object stands for an array of it.
-                    Some(one @ Json::Object(_)) if field.data_type().is_nested() => {
-                        items.push(Some(*one))
-                    }
-                    _ => {}
-                }
-                valid.push(matches!(value, Some(Json::Array(_))) || items.len() > before);
-                lengths.push(items.len() - before);
-            }
-            let items = to_array(&items, field.data_type(), formats)?;
-            list_from(items, lengths, valid, Arc::clone(field))?
-        }
-        DataType::Map(_, _) => {
-            let Some((_, of_value)) = crate::arrays::map_types(data_type) else {
-                return exec_err!("a map is expected");
-            };
-            let (mut keys, mut found) = (Vec::new(), Vec::new());
-            let (mut lengths, mut valid) = (Vec::new(), Vec::new());
-            for value in values {
-                let before = keys.len();
-                valid.push(matches!(value, Some(Json::Object(_))));
-                if let Some(Json::Object(members)) = value {
-                    keys.extend(members.iter().map(|(key, _)| Some(key.clone())));
-                    found.extend(members.iter().map(|(_, value)| Some(value)));
-                }
-                lengths.push(keys.len() - before);
-            }
-            let found = to_array(&found, &of_value, formats)?;
-            map_from(
-                <Text as Output>::collect(keys),
-                found,
-                lengths,
-                valid,
-                data_type,
-            )?
-        }
-        DataType::Struct(fields) => {
-            let columns = fields.iter().map(|field| {
-                let members = values.iter().map(|value| {
-                    let value = (*value)?;
-                    value.member(field.name())
-                });
-                let members: Vec<Option<&Json>> = members.collect();
-                to_array(&members, field.data_type(), formats)
-            });
-            let valid = values
-                .iter()
-                .map(|value| matches!(value, Some(Json::Object(_))));
-            let nulls = NullBuffer::from(valid.collect::<Vec<bool>>());
-            let columns = columns.collect::<Result<Vec<_>>>()?;
-            Arc::new(StructArray::try_new(fields.clone(), columns, Some(nulls))?)
-        }
-        _ => Arc::new(texts().collect::<StringArray>()),
+        DataType::List(field) => to_lists(values, field, formats)?,
+        DataType::Map(_, _) => to_maps(values, data_type, formats)?,
+        DataType::Struct(fields) => to_structs(values, fields, formats)?,
+        _ => Arc::new(texts_of(values).collect::<StringArray>()),
     })
+}
+
+fn texts_of(values: &[Option<&Json>]) -> impl Iterator<Item = Option<String>> {
+    values.iter().map(|value| value.and_then(Json::unquoted))
+}
+
+fn truths(values: &[Option<&Json>]) -> BooleanArray {
+    let truth = |value: &Option<&Json>| match value {
+        Some(Json::Boolean(truth)) => Some(*truth),
+        _ => None,
+    };
+    values.iter().map(truth).collect()
+}
+
+fn integers(values: &[Option<&Json>]) -> Int64Array {
+    let whole = |value: &Option<&Json>| match value {
+        Some(Json::Integer(number)) => Some(*number),
+        _ => None,
+    };
+    values.iter().map(whole).collect()
+}
+
+fn doubles(values: &[Option<&Json>]) -> Float64Array {
+    let number = |value: &Option<&Json>| match value {
+        Some(Json::Integer(number)) => Some(*number as f64),
+        Some(Json::Large(number)) => Some(*number as f64),
+        Some(Json::Double(number)) => Some(*number),
+        Some(Json::Text(text)) => match text.as_str() {
+            "NaN" => Some(f64::NAN),
+            "Infinity" => Some(f64::INFINITY),
+            "-Infinity" => Some(f64::NEG_INFINITY),
+            _ => None,
+        },
+        _ => None,
+    };
+    values.iter().map(number).collect()
+}
+
+fn to_lists(values: &[Option<&Json>], field: &FieldRef, formats: &Formats) -> Result<ArrayRef> {
+    let (mut items, mut lengths, mut valid) = (Vec::new(), Vec::new(), Vec::new());
+    for value in values {
+        let before = items.len();
+        match value {
+            Some(Json::Array(found)) => items.extend(found.iter().map(Some)),
+            // One object stands for an array of it.
+            Some(one @ Json::Object(_)) if field.data_type().is_nested() => items.push(Some(*one)),
+            _ => {}
+        }
+        valid.push(matches!(value, Some(Json::Array(_))) || items.len() > before);
+        lengths.push(items.len() - before);
+    }
+    let items = to_array(&items, field.data_type(), formats)?;
+    list_from(items, lengths, valid, Arc::clone(field))
+}
+
+fn to_maps(values: &[Option<&Json>], data_type: &DataType, formats: &Formats) -> Result<ArrayRef> {
+    let Some((_, of_value)) = crate::arrays::map_types(data_type) else {
+        return exec_err!("a map is expected");
+    };
+    let (mut keys, mut found) = (Vec::new(), Vec::new());
+    let (mut lengths, mut valid) = (Vec::new(), Vec::new());
+    for value in values {
+        let before = keys.len();
+        valid.push(matches!(value, Some(Json::Object(_))));
+        if let Some(Json::Object(members)) = value {
+            keys.extend(members.iter().map(|(key, _)| Some(key.clone())));
+            found.extend(members.iter().map(|(_, value)| Some(value)));
+        }
+        lengths.push(keys.len() - before);
+    }
+    let found = to_array(&found, &of_value, formats)?;
+    map_from(
+        <Text as Output>::collect(keys),
+        found,
+        lengths,
+        valid,
+        data_type,
+    )
+}
+
+fn to_structs(values: &[Option<&Json>], fields: &Fields, formats: &Formats) -> Result<ArrayRef> {
+    let columns = fields.iter().map(|field| {
+        let members = values.iter().map(|value| {
+            let value = (*value)?;
+            value.member(field.name())
+        });
+        let members: Vec<Option<&Json>> = members.collect();
+        to_array(&members, field.data_type(), formats)
+    });
+    let valid = values
+        .iter()
+        .map(|value| matches!(value, Some(Json::Object(_))));
+    let nulls = NullBuffer::from(valid.collect::<Vec<bool>>());
+    let columns = columns.collect::<Result<Vec<_>>>()?;
+    Ok(Arc::new(StructArray::try_new(
+        fields.clone(),
+        columns,
+        Some(nulls),
+    )?))
 }
 
 /// The JSON of each row; `None` for NULL.
@@ -222,73 +238,11 @@ pub(super) fn from_array(array: &ArrayRef, formats: &Formats) -> Result<Vec<Opti
             let number = |text: &str| Json::read(text).unwrap_or(Json::Null);
             rows.map(|row| Text::at(&texts, row).map(number)).collect()
         }
-        DataType::Timestamp(_, _) => {
-            let times = Time::open(array)?;
-            let text = |time: i64| {
-                let moment = read::to_time(time).unwrap_or_default();
-                Json::Text(match &formats.timestamp {
-                    Some(pattern) => pattern.format(moment),
-                    None => moment.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
-                })
-            };
-            rows.map(|row| Time::at(&times, row).map(text)).collect()
-        }
-        DataType::Date32 | DataType::Date64 => {
-            let days = Date::open(array)?;
-            let text = |day: i32| {
-                let date = read::to_date(day).unwrap_or_default();
-                Json::Text(match &formats.date {
-                    Some(pattern) => pattern.format(date.and_time(chrono::NaiveTime::MIN)),
-                    None => date.to_string(),
-                })
-            };
-            rows.map(|row| Date::at(&days, row).map(text)).collect()
-        }
-        DataType::List(_) => {
-            let lists = array.as_list::<i32>();
-            let items = from_array(lists.values(), formats)?;
-            let offsets = lists.value_offsets();
-            let of = |row: usize| {
-                let (start, end) = (*offsets.get(row)? as usize, *offsets.get(row + 1)? as usize);
-                let items = items.get(start..end)?.iter();
-                let items = items.map(|item| item.clone().unwrap_or(Json::Null));
-                lists.is_valid(row).then(|| Json::Array(items.collect()))
-            };
-            rows.map(of).collect()
-        }
-        DataType::Map(_, _) => {
-            let maps = array.as_map();
-            let keys = from_array(maps.keys(), formats)?;
-            let values = from_array(maps.values(), formats)?;
-            let offsets = maps.value_offsets();
-            let of = |row: usize| {
-                let (start, end) = (*offsets.get(row)? as usize, *offsets.get(row + 1)? as usize);
-                let entries = keys.get(start..end)?.iter().zip(values.get(start..end)?);
-                let members = entries.map(|(key, value)| {
-                    let key = key.as_ref().and_then(Json::unquoted).unwrap_or_default();
-                    (key, value.clone().unwrap_or(Json::Null))
-                });
-                maps.is_valid(row).then(|| Json::Object(members.collect()))
-            };
-            rows.map(of).collect()
-        }
-        DataType::Struct(fields) => {
-            let structs = array.as_struct();
-            let columns = structs.columns().iter();
-            let columns = columns.map(|column| from_array(column, formats));
-            let columns: Vec<Vec<Option<Json>>> = columns.collect::<Result<_>>()?;
-            let of = |row: usize| {
-                // Members that are NULL are left out.
-                let members = fields.iter().zip(&columns).filter_map(|(field, column)| {
-                    let value = column.get(row).cloned().flatten()?;
-                    Some((field.name().clone(), value))
-                });
-                structs
-                    .is_valid(row)
-                    .then(|| Json::Object(members.collect()))
-            };
-            rows.map(of).collect()
-        }
+        DataType::Timestamp(_, _) => from_times(array, formats)?,
+        DataType::Date32 | DataType::Date64 => from_dates(array, formats)?,
+        DataType::List(_) => from_lists(array, formats)?,
+        DataType::Map(_, _) => from_maps(array, formats)?,
+        DataType::Struct(fields) => from_structs(array, fields, formats)?,
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView => {
             use base64::Engine;
             let bytes = crate::value::Bytes::open(array)?;
@@ -303,6 +257,82 @@ pub(super) fn from_array(array: &ArrayRef, formats: &Formats) -> Result<Vec<Opti
                 .collect()
         }
     })
+}
+
+fn from_times(array: &ArrayRef, formats: &Formats) -> Result<Vec<Option<Json>>> {
+    let times = Time::open(array)?;
+    let text = |time: i64| {
+        let moment = read::to_time(time).unwrap_or_default();
+        Json::Text(match &formats.timestamp {
+            Some(pattern) => pattern.format(moment),
+            None => moment.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
+        })
+    };
+    Ok((0..array.len())
+        .map(|row| Time::at(&times, row).map(text))
+        .collect())
+}
+
+fn from_dates(array: &ArrayRef, formats: &Formats) -> Result<Vec<Option<Json>>> {
+    let days = Date::open(array)?;
+    let text = |day: i32| {
+        let date = read::to_date(day).unwrap_or_default();
+        Json::Text(match &formats.date {
+            Some(pattern) => pattern.format(date.and_time(chrono::NaiveTime::MIN)),
+            None => date.to_string(),
+        })
+    };
+    Ok((0..array.len())
+        .map(|row| Date::at(&days, row).map(text))
+        .collect())
+}
+
+fn from_lists(array: &ArrayRef, formats: &Formats) -> Result<Vec<Option<Json>>> {
+    let lists = array.as_list::<i32>();
+    let items = from_array(lists.values(), formats)?;
+    let offsets = lists.value_offsets();
+    let of = |row: usize| {
+        let (start, end) = (*offsets.get(row)? as usize, *offsets.get(row + 1)? as usize);
+        let items = items.get(start..end)?.iter();
+        let items = items.map(|item| item.clone().unwrap_or(Json::Null));
+        lists.is_valid(row).then(|| Json::Array(items.collect()))
+    };
+    Ok((0..array.len()).map(of).collect())
+}
+
+fn from_maps(array: &ArrayRef, formats: &Formats) -> Result<Vec<Option<Json>>> {
+    let maps = array.as_map();
+    let keys = from_array(maps.keys(), formats)?;
+    let values = from_array(maps.values(), formats)?;
+    let offsets = maps.value_offsets();
+    let of = |row: usize| {
+        let (start, end) = (*offsets.get(row)? as usize, *offsets.get(row + 1)? as usize);
+        let entries = keys.get(start..end)?.iter().zip(values.get(start..end)?);
+        let members = entries.map(|(key, value)| {
+            let key = key.as_ref().and_then(Json::unquoted).unwrap_or_default();
+            (key, value.clone().unwrap_or(Json::Null))
+        });
+        maps.is_valid(row).then(|| Json::Object(members.collect()))
+    };
+    Ok((0..array.len()).map(of).collect())
+}
+
+fn from_structs(array: &ArrayRef, fields: &Fields, formats: &Formats) -> Result<Vec<Option<Json>>> {
+    let structs = array.as_struct();
+    let columns = structs.columns().iter();
+    let columns = columns.map(|column| from_array(column, formats));
+    let columns: Vec<Vec<Option<Json>>> = columns.collect::<Result<_>>()?;
+    let of = |row: usize| {
+        // Members that are NULL are left out.
+        let members = fields.iter().zip(&columns).filter_map(|(field, column)| {
+            let value = column.get(row).cloned().flatten()?;
+            Some((field.name().clone(), value))
+        });
+        structs
+            .is_valid(row)
+            .then(|| Json::Object(members.collect()))
+    };
+    Ok((0..array.len()).map(of).collect())
 }
 
 fn planned_schema(planned: &Planned) -> Result<DataType> {

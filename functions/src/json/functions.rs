@@ -24,6 +24,13 @@ fn found_text(found: &[&Json], has_wildcard: bool) -> Option<String> {
 }
 
 pub(super) fn add(functions: &mut Functions) {
+    add_parts(functions);
+    add_checks(functions);
+    add_field(functions);
+}
+
+/// What a JSON text consists of.
+fn add_parts(functions: &mut Functions) {
     functions.add(
         scalar(
             "get_json_object(json, path)",
@@ -71,6 +78,10 @@ pub(super) fn add(functions: &mut Functions) {
             })
         })),
     );
+}
+
+/// What kind of a JSON text it is.
+fn add_checks(functions: &mut Functions) {
     functions.add(
         scalar(
             "schema_of_json(json)",
@@ -94,6 +105,9 @@ pub(super) fn add(functions: &mut Functions) {
                 Ok(Some(Json::read(json).is_some()))
             })),
     );
+}
+
+fn add_field(functions: &mut Functions) {
     functions.add(
         scalar(
             "skep_json_field(json, name)",

@@ -71,6 +71,11 @@ fn stepped(is_text: bool) -> Body {
 }
 
 pub(super) fn add(functions: &mut Functions) {
+    add_operators(functions);
+    add_paths(functions);
+}
+
+fn add_operators(functions: &mut Functions) {
     functions.add(
         scalar(
             "json_get(json, key)",
@@ -89,6 +94,9 @@ pub(super) fn add(functions: &mut Functions) {
         .example(r#"json_get_text('{"a":"b"}', 'a')"#, "b")
         .body(stepped(true)),
     );
+}
+
+fn add_paths(functions: &mut Functions) {
     functions.add(
         scalar(
             "json_value(json, path)",

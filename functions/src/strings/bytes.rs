@@ -112,6 +112,13 @@ fn add_to_binary(syntax: &'static str, text: &'static str, is_loose: bool) -> Sc
 }
 
 pub(super) fn add(functions: &mut Functions) {
+    add_encodings(functions);
+    add_utf8(functions);
+    add_lengths(functions);
+    add_decode(functions);
+}
+
+fn add_encodings(functions: &mut Functions) {
     functions.add(
         scalar(
             "encode(text, charset)",
@@ -164,6 +171,9 @@ pub(super) fn add(functions: &mut Functions) {
         )
         .example("try_to_binary('a!', 'base64')", "NULL"),
     );
+}
+
+fn add_utf8(functions: &mut Functions) {
     functions.add(
         scalar("is_valid_utf8(bytes)", "Whether bytes are UTF-8.")
             .example("is_valid_utf8(x'80')", "false")
@@ -204,6 +214,9 @@ pub(super) fn add(functions: &mut Functions) {
             Ok(std::str::from_utf8(bytes).ok().map(str::to_owned))
         })),
     );
+}
+
+fn add_lengths(functions: &mut Functions) {
     functions.add(
         scalar(
             "len(text)",
@@ -258,6 +271,9 @@ pub(super) fn add(functions: &mut Functions) {
             Ok(Some(8 * text.len() as i32))
         })),
     );
+}
+
+fn add_decode(functions: &mut Functions) {
     functions.add(crate::conditions::decode(|bytes, charset| {
         decode(bytes, charset)
     }));

@@ -75,6 +75,27 @@ fn format_pattern(number: f64, pattern: &str) -> String {
     format!("{sign}{whole}{point}{fraction}")
 }
 
+/// The whole digits of a number in the places of a format, with blanks where it has none.
+fn whole_by_format(whole: &str, format: &str, has_fraction: bool) -> String {
+    let mut digits = whole.bytes().rev().map(char::from);
+    let mut reversed = String::new();
+    let first_zero = format.find('0').unwrap_or(format.len());
+    for (index, place) in format.char_indices().rev() {
+        let has_more = digits.len() > 0;
+        match place {
+            ',' if has_more || index > first_zero => reversed.push(','),
+            ',' => reversed.push(' '),
+            _ => match digits.next() {
+                Some(digit) => reversed.push(digit),
+                None if index >= first_zero => reversed.push('0'),
+                None if index + 1 == format.len() && !has_fraction => reversed.push('0'),
+                None => reversed.push(' '),
+            },
+        }
+    }
+    reversed.chars().rev().collect()
+}
+
 /// A number by a format of `9`, `0`, `,`, `.`, `$`, `S`, `MI` and `PR`; `None` where it does not fit.
 fn to_char(number: &str, format: &str) -> Option<String> {
     let format = format
@@ -106,25 +127,7 @@ fn to_char(number: &str, format: &str) -> Option<String> {
     if whole.len() > places {
         return None;
     }
-    let mut digits = whole.bytes().rev().map(char::from);
-    let mut reversed = String::new();
-    let first_zero = whole_format.find('0').unwrap_or(whole_format.len());
-    for (index, place) in whole_format.char_indices().rev() {
-        let has_more = digits.len() > 0;
-        match place {
-            ',' if has_more || index > first_zero => reversed.push(','),
-            ',' => reversed.push(' '),
-            _ => match digits.next() {
-                Some(digit) => reversed.push(digit),
-                None if index >= first_zero => reversed.push('0'),
-                None if index + 1 == whole_format.len() && fraction_format.is_empty() => {
-                    reversed.push('0')
-                }
-                None => reversed.push(' '),
-            },
-        }
-    }
-    let mut text: String = reversed.chars().rev().collect();
+    let mut text = whole_by_format(whole, whole_format, !fraction_format.is_empty());
     if !fraction_format.is_empty() {
         let rest: String = fraction
             .chars()

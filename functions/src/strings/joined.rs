@@ -99,6 +99,12 @@ fn field(call: &Call) -> Result<ArrayRef> {
 }
 
 pub(super) fn add(functions: &mut Functions) {
+    add_concat(functions);
+    add_concat_ws(functions);
+    add_field(functions);
+}
+
+fn add_concat(functions: &mut Functions) {
     functions.add(
         scalar(
             "concat(value, …)",
@@ -160,6 +166,9 @@ pub(super) fn add(functions: &mut Functions) {
             .and_more(Kind::List),
         ),
     );
+}
+
+fn add_concat_ws(functions: &mut Functions) {
     functions.add(
         scalar(
             "concat_ws(separator, value, …)",
@@ -174,6 +183,9 @@ pub(super) fn add(functions: &mut Functions) {
             Body::new(vec![Kind::Text], |_| Ok(DataType::Utf8), with_separator).and_more(Kind::Any),
         ),
     );
+}
+
+fn add_field(functions: &mut Functions) {
     functions.add(
         scalar(
             "field(value, other, …)",

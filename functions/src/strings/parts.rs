@@ -96,6 +96,15 @@ fn pad(syntax: &'static str, text: &'static str, at_start: bool) -> Scalar {
 }
 
 pub(super) fn add(functions: &mut Functions) {
+    add_substrings(functions);
+    add_positions(functions);
+    add_padding(functions);
+    add_cases(functions);
+    add_containment(functions);
+    add_made(functions);
+}
+
+fn add_substrings(functions: &mut Functions) {
     functions.add(
         scalar(
             "substr(text, start[, length])",
@@ -142,6 +151,9 @@ pub(super) fn add(functions: &mut Functions) {
             Ok(Some(part(text, skipped.max(0) + 1, count)))
         })),
     );
+}
+
+fn add_positions(functions: &mut Functions) {
     functions.add(
         scalar(
             "locate(part, text[, start])",
@@ -166,6 +178,9 @@ pub(super) fn add(functions: &mut Functions) {
             Ok(Some(locate(part, text, 1)))
         })),
     );
+}
+
+fn add_padding(functions: &mut Functions) {
     functions.add(
         pad(
             "lpad(text, length[, fill])",
@@ -182,6 +197,9 @@ pub(super) fn add(functions: &mut Functions) {
         )
         .example("rpad('hi', 1, '??')", "h"),
     );
+}
+
+fn add_cases(functions: &mut Functions) {
     functions.add(
         scalar("lcase(text)", "The text in small letters.")
             .example("lcase('SparkSql')", "sparksql")
@@ -196,6 +214,9 @@ pub(super) fn add(functions: &mut Functions) {
                 Ok(Some(text.to_uppercase()))
             })),
     );
+}
+
+fn add_containment(functions: &mut Functions) {
     functions.add(
         scalar(
             "startswith(text, start)",
@@ -237,7 +258,6 @@ pub(super) fn add(functions: &mut Functions) {
             Ok(Some(text.contains(part)))
         })),
     );
-    add_made(functions);
 }
 
 /// An empty part is nowhere.
@@ -249,6 +269,15 @@ fn replaced(text: &str, part: &str, other: &str) -> String {
 }
 
 fn add_made(functions: &mut Functions) {
+    add_position(functions);
+    add_replace(functions);
+    add_space(functions);
+    add_mask(functions);
+    add_overlay(functions);
+    add_sentences(functions);
+}
+
+fn add_position(functions: &mut Functions) {
     functions.add(
         scalar(
             "position(part, text[, start])",
@@ -263,6 +292,9 @@ fn add_made(functions: &mut Functions) {
             Ok(Some(locate(part, text, start)))
         })),
     );
+}
+
+fn add_replace(functions: &mut Functions) {
     functions.add(
         scalar(
             "replace(text, part[, other])",
@@ -277,6 +309,9 @@ fn add_made(functions: &mut Functions) {
             Ok(Some(replaced(text, part, other)))
         })),
     );
+}
+
+fn add_space(functions: &mut Functions) {
     functions.add(
         scalar("space(count)", "So many spaces.")
             .example("concat(space(2), '1')", "  1")
@@ -288,6 +323,9 @@ fn add_made(functions: &mut Functions) {
                 }
             })),
     );
+}
+
+fn add_mask(functions: &mut Functions) {
     functions.add(
         scalar(
             "mask(text[, upper, lower, digit, other])",
@@ -302,6 +340,9 @@ fn add_made(functions: &mut Functions) {
         .body(masked(3))
         .body(masked(4)),
     );
+}
+
+fn add_overlay(functions: &mut Functions) {
     functions.add(
         scalar(
             "overlay(text, replacement, start[, length])",
@@ -325,6 +366,9 @@ fn add_made(functions: &mut Functions) {
             Ok(Some(overlaid(&text, &other, start, length).iter().collect()))
         })),
     );
+}
+
+fn add_sentences(functions: &mut Functions) {
     functions.add(
         scalar(
             "sentences(text[, language, country])",

@@ -140,6 +140,14 @@ fn split(
 }
 
 pub(super) fn add(functions: &mut Functions) {
+    add_matching(functions);
+    add_extraction(functions);
+    add_replacement(functions);
+    add_search(functions);
+    add_split(functions);
+}
+
+fn add_matching(functions: &mut Functions) {
     functions.add(
         scalar(
             "rlike(text, pattern)",
@@ -152,6 +160,9 @@ pub(super) fn add(functions: &mut Functions) {
             Ok(Some(compiled.get(pattern)?.is_match(text)))
         })),
     );
+}
+
+fn add_extraction(functions: &mut Functions) {
     functions.add(
         scalar(
             "regexp_extract(text, pattern[, group])",
@@ -182,6 +193,9 @@ pub(super) fn add(functions: &mut Functions) {
             extract_all(&mut compiled, text, pattern, index)
         })),
     );
+}
+
+fn add_replacement(functions: &mut Functions) {
     functions.add(
         scalar(
             "regexp_replace(text, pattern, replacement[, start])",
@@ -199,6 +213,9 @@ pub(super) fn add(functions: &mut Functions) {
                 replace(&mut compiled, text, pattern, with, start)
             })),
     );
+}
+
+fn add_search(functions: &mut Functions) {
     functions.add(
         scalar(
             "regexp_substr(text, pattern)",
@@ -254,6 +271,9 @@ pub(super) fn add(functions: &mut Functions) {
             Ok(Some(compiled.get(pattern)?.find_iter(text).count() as i32))
         })),
     );
+}
+
+fn add_split(functions: &mut Functions) {
     functions.add(
         scalar(
             "split(text, pattern[, limit])",

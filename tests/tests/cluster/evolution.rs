@@ -367,7 +367,6 @@ async fn what_cannot_be_read_as_the_table_says_is_refused() {
             "\"2024-01-01\"",
             "a TIMESTAMP",
         ),
-        ("case", field("A", DataType::Int32), "5", "a INT"),
         (
             "other_fields",
             field(

@@ -10,11 +10,11 @@ use tempfile::TempDir;
 
 /// Values that every format has to be careful with.
 const SQL: &str = "select * from (values
-  (1, 1.5, 'plain', true, date '2026-01-02'),
+  (1, 1.5e0, 'plain', true, date '2026-01-02'),
   (-20, null, 'a, \"b\" | c', false, null),
-  (3, 0.25, '日本 <b>&', null, date '1999-12-31'),
-  (4, 100.0, '', true, null),
-  (5, 7.0, null, true, null)
+  (3, 0.25e0, '日本 <b>&', null, date '1999-12-31'),
+  (4, 100e0, '', true, null),
+  (5, 7e0, null, true, null)
 ) as t(id, ratio, text, flag, day) order by abs(id)";
 
 fn home() -> TempDir {

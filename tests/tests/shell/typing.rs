@@ -255,8 +255,8 @@ fn tab_completes_partitions_settings_and_paths() {
     shell.press(CTRL_C);
     shell.wait_for("default> ");
     // How a function is called is shown while its parenthesis is open.
-    shell.press("select levenshtein(");
-    shell.wait_for("str1, str2)");
+    shell.press("select starts_with(");
+    shell.wait_for("str, substr)");
 }
 
 #[test]

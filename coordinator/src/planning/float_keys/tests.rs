@@ -1,3 +1,5 @@
+//! Zeros and NaN are equal, and in order, wherever keys are made.
+
 use super::*;
 use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
 use datafusion::arrow::util::pretty::pretty_format_batches;

@@ -1,3 +1,5 @@
+//! What may fail is evaluated only where the conditions before it hold.
+
 use super::*;
 use crate::planning::logical_rules::logical_rules;
 use crate::planning::physical_rules::physical_rules;

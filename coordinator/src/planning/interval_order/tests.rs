@@ -1,3 +1,5 @@
+//! Intervals compare, group and sort by their length.
+
 use super::*;
 use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::execution::SessionStateBuilder;

@@ -1,3 +1,5 @@
+//! Nanoseconds become microseconds, and far dates keep their values.
+
 use super::*;
 use datafusion::arrow::array::{ArrayRef, TimestampNanosecondArray};
 use datafusion::arrow::datatypes::{Field, Schema};

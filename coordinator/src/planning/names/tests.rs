@@ -1,3 +1,5 @@
+//! What names stand for, and the text that the planner is given.
+
 use super::*;
 use crate::statement::{ParseOptions, Statement as Parsed, parse};
 

@@ -1,7 +1,7 @@
 //! Numbers of different plans that meet: the keys of a join, the columns of a union, and what is compared with
 //! the column of a subquery.
 
-use super::common::{Purpose, common_type, transformed};
+use super::coercion::{Purpose, common_type, transformed};
 use super::rounding::cast_to;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::Transformed;

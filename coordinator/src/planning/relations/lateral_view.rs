@@ -216,6 +216,15 @@ pub(super) fn plan(
         .project(columns)?
         .unnest_columns_with_options(unnested, options)?
         .build()?;
+    with_item_names(plan, &names, &view_name)
+}
+
+/// Names the last columns of a plan, the items, as columns of the view.
+fn with_item_names(
+    plan: LogicalPlan,
+    names: &[String],
+    view_name: &TableReference,
+) -> Result<LogicalPlan> {
     let columns = plan.schema().columns();
     let kept = columns.len().saturating_sub(names.len());
     let named = columns.into_iter().enumerate().map(|(index, column)| {

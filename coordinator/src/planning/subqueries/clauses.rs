@@ -4,6 +4,7 @@ use super::conditions::simplified;
 use super::expressions::Wanted;
 use super::scope::{is_in, named_outside};
 use super::{Unnester, columns_of, has_subqueries, subquery_of};
+use crate::planning::guards::failure::{Failure, failure};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, JoinType, not_impl_err};
 use datafusion::error::Result;
@@ -21,10 +22,17 @@ impl Unnester {
         let mut input = Arc::unwrap_or_clone(filter.input);
         let columns = columns_of(&input);
         let (mut plain, mut embedded) = (Vec::new(), Vec::new());
-        let mut joined = Vec::new();
+        let (mut joined, mut guarded) = (Vec::new(), Vec::new());
         let parts = split_conjunction_owned(filter.predicate).into_iter();
         for part in parts.flat_map(simplified) {
             match has_subqueries(&part)? {
+                // A subquery before it may be what keeps it from failing.
+                false
+                    if !(joined.is_empty() && embedded.is_empty())
+                        && failure(&part, input.schema()) == Failure::Value =>
+                {
+                    guarded.push(part);
+                }
                 false => plain.push(part),
                 true if Self::is_join(&part) => joined.push(part),
                 true => embedded.push(part),
@@ -43,6 +51,7 @@ impl Unnester {
             remaining.push(self.expression(&mut inputs, part, Wanted::True)?);
         }
         let [mut input] = inputs;
+        remaining.extend(guarded);
         if let Some(predicate) = conjunction(remaining) {
             input = LogicalPlan::Filter(Filter::try_new(predicate, Arc::new(input))?);
         }

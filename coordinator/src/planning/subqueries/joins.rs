@@ -10,7 +10,7 @@ use datafusion::common::{Column, JoinConstraint, JoinType, NullEquality, not_imp
 use datafusion::error::Result;
 use datafusion::functions::core::expr_fn::coalesce;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
-use datafusion::logical_expr::{Expr, Join, LogicalPlan, Operator, binary_expr, lit};
+use datafusion::logical_expr::{BinaryExpr, Expr, Join, LogicalPlan, Operator, binary_expr, lit};
 use std::sync::Arc;
 
 /// A join on all of these conditions.
@@ -25,25 +25,6 @@ pub(super) fn join(
         JoinType::Inner => condition,
         _ => Some(condition.unwrap_or_else(|| lit(true))),
     };
-    new_join(left, right, join_type, condition, false)
-}
-
-/// The rows of `left` for which `equal` is false for every row of `right`, and not unknown.
-pub(super) fn null_aware_anti_join(
-    left: Arc<LogicalPlan>,
-    right: Arc<LogicalPlan>,
-    equal: Expr,
-) -> Result<LogicalPlan> {
-    new_join(left, right, JoinType::LeftAnti, Some(equal), true)
-}
-
-fn new_join(
-    left: Arc<LogicalPlan>,
-    right: Arc<LogicalPlan>,
-    join_type: JoinType,
-    condition: Option<Expr>,
-    null_aware: bool,
-) -> Result<LogicalPlan> {
     Join::try_new(
         left,
         right,
@@ -52,9 +33,46 @@ fn new_join(
         join_type,
         JoinConstraint::On,
         NullEquality::NullEqualsNothing,
-        null_aware,
+        false,
     )
     .map(LogicalPlan::Join)
+}
+
+/// The rows of `left` for which `equal` is false for every row of `right`, and not unknown.
+pub(super) fn null_aware_anti_join(
+    left: Arc<LogicalPlan>,
+    right: Arc<LogicalPlan>,
+    equal: Expr,
+) -> Result<LogicalPlan> {
+    let (keys, condition) = match equal {
+        Expr::BinaryExpr(BinaryExpr {
+            left: value,
+            op: Operator::Eq,
+            right: found,
+        }) if reads(&left, &value) && reads(&right, &found) => (vec![(*value, *found)], None),
+        other => (Vec::new(), Some(other)),
+    };
+    // As a key from the beginning: only a join by keys is aware of NULLs, whether or not a rule finds them.
+    Join::try_new(
+        left,
+        right,
+        keys,
+        condition,
+        JoinType::LeftAnti,
+        JoinConstraint::On,
+        NullEquality::NullEqualsNothing,
+        true,
+    )
+    .map(LogicalPlan::Join)
+}
+
+/// Whether an expression reads columns of a plan, and no others.
+fn reads(plan: &LogicalPlan, expression: &Expr) -> bool {
+    let columns = expression.column_refs();
+    !columns.is_empty()
+        && columns
+            .iter()
+            .all(|column| plan.schema().has_column(column))
 }
 
 /// A join's conditions, each on its own.

@@ -1,3 +1,5 @@
+//! Subqueries become joins whose rows are right, and whose plans do not grow.
+
 use super::*;
 use crate::planning::null_aware_joins::NullAwareJoinsHaveOneKey;
 use datafusion::arrow::array::AsArray;

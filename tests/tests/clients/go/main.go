@@ -196,7 +196,7 @@ func typedErrors() {
 		"SELEC 1":                        codes.InvalidArgument,
 		"SELECT * FROM nowhere":          codes.NotFound,
 		"SELECT nothing FROM everything": codes.InvalidArgument,
-		"COPY numbers TO 'x'":            codes.Unimplemented,
+		"CREATE TABLE odd (a INTEGRE)":   codes.Unimplemented,
 		"CREATE DATABASE default":        codes.AlreadyExists,
 	} {
 		_, err := client.Execute(ctx, text)
