@@ -34,8 +34,10 @@ def sort_key(row):
             # Neighbours that the tolerance makes equal must not change places.
             number = float(value)
             if number != number:
-                return (2, math.inf, 1)
-            return (2, number if math.isinf(number) else float(f"{number:.6g}") + 0.0, 0)
+                return (2, math.inf, 1, 0)
+            # Exact numbers have an order among neighbours, too.
+            exact = 0 if isinstance(value, float) else value
+            return (2, number if math.isinf(number) else float(f"{number:.6g}") + 0.0, 0, exact)
         if isinstance(value, datetime.datetime):
             return (3, value)
         return (4, value if isinstance(value, str) else str(value))
