@@ -216,7 +216,7 @@ impl CsvDecoder {
     /// Reads the fields `indices` of lines that have the columns of `file_schema`.
     ///
     /// # Errors
-    /// `Unsupported` where a type is none that text files hold.
+    /// `Unsupported` where text files cannot hold a type.
     pub(crate) fn new(
         format: Arc<CsvFormat>,
         file_schema: &SchemaRef,

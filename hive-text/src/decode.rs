@@ -38,7 +38,7 @@ impl LineDecoder {
     /// for the beginning of a file.
     ///
     /// # Errors
-    /// `Unsupported` where a type is none that text files hold.
+    /// `Unsupported` where text files cannot hold a type.
     pub(crate) fn new(
         format: Arc<TextFormat>,
         file_schema: &SchemaRef,

@@ -23,7 +23,7 @@ impl<'a> JsonValue<'a> {
     /// Reads the outermost level of `raw`, which is one value.
     ///
     /// # Errors
-    /// `DataCorrupt` where it is none.
+    /// `DataCorrupt` where it is invalid.
     pub(crate) fn new(raw: &'a [u8]) -> Result<Self, ArrowError> {
         let raw = raw.trim_ascii();
         Ok(match raw.first() {

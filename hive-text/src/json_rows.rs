@@ -98,7 +98,7 @@ impl JsonDecoder {
     /// lines of the file are read.
     ///
     /// # Errors
-    /// `Unsupported` where a type is none that text files hold.
+    /// `Unsupported` where text files cannot hold a type.
     pub(crate) fn new(
         format: &JsonFormat,
         file_schema: &SchemaRef,

@@ -1,4 +1,4 @@
-//! Makes batches of rows, and deals with those that are none.
+//! Makes batches of rows, and handles invalid rows.
 
 use crate::column::ColumnBuilder;
 use arrow::datatypes::SchemaRef;
@@ -52,7 +52,7 @@ impl<P: RowParser> RowCollector<P> {
     /// they are errors.
     ///
     /// # Errors
-    /// `Unsupported` where a type is none that text files hold.
+    /// `Unsupported` where text files cannot hold a type.
     pub(crate) fn new(
         parser: P,
         schema: SchemaRef,
@@ -82,7 +82,7 @@ impl<P: RowParser> RowCollector<P> {
     /// Adds a row.
     ///
     /// # Errors
-    /// `DataCorrupt` where it is none.
+    /// `DataCorrupt` where it is invalid.
     pub(crate) fn add(&mut self, row: RawRow) -> Result<(), ArrowError> {
         self.rows += 1;
         self.bytes += row.bytes.len();
@@ -97,7 +97,7 @@ impl<P: RowParser> RowCollector<P> {
     /// The rows so far.
     ///
     /// # Errors
-    /// `DataCorrupt` where a value is none of its column's type.
+    /// `DataCorrupt` where a value is invalid for its column's type.
     pub(crate) fn finish(&mut self) -> Result<Option<RecordBatch>, ArrowError> {
         if self.rows == 0 {
             return Ok(None);

@@ -269,7 +269,7 @@ impl FileOpener for TextOpener {
             if matches!(opener.format, RowFormat::Json(_)) && size > 0 {
                 let begin = store.get_range(&location, 0..size.min(BEGIN_BYTES)).await?;
                 if !is_by_line(&check_mark(begin)?) {
-                    // Whoever has the first piece reads all of it.
+                    // The scan of the first piece reads all of it.
                     let bytes = match piece.start {
                         0 => without_mark(whole(&store, &location).await?),
                         _ => stream::empty().boxed(),

@@ -130,7 +130,7 @@ impl Inner {
     }
 
     /// What the request's table is now, and in which catalog. Rows are appended to what SQL finds by that name,
-    /// temporary tables first; whoever creates or replaces says of which kind the table is.
+    /// temporary tables first; the statement that creates or replaces it says of which kind the table is.
     async fn place<'a>(
         &'a self,
         session: &'a Session,

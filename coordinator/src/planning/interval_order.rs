@@ -92,7 +92,7 @@ fn has_interval(expression: &Expr, schema: &DFSchema) -> bool {
     data_type.is_ok_and(|data_type| is_interval(&data_type))
 }
 
-/// The length of an interval; what is none stays as it is.
+/// The length of an interval; other values stay as they are.
 fn length(expression: Expr, schema: &DFSchema) -> Expr {
     match has_interval(&expression, schema) {
         true => length_of(expression),

@@ -175,7 +175,7 @@ fn position(columns: &[Expanded], ident: &Ident, clause: &str) -> Result<usize, 
     let text = match found.as_slice() {
         [index] => return Ok(*index),
         [] => format!(
-            "column '{}' of {clause} is none of the wildcard's",
+            "column '{}' of {clause} is not among the wildcard's columns",
             ident.value
         ),
         _ => format!(

@@ -184,7 +184,7 @@ impl ToTimestamp {
     }
 }
 
-/// As timestamps of a type; what is none is an error.
+/// As timestamps of a type; an invalid timestamp is an error.
 fn recast(values: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
     let options = CastOptions {
         safe: false,
