@@ -7,8 +7,10 @@ mod file;
 pub mod keys;
 pub mod kinds;
 mod machine;
+mod profile;
 mod profiles;
 mod resolve;
+mod resolved;
 pub mod show;
 
 #[cfg(test)]
@@ -17,8 +19,9 @@ mod tests;
 pub use error::{ConfigError, nearest};
 pub use keys::Config;
 pub use machine::Machine;
-pub use profiles::Profile;
-pub use resolve::{FILE_VARIABLE, Resolved};
+pub use profile::Profile;
+pub use resolve::FILE_VARIABLE;
+pub use resolved::Resolved;
 
 use kinds::Raw;
 use std::collections::BTreeMap;

@@ -6,12 +6,13 @@
 
 mod footer;
 mod listing;
+mod logical_types;
 mod partitions;
 mod schema;
 mod written;
 
 pub(crate) use listing::exists as path_exists;
-pub use written::{WrittenFile, describe_files};
+pub use written::{DataFileSource, describe_files};
 
 use crate::error::CatalogError;
 use crate::model::{

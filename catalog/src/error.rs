@@ -98,7 +98,7 @@ pub enum CatalogError {
         partition: String,
     },
     /// A statement's value for a partition column is not of its type.
-    #[error("'{value}' is no value for partition column '{column}' of type {data_type}")]
+    #[error("'{value}' is not a valid value for partition column '{column}' of type {data_type}")]
     InvalidPartitionValue {
         /// The column.
         column: String,

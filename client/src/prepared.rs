@@ -169,7 +169,8 @@ fn cast(
     cast_with_options(&text, field.data_type(), options).map_err(|error| {
         let value = value.as_deref().unwrap_or("NULL");
         let (name, kind) = (field.name(), field.data_type());
-        let message = format!("'{value}' is no value for {name}, which is a {kind}: {error}");
+        let message =
+            format!("'{value}' is not a valid value for {name}, which is a {kind}: {error}");
         ClientError::Query(QueryError::new(ErrorCode::InvalidArgument, message))
     })
 }
@@ -209,7 +210,10 @@ mod tests {
     fn wrong_values_and_numbers_are_named() {
         let schema = parameters(&[DataType::Int64]);
         let message = one_row(&schema, &texts(&["x"])).unwrap_err().to_string();
-        assert!(message.contains("'x' is no value for $1"), "{message}");
+        assert!(
+            message.contains("'x' is not a valid value for $1"),
+            "{message}"
+        );
         let message = one_row(&schema, &[]).unwrap_err().to_string();
         assert!(message.contains("1 parameters, and 0"), "{message}");
     }

@@ -10,8 +10,8 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream;
 use parking_lot::Mutex;
-use skep_exchange::error::to_datafusion;
 use skep_protocol::{ErrorCode, QueryError, QueryId};
+use skep_runtime::error::to_datafusion;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -157,7 +157,7 @@ mod tests {
     use arrow::array::Int64Array;
     use arrow::datatypes::{DataType, Field, Schema};
     use futures::{StreamExt, TryStreamExt};
-    use skep_exchange::error::from_datafusion;
+    use skep_runtime::error::from_datafusion;
     use std::time::Duration;
 
     fn batch(values: std::ops::Range<i64>) -> RecordBatch {

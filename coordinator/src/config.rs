@@ -1,11 +1,11 @@
 //! What a coordinator is told when it starts.
 
-use crate::identity::Authentication;
 use skep_catalog::CatalogLocation;
-use skep_exchange::functions::FunctionSet;
 use skep_exchange::limits::ExchangeLimits;
 use skep_protocol::storage_url::{AllowedRoots, StorageUrl};
+use skep_runtime::functions::FunctionSet;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ pub struct CoordinatorConfig {
     pub vacuum_safe_age: Duration,
     /// How often that is done without being asked for; zero for never.
     pub vacuum_interval: Duration,
-    /// Options of the object stores, see [`skep_exchange::storage::Storage`].
+    /// Options of the object stores, see [`skep_storage::Storage`].
     pub storage_options: BTreeMap<String, String>,
     /// The functions that all nodes of the cluster know.
     pub functions: FunctionSet,
@@ -91,5 +91,30 @@ impl Default for QueryLimits {
             session_idle_timeout: Duration::from_secs(3600),
             result_buffer_bytes: 32 * 1024 * 1024,
         }
+    }
+}
+
+/// Whether callers have to say who they are.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub enum Authentication {
+    /// As soon as there is a user. Until then whoever connects is let in: for loopback.
+    #[default]
+    OnceThereAreUsers,
+    /// Always.
+    Required,
+    /// Never.
+    Never,
+    /// They have to know this secret, which the program around the engine has made up for itself.
+    Secret(String),
+}
+
+impl fmt::Debug for Authentication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OnceThereAreUsers => "OnceThereAreUsers",
+            Self::Required => "Required",
+            Self::Never => "Never",
+            Self::Secret(_) => "Secret(…)",
+        })
     }
 }

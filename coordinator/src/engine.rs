@@ -12,10 +12,10 @@ mod write;
 
 use crate::client_rows::ClientRows;
 use crate::cluster::{ClusterService, Members, RowsDoor};
+use crate::config::Authentication;
 use crate::config::CoordinatorConfig;
 use crate::engine::metadata::MetadataCache;
-use crate::identity::{Authentication, FIRST_ADMIN, Identity};
-use crate::planning::{Planner, PlanningContext, Templates};
+use crate::identity::{FIRST_ADMIN, Identity};
 use crate::query::QueryRegistry;
 use crate::query::admission::Admission;
 use crate::service::{
@@ -29,12 +29,13 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use skep_catalog::catalog::NewDatabase;
 use skep_catalog::{Catalog, CatalogError, CatalogOptions, NewUser};
 use skep_exchange::channel::{Connections, SharedKey};
-use skep_exchange::memory::NodeMemory;
 use skep_exchange::monitor::AttemptMonitor;
-use skep_exchange::storage::Storage;
+use skep_planner::{Planner, PlanningContext, Templates};
 use skep_protocol::storage_url::StorageUrl;
 use skep_protocol::ticket::ClusterKey;
 use skep_protocol::{QueryError, QueryId};
+use skep_runtime::memory::NodeMemory;
+use skep_storage::Storage;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -63,10 +64,10 @@ pub enum EngineError {
 
 /// A coordinator. Cheap to clone; all clones are one.
 #[derive(Clone)]
-pub struct Engine(Arc<Inner>);
+pub struct Engine(Arc<Coordinator>);
 
 /// What all clones of an [`Engine`] share.
-pub(crate) struct Inner {
+pub(crate) struct Coordinator {
     pub(crate) config: CoordinatorConfig,
     pub(crate) id: String,
     pub(crate) key: ClusterKey,
@@ -124,7 +125,7 @@ impl Engine {
         let shared_key = SharedKey::known(key.clone());
         let io = Handle::current();
         let connections = Connections::new(shared_key, config.exchange.clone(), io, None);
-        Ok(Self(Arc::new(Inner {
+        Ok(Self(Arc::new(Coordinator {
             id: Uuid::new_v4().simple().to_string(),
             key,
             catalog,
@@ -230,7 +231,7 @@ async fn set_up_users(
     }
 }
 
-impl Inner {
+impl Coordinator {
     /// The catalog as `session` sees it now.
     pub(crate) fn session_catalog(&self, session: &Session) -> SessionCatalog {
         SessionCatalog::new(self.catalog.snapshot(), session.temporary.snapshot())
@@ -274,8 +275,8 @@ impl Inner {
         PlanningContext {
             planner: self.planner.clone(),
             catalog: self.session_catalog(session),
-            cluster: self.members.snapshot(),
-            session: session.clone(),
+            executors: self.members.snapshot().for_planning(),
+            session: session.for_planning(),
             query: query.clone(),
             monitor: Arc::new(AttemptMonitor::default()),
         }

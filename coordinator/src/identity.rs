@@ -9,13 +9,13 @@ mod throttle;
 
 pub use passwords::hash_password;
 
+use crate::config::Authentication;
 use crate::service::{Caller, IssuedToken};
 use passwords::Verified;
 use skep_catalog::CatalogSnapshot;
 use skep_protocol::access_token::AccessToken;
 use skep_protocol::ticket::{ClusterKey, unix_time_ms};
 use skep_protocol::{ErrorCode, QueryError};
-use std::fmt;
 use std::time::{Duration, Instant};
 use throttle::Throttle;
 use tokio::sync::Semaphore;
@@ -34,31 +34,6 @@ const DELAY_STEP: Duration = Duration::from_millis(50);
 
 /// How many bytes of a password's mark go into a token.
 const MARK_BYTES: usize = 16;
-
-/// Whether callers have to say who they are.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub enum Authentication {
-    /// As soon as there is a user. Until then whoever connects is let in: for loopback.
-    #[default]
-    OnceThereAreUsers,
-    /// Always.
-    Required,
-    /// Never.
-    Never,
-    /// They have to know this secret, which the program around the engine has made up for itself.
-    Secret(String),
-}
-
-impl fmt::Debug for Authentication {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::OnceThereAreUsers => "OnceThereAreUsers",
-            Self::Required => "Required",
-            Self::Never => "Never",
-            Self::Secret(_) => "Secret(…)",
-        })
-    }
-}
 
 /// Finds out who is asking.
 pub(crate) struct Identity {
@@ -109,7 +84,7 @@ impl Identity {
         if !self.is_login_required(users) {
             return Ok(Caller {
                 user: name.to_owned(),
-                password_mark: vec![],
+                password_fingerprint: vec![],
             });
         }
         if user.is_empty() && password.is_empty() {
@@ -129,7 +104,7 @@ impl Identity {
                 .as_deref()
                 .map_or(user, |known| &known.name)
                 .to_owned(),
-            password_mark: self.mark(hash.unwrap_or_default()),
+            password_fingerprint: self.mark(hash.unwrap_or_default()),
         })
     }
 
@@ -184,13 +159,13 @@ impl Identity {
             return Ok(());
         }
         let expected = match &self.authentication {
-            Authentication::Secret(_) => self.holder_of_secret(&caller.user).password_mark,
+            Authentication::Secret(_) => self.holder_of_secret(&caller.user).password_fingerprint,
             _ => match users.user(&caller.user) {
                 Ok(user) => self.mark(&user.password_hash),
                 Err(_) => return Err(changed()),
             },
         };
-        match expected == caller.password_mark {
+        match expected == caller.password_fingerprint {
             true => Ok(()),
             false => Err(changed()),
         }
@@ -211,7 +186,7 @@ impl Identity {
         let lifetime_ms = u64::try_from(self.token_lifetime.as_millis()).unwrap_or(u64::MAX);
         let token = AccessToken {
             user: caller.user.clone(),
-            password_mark: caller.password_mark.clone(),
+            password_fingerprint: caller.password_fingerprint.clone(),
             session: session.to_vec(),
             expires_at_ms: unix_time_ms().saturating_add(lifetime_ms),
         };
@@ -235,7 +210,7 @@ impl Identity {
         let token = AccessToken::verify(text, &self.key, unix_time_ms())?;
         let caller = Caller {
             user: token.user,
-            password_mark: token.password_mark,
+            password_fingerprint: token.password_fingerprint,
         };
         self.check(users, &caller)?;
         Ok(IssuedToken {
@@ -249,7 +224,7 @@ impl Identity {
     fn holder_of_secret(&self, name: &str) -> Caller {
         Caller {
             user: name.to_owned(),
-            password_mark: self.mark("secret"),
+            password_fingerprint: self.mark("secret"),
         }
     }
 

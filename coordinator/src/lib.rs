@@ -9,14 +9,14 @@ pub mod cluster;
 pub mod config;
 mod engine;
 mod identity;
-pub mod planning;
+
 pub mod query;
 mod results;
 pub mod service;
 pub mod session;
 pub mod statement;
 
-pub use config::CoordinatorConfig;
+pub use config::{Authentication, CoordinatorConfig};
 pub use engine::{Engine, EngineError, Threads};
-pub use identity::{ANONYMOUS, Authentication, FIRST_ADMIN};
+pub use identity::{ANONYMOUS, FIRST_ADMIN};
 pub use skep_exchange::wire;

@@ -4,8 +4,7 @@
 //! else. A client that goes away drops the stream, which drops the plan's own streams, which frees
 //! everything on the executors.
 
-use crate::planning::PlannedQuery;
-use crate::query::admission::{LENDING_AFTER, Place, wait_for_client};
+use crate::query::admission::{AdmissionPermit, LENDING_AFTER, wait_for_client};
 use crate::query::{Profile, QueryHandle};
 use arrow::array::RecordBatchOptions;
 use arrow::datatypes::SchemaRef;
@@ -13,9 +12,10 @@ use arrow::record_batch::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
-use skep_exchange::error::from_datafusion;
 use skep_exchange::monitor::AttemptMonitor;
+use skep_planner::PlannedQuery;
 use skep_protocol::{ErrorCode, QueryError};
+use skep_runtime::error::from_datafusion;
 use skep_writer::{WrittenFile, decode_reports};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ use tokio_util::task::AbortOnDropHandle;
 pub(crate) struct Run {
     pub(crate) planned: PlannedQuery,
     /// Held for as long as the query runs; a statement of several runs holds one itself.
-    pub(crate) place: Option<Place>,
+    pub(crate) place: Option<AdmissionPermit>,
     pub(crate) monitor: Arc<AttemptMonitor>,
     pub(crate) deadline: Option<Deadline>,
 }
@@ -89,7 +89,7 @@ impl ReadyRows {
     async fn send_in_time(
         &self,
         batch: RecordBatch,
-        place: &mut Option<Place>,
+        place: &mut Option<AdmissionPermit>,
     ) -> Result<bool, QueryError> {
         let wait_max = self.limits.wait_max;
         let sent = wait_for_client(self.send(batch), place, wait_max).await;
@@ -157,7 +157,7 @@ async fn send_rows(
     run: &Run,
     handle: &QueryHandle,
     ready: &ReadyRows,
-    place: &mut Option<Place>,
+    place: &mut Option<AdmissionPermit>,
 ) -> Result<(), QueryError> {
     let mut batches = run.planned.execute()?;
     while let Some(batch) = next_or_lend(run, handle, &mut batches, place).await? {
@@ -259,7 +259,7 @@ async fn next_or_lend(
     run: &Run,
     handle: &QueryHandle,
     batches: &mut SendableRecordBatchStream,
-    place: &mut Option<Place>,
+    place: &mut Option<AdmissionPermit>,
 ) -> Result<Option<RecordBatch>, QueryError> {
     let waiting = async {
         match run.planned.direct() {

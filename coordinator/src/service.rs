@@ -1,27 +1,18 @@
 //! The one way into the engine: every door (Flight SQL today) calls a [`QueryService`].
 
-pub use crate::planning::PreparedPlan;
 use crate::session::FlightOptions;
+pub use crate::session::SessionId;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::scalar::ScalarValue;
 use futures::stream::BoxStream;
 pub use skep_exchange::direct::{ClientAddress, DirectEndpoint, DirectReaders};
+pub use skep_planner::PreparedPlan;
 use skep_protocol::{QueryError, QueryId};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-
-/// A session's secret name; whoever has it speaks for the session.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct SessionId(pub String);
-
-impl fmt::Debug for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SessionId(…)")
-    }
-}
 
 /// Somebody who has said who they are, as far as anybody has to.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -29,7 +20,7 @@ pub struct Caller {
     /// The user's name.
     pub user: String,
     /// A mark of the password that was right; empty where none was asked for.
-    pub password_mark: Vec<u8>,
+    pub password_fingerprint: Vec<u8>,
 }
 
 impl fmt::Debug for Caller {

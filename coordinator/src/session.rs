@@ -1,25 +1,33 @@
 //! Sessions: on whose behalf statements run, in which database and with which settings.
 
-mod catalog;
-mod options;
-mod settings;
 mod temporary;
 
-pub use catalog::{SessionCatalog, SessionCatalogVersion, name_of};
-pub use options::{FlightOptions, SkepOptions};
-pub use settings::{SettingEntry, Settings};
+pub use skep_planner::session::{
+    FlightOptions, PlanningSession, SessionCatalog, SessionCatalogVersion, SettingEntry, Settings,
+    SkepOptions, name_of,
+};
 pub use temporary::Temporary;
 
 use crate::config::QueryLimits;
-use crate::service::SessionId;
 use parking_lot::Mutex;
 use skep_protocol::{ErrorCode, QueryError};
 use std::collections::HashMap;
+use std::fmt;
 use std::time::Instant;
 use uuid::Uuid;
 
 /// The database of a session that has not chosen another.
 pub const DEFAULT_DATABASE: &str = "default";
+
+/// A session's secret name; whoever has it speaks for the session.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct SessionId(pub String);
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionId(…)")
+    }
+}
 
 /// A session as a statement sees it.
 #[derive(Clone, Debug)]
@@ -34,6 +42,17 @@ pub struct Session {
     pub settings: Settings,
     /// Its temporary tables and views.
     pub temporary: Temporary,
+}
+
+impl Session {
+    /// What planning knows of it.
+    pub fn for_planning(&self) -> PlanningSession {
+        PlanningSession {
+            user: self.user.clone(),
+            database: self.database.clone(),
+            settings: self.settings.clone(),
+        }
+    }
 }
 
 #[derive(Debug)]

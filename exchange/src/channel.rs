@@ -11,19 +11,18 @@ mod partition;
 mod rows;
 mod task;
 
+pub use crate::metrics::EXCHANGE_BYTES_METRIC;
 pub use connections::{Connections, SharedKey};
 pub use local::LocalTasks;
-pub use partition::EXCHANGE_BYTES_METRIC;
 pub use rows::CoordinatorConnection;
 
 use crate::channel::task::TaskReport;
 use crate::direct::DirectReaders;
-use crate::error::to_datafusion;
 use crate::folded::encode_plan;
 use crate::limits::ExchangeLimits;
 use crate::metrics::decode_task_metrics;
 use crate::monitor::AttemptMonitor;
-use crate::session::{TaskSession, headers_to_settings};
+use crate::node_name::node_name;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::error::{DataFusionError, Result};
@@ -42,6 +41,8 @@ use http::HeaderMap;
 use skep_protocol::proto::{self, ExchangeTicket, StartTask};
 use skep_protocol::ticket::unix_time_ms;
 use skep_protocol::{AttemptId, QueryError, TaskKey};
+use skep_runtime::error::to_datafusion;
+use skep_runtime::session::{TaskSession, headers_to_settings};
 use std::sync::Arc;
 use url::Url;
 
@@ -81,14 +82,6 @@ fn window_bytes(limits: &ExchangeLimits, context: &Arc<TaskContext>) -> u32 {
         MemoryLimit::Finite(bytes) => bytes,
         MemoryLimit::Infinite | MemoryLimit::Unknown => usize::MAX,
     })
-}
-
-/// The part of an executor's URL that names it to people.
-pub(crate) fn node_name(url: &Url) -> String {
-    match (url.host_str(), url.port_or_known_default()) {
-        (Some(host), Some(port)) => format!("{host}:{port}"),
-        _ => url.to_string(),
-    }
 }
 
 #[async_trait]

@@ -5,7 +5,7 @@
 //! waits until the executor reports that a client has read everything, or why it has not. So the query's
 //! states, its deadline and its cancellation are those of every query.
 
-use crate::error::to_datafusion;
+use crate::node_name::node_name;
 use arrow::datatypes::Schema;
 use arrow::record_batch::RecordBatch;
 use arrow_flight::{IpcMessage, SchemaAsIpc};
@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use skep_protocol::proto::{self, DirectReading, DirectTicket};
 use skep_protocol::ticket::{ClusterKey, unix_time_ms};
 use skep_protocol::{ErrorCode, QueryError, TaskKey};
+use skep_runtime::error::to_datafusion;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -134,7 +135,7 @@ impl DirectReaders {
         let address = audience.addresses.get(url).cloned();
         let endpoint = DirectEndpoint {
             address: address.unwrap_or_else(|| ClientAddress {
-                authority: crate::channel::node_name(url),
+                authority: node_name(url),
                 uses_tls: audience.needs_tls,
             }),
             ticket: audience.key.sign_direct(&ticket),
@@ -306,9 +307,9 @@ fn expiry_ms(wait_max: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::from_datafusion;
     use futures::TryStreamExt;
     use skep_protocol::AttemptId;
+    use skep_runtime::error::from_datafusion;
     use tokio::task::JoinSet;
 
     fn readers(wait_max: Duration) -> Arc<DirectReaders> {

@@ -4,7 +4,6 @@
 //! deeper than [`LEVELS_MAX`] operators or expressions is encoded as a message of its own and stands in the
 //! outer one as bytes. Plans that are not deep are encoded as the base library does it.
 
-use crate::error::to_datafusion;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
@@ -24,6 +23,7 @@ use datafusion_proto::protobuf::{
 };
 use prost::Message;
 use skep_protocol::{ErrorCode, QueryError};
+use skep_runtime::error::to_datafusion;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;

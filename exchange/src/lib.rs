@@ -1,30 +1,20 @@
-//! What the two ends of a stage boundary share: the transport of batches between tasks, the session
-//! that a task runs in, and how failures and statistics cross the wire.
+//! The transport of batches between tasks over Arrow Flight: connections, frames, serving, rows of clients, direct
+//! results, limits, and how plans and statistics cross the wire.
 //!
-//! This is the only crate besides `coordinator::planning` and `executor::worker` that names types of
-//! `datafusion-distributed`: it implements that library's transport port over Arrow Flight.
+//! Besides the planner and `executor::worker` this is the only place that names types of `datafusion-distributed`:
+//! it implements that library's transport port.
 
-pub mod bulk_scan;
 pub mod channel;
-pub mod compact;
-pub mod constants;
 pub mod direct;
-pub mod error;
-mod error_text;
 pub mod folded;
 pub mod frame;
-pub mod functions;
 pub mod limits;
-pub mod memory;
 pub mod metrics;
 pub mod monitor;
-pub mod panic_guard;
+mod node_name;
 pub mod round_trip;
 pub mod rows;
 pub mod serve;
-pub mod session;
-pub mod sql_type;
-pub mod storage;
 pub mod wire;
 
 /// The versions of the libraries whose plans and batches two nodes exchange.

@@ -16,6 +16,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The name of the counter of bytes read from other nodes, in every boundary's metrics.
+pub const EXCHANGE_BYTES_METRIC: &str = "exchange_bytes";
+
 /// A task's metrics as they are sent, with the query's peak memory on the node so far.
 pub fn encode_task_metrics(metrics: &TaskMetrics, peak_memory_bytes: u64) -> proto::TaskMetrics {
     proto::TaskMetrics {

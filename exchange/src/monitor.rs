@@ -1,7 +1,7 @@
 //! What the coordinator learns of an attempt while it runs: how far its tasks are, what they moved and
 //! used, and the first thing that went wrong.
 
-use crate::channel::EXCHANGE_BYTES_METRIC;
+use crate::metrics::EXCHANGE_BYTES_METRIC;
 use parking_lot::Mutex;
 use skep_protocol::QueryError;
 use skep_protocol::proto::{TaskMetrics, TaskProgress};

@@ -3,12 +3,11 @@
 //! The operators run and the batches are encoded on the node's compute runtime; the connection only
 //! takes what lies ready. What lies ready is bounded in bytes and charged to the query. A partition
 //! that nobody reads stands still without holding up its siblings.
+//!
+//! Decision: There is no message for a batch without rows: it is left out before it is counted.
 
-use crate::compact::compact;
-use crate::error::from_datafusion;
 use crate::frame::PartitionCount;
 use crate::limits::WireCompression;
-use crate::panic_guard::guard_stream;
 use crate::wire::encode;
 use arrow_flight::FlightData;
 use arrow_ipc::CompressionType;
@@ -21,6 +20,9 @@ use futures::{StreamExt, TryStreamExt};
 use parking_lot::Mutex;
 use prost::Message;
 use skep_protocol::QueryError;
+use skep_runtime::compact::compact;
+use skep_runtime::error::from_datafusion;
+use skep_runtime::panic_guard::guard_stream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::runtime::Handle;

@@ -12,12 +12,12 @@ pub use messages::encode;
 pub use split::split;
 pub use together::wire_rows;
 
-use crate::compact::compact_column;
 use arrow::array::{Array, ArrayRef};
 use arrow::compute::{CastOptions, cast_with_options, concat};
 use arrow::datatypes::{FieldRef, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use skep_runtime::compact::compact_column;
 use views::{is_without_views, without_views};
 
 /// The most rows that are cast at a time, where a value may become larger by that: a dictionary's, say.

@@ -1,8 +1,8 @@
 //! What an executor is told when it starts.
 
-use skep_exchange::functions::FunctionSet;
 use skep_exchange::limits::ExchangeLimits;
 use skep_listener::TlsKeeper;
+use skep_runtime::functions::FunctionSet;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -34,7 +34,7 @@ pub struct ExecutorConfig {
     pub cluster_secret: Option<String>,
     /// The bounds of the exchange.
     pub exchange: ExchangeLimits,
-    /// Options of the object stores, see [`skep_exchange::storage::Storage`].
+    /// Options of the object stores, see [`skep_storage::Storage`].
     pub storage_options: BTreeMap<String, String>,
     /// The functions that all nodes of the cluster know.
     pub functions: FunctionSet,

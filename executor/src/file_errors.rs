@@ -7,6 +7,8 @@
 //! A file that somebody has replaced may well be readable, and would give rows that the table never
 //! had. So each file is looked at before it is read, and a local one, for which that costs next to
 //! nothing, once more afterwards: what is not as the plan says is an error.
+//!
+//! Decision: A file is looked at before it is read: one that was replaced may be readable, and has other rows.
 
 use crate::float_pruning::without_float_pruning;
 use crate::parquet_statistics::with_trusted_statistics;
@@ -27,8 +29,8 @@ use datafusion_datasource::TableSchema;
 use datafusion_datasource::morsel::{Morsel, MorselPlan, MorselPlanner, Morselizer};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
-use skep_exchange::error::{from_datafusion, to_datafusion};
 use skep_protocol::{ErrorCode, QueryError};
+use skep_runtime::error::{from_datafusion, to_datafusion};
 use std::fmt;
 use std::sync::Arc;
 

@@ -5,7 +5,6 @@ use crate::config::ExecutorConfig;
 use futures::StreamExt;
 use parking_lot::Mutex;
 use skep_exchange::channel::SharedKey;
-use skep_exchange::memory::NodeMemory;
 use skep_exchange::this_version;
 use skep_protocol::proto::cluster_client::ClusterClient;
 use skep_protocol::proto::{
@@ -14,6 +13,7 @@ use skep_protocol::proto::{
 };
 use skep_protocol::ticket::{ClusterKey, unix_time_ms};
 use skep_protocol::{ErrorCode, QueryError};
+use skep_runtime::memory::NodeMemory;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;

@@ -1,5 +1,9 @@
 //! How far this executor's tasks are, for as long as they run: what their scans have read, and whether
 //! all of their output has been fetched.
+//!
+//! Decision: A task's metrics come when its query ends; while it runs, it reports what its scans have read, for the
+//! shell's line of progress. `GetQueryProgress`, an action of Skep's own, tells a session about its queries without
+//! putting statements into the list of queries.
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::SendableRecordBatchStream;
@@ -28,7 +32,7 @@ const BYTES_SCANNED_METRIC: &str = "bytes_scanned";
 
 /// The tasks of this executor that run.
 #[derive(Clone, Default)]
-pub(crate) struct TaskBoard(Arc<Mutex<HashMap<String, Arc<TaskState>>>>);
+pub(crate) struct TaskRegistry(Arc<Mutex<HashMap<String, Arc<TaskState>>>>);
 
 /// One task.
 #[derive(Default)]
@@ -47,12 +51,12 @@ pub(crate) struct TaskState {
 
 /// A task's place on the board, until it is dropped.
 pub(crate) struct Listed {
-    board: TaskBoard,
+    board: TaskRegistry,
     name: String,
     state: Arc<TaskState>,
 }
 
-impl TaskBoard {
+impl TaskRegistry {
     /// Lists a task.
     pub(crate) fn list(&self, key: &TaskKey) -> Listed {
         let state = Arc::<TaskState>::default();

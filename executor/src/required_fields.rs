@@ -2,7 +2,7 @@
 //!
 //! Where such a struct is NULL, the reader gives its fields any value, since they have no place for NULL; and reading a
 //! field does not ask whether the struct is NULL. So the fields of such structs become NULL with them
-//! (`skep_exchange::functions::null_fields`). Of a struct without such fields only those are read that are needed,
+//! (`skep_runtime::functions::null_fields`). Of a struct without such fields only those are read that are needed,
 //! as before.
 
 use crate::column_names::AnyCase;
@@ -13,7 +13,7 @@ use datafusion::error::Result;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapterFactory};
-use skep_exchange::functions::null_fields;
+use skep_runtime::functions::null_fields;
 use std::sync::Arc;
 
 /// Adapts expressions to files, to the case of their names ([`AnyCase`]) and to such structs.

@@ -2,7 +2,7 @@
 //! the library.
 
 use crate::file_errors::name_files;
-use crate::progress::{self, Listed, TaskBoard, TaskState};
+use crate::progress::{self, Listed, TaskRegistry, TaskState};
 use async_trait::async_trait;
 use datafusion::error::Result;
 use datafusion::execution::SessionStateBuilder;
@@ -19,19 +19,19 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use http::{HeaderMap, HeaderValue};
-use skep_exchange::bulk_scan::BulkScanCodec;
 use skep_exchange::channel::{Connections, CoordinatorConnection, LocalTasks};
-use skep_exchange::constants::ForgetConstantsCodec;
-use skep_exchange::error::{from_datafusion, to_datafusion};
 use skep_exchange::folded::{decode_plan, is_folded};
-use skep_exchange::functions::FunctionSet;
-use skep_exchange::memory::{NodeMemory, QueryPool};
-use skep_exchange::panic_guard::{guard_broadcasts, guard_call};
 use skep_exchange::rows::RowsCodec;
-use skep_exchange::session::{TaskSession, settings_to_headers};
 use skep_hive_text::TextScanCodec;
 use skep_protocol::proto::{ExchangeTicket, StartTask, head};
 use skep_protocol::{ErrorCode, QueryError, TaskKey};
+use skep_runtime::bulk_scan::BulkScanCodec;
+use skep_runtime::constants::ForgetConstantsCodec;
+use skep_runtime::error::{from_datafusion, to_datafusion};
+use skep_runtime::functions::FunctionSet;
+use skep_runtime::memory::{NodeMemory, QueryPool};
+use skep_runtime::panic_guard::{guard_broadcasts, guard_call};
+use skep_runtime::session::{TaskSession, settings_to_headers};
 use skep_writer::WriteCodec;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,7 +46,7 @@ pub(crate) struct TaskRunner {
     worker: Worker,
     sessions: SessionFactory,
     memory: Arc<NodeMemory>,
-    board: TaskBoard,
+    board: TaskRegistry,
     /// Who knows the users, where this node has joined a cluster.
     pub(crate) coordinator: Option<CoordinatorConnection>,
 }
@@ -77,7 +77,7 @@ impl TaskRunner {
         coordinator: Option<CoordinatorConnection>,
         functions: FunctionSet,
     ) -> Self {
-        let board = TaskBoard::default();
+        let board = TaskRegistry::default();
         let sessions = SessionFactory {
             board: board.clone(),
             functions,
@@ -120,7 +120,7 @@ impl TaskRunner {
             .memory
             .query_pool(&session.query, session.memory_limit_bytes as usize);
         let target_worker_url = Url::parse(&start.target_address)
-            .map_err(|error| QueryError::internal(format!("a task's address is none: {error}")))?;
+            .map_err(|error| QueryError::internal(format!("invalid task address: {error}")))?;
         let plan = match is_folded(&start.plan) {
             true => MaybeEncoded::Decoded(self.sessions.unfold(&start.plan, headers.clone())?),
             false => MaybeEncoded::Encoded(start.plan.to_vec()),
@@ -233,7 +233,7 @@ async fn last_metrics(
 
 #[derive(Clone)]
 struct SessionFactory {
-    board: TaskBoard,
+    board: TaskRegistry,
     runtime: Arc<RuntimeEnv>,
     memory: Arc<NodeMemory>,
     connections: Connections,
@@ -326,7 +326,7 @@ const ACCEPTED_POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// A task's name, on its way through the base library to the session that it runs in.
 fn task_header(key: &TaskKey) -> Result<HeaderValue, QueryError> {
     HeaderValue::from_str(&progress::name(key))
-        .map_err(|error| QueryError::internal(format!("a task's name is no header: {error}")))
+        .map_err(|error| QueryError::internal(format!("a task's name is not a header: {error}")))
 }
 
 fn listed_task(headers: &HeaderMap) -> Option<&str> {

@@ -4,6 +4,7 @@
 
 use crate::commands::unpack;
 use crate::door::Door;
+use crate::endpoints::expire_in;
 use crate::errors::{DoorError, bad_message};
 use crate::handle::Handle;
 use crate::progress;
@@ -21,7 +22,7 @@ use bytes::Bytes;
 use prost::Message;
 use skep_protocol::QueryId;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Instant;
 
 const CREATE_PREPARED_STATEMENT: &str = "CreatePreparedStatement";
 const CLOSE_PREPARED_STATEMENT: &str = "ClosePreparedStatement";
@@ -177,16 +178,6 @@ fn running_query(session: &Session, info: &FlightInfo) -> Option<QueryId> {
     let metadata: serde_json::Value = serde_json::from_slice(&info.app_metadata).ok()?;
     let query = metadata.get("query_id")?.as_str()?.parse().ok()?;
     session.results.is_running(&query).then_some(query)
-}
-
-/// Says that an endpoint is good for so long.
-pub(crate) fn expire_in(endpoint: &mut FlightEndpoint, wait: Duration) {
-    let since_epoch = (SystemTime::now() + wait)
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    let expiry = endpoint.expiration_time.get_or_insert_default();
-    expiry.seconds = i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX);
-    expiry.nanos = 0;
 }
 
 fn endpoint_handle(endpoint: &FlightEndpoint) -> Option<Handle> {

@@ -1,36 +1,27 @@
 //! From a Flight descriptor or ticket to a Flight SQL command and to whoever answers it.
 
 use crate::door::Door;
+use crate::endpoints::{FlightStream, encoded, schema_bytes, ticket_endpoint};
 use crate::engine::{CatalogMetadata, StatementKind};
 use crate::errors::{DoorError, bad_message};
 use crate::metadata::{metadata_batch, metadata_schema, needs_catalog};
 use crate::parameters::read_parameters;
 use crate::prepared::PreparedStatement;
 use crate::sessions::Session;
-use crate::statements::{FlightStream, encoded};
 use crate::wire_schema::{types_of, wire_schema};
-use arrow::datatypes::{Schema, SchemaRef};
-use arrow::ipc::writer::IpcWriteOptions;
+use arrow::datatypes::SchemaRef;
 use arrow_flight::flight_descriptor::DescriptorType;
 use arrow_flight::sql::{
     ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult, Any, Command,
     CommandStatementQuery, CommandStatementUpdate, DoPutPreparedStatementResult, DoPutUpdateResult,
 };
-use arrow_flight::{
-    FlightData, FlightDescriptor, FlightEndpoint, FlightInfo, IpcMessage, PutResult, SchemaAsIpc,
-    Ticket,
-};
+use arrow_flight::{FlightData, FlightDescriptor, FlightInfo, PutResult, Ticket};
 use bytes::Bytes;
 use futures::{TryStreamExt, stream};
 use prost::Message;
 use skep_coordinator::wire::split;
 use std::sync::Arc;
 use tonic::Streaming;
-
-/// The one endpoint of every answer: no location, which means this server.
-pub(crate) fn ticket_endpoint(command: &Any) -> FlightEndpoint {
-    FlightEndpoint::new().with_ticket(Ticket::new(command.encode_to_vec()))
-}
 
 /// The command in a packed message.
 pub(crate) fn unpack(bytes: &[u8], what: &str) -> Result<Command, DoorError> {
@@ -47,15 +38,6 @@ pub(crate) fn descriptor_command(descriptor: &FlightDescriptor) -> Result<Comman
         ));
     }
     unpack(&descriptor.cmd, "command")
-}
-
-/// A schema as an IPC message.
-pub(crate) fn schema_bytes(schema: &Schema) -> Result<Bytes, DoorError> {
-    let options = IpcWriteOptions::default();
-    let IpcMessage(bytes) = SchemaAsIpc::new(schema, &options)
-        .try_into()
-        .map_err(DoorError::Encode)?;
-    Ok(bytes)
 }
 
 impl Door {

@@ -100,6 +100,14 @@ pub(crate) fn metadata_error(error: FlightError) -> DoorError {
     }
 }
 
+/// A status of the stream itself, e.g. a message over the limit, stays what it is.
+pub(crate) fn decode_error(error: FlightError) -> DoorError {
+    match error {
+        FlightError::Tonic(status) => QueryError::from_status(&status).into(),
+        other => DoorError::Decode(other),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

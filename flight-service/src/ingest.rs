@@ -5,7 +5,7 @@
 
 use crate::door::Door;
 use crate::engine::{ClientBatches, IfExists, IfMissing, IngestRequest, IngestTarget};
-use crate::errors::DoorError;
+use crate::errors::{DoorError, decode_error};
 use crate::sessions::Session;
 use crate::wire_schema::{WireTypes, wire_schema};
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -169,14 +169,6 @@ fn pieces(
     match payload {
         DecodedPayload::RecordBatch(batch) => to_wire(&batch, schema, PIECE_BYTES_MAX),
         DecodedPayload::None | DecodedPayload::Schema(_) => Ok(Vec::new()),
-    }
-}
-
-/// A status of the stream itself, e.g. a message over the limit, stays what it is.
-pub(crate) fn decode_error(error: FlightError) -> DoorError {
-    match error {
-        FlightError::Tonic(status) => QueryError::from_status(&status).into(),
-        other => DoorError::Decode(other),
     }
 }
 

@@ -13,7 +13,9 @@
 mod actions;
 mod commands;
 mod door;
+mod endpoints;
 mod errors;
+mod flight_sql;
 mod handle;
 mod ingest;
 mod keys;
@@ -32,8 +34,8 @@ mod sql_types;
 mod statements;
 mod wire_schema;
 
-pub use door::FlightSqlDoor;
 pub use errors::DoorError;
+pub use flight_sql::FlightSqlDoor;
 pub use options::DoorOptions;
 
 /// The protocol's types of the engine, under one name.

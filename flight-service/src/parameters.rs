@@ -3,8 +3,7 @@
 //! Values keep the type in which they came: the planner coerces them, with the rules that hold for
 //! literals. Casting here could change a value, e.g. 1.5 to 1.
 
-use crate::errors::DoorError;
-use crate::ingest::decode_error;
+use crate::errors::{DoorError, decode_error};
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;

@@ -16,7 +16,7 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 /// How long one call waits for the first rows: less than any client's time-out, and long enough that a
-/// client which asks again at once is no burden.
+/// client which asks again at once is not a burden.
 const WAIT_MAX: Duration = Duration::from_millis(500);
 
 /// What is said of a query before it is complete, at most.

@@ -1,7 +1,6 @@
 //! Running statements: GetFlightInfo starts one, DoGet streams its rows, DoPut runs a command.
 
-use crate::actions::expire_in;
-use crate::commands::ticket_endpoint;
+use crate::endpoints::{FlightStream, encoded, expire_in, ticket_endpoint};
 use crate::engine::{
     DirectEndpoint, DirectRequest, QueryOutcome, QueryService, SubmitRequest, SubmittedQuery,
 };
@@ -13,25 +12,20 @@ use crate::prepared::PreparedStatement;
 use crate::results::PendingResult;
 use crate::sessions::Session;
 use crate::wire_schema::{types_of, wire_schema};
-use arrow::datatypes::{Schema, SchemaRef};
-use arrow::ipc::writer::IpcWriteOptions;
+use arrow::datatypes::Schema;
 use arrow::record_batch::RecordBatch;
 use arrow_flight::sql::{ProstMessageExt, TicketStatementQuery};
-use arrow_flight::{FlightData, FlightEndpoint, FlightInfo, Ticket};
+use arrow_flight::{FlightEndpoint, FlightInfo, Ticket};
 use bytes::Bytes;
 use datafusion::scalar::ScalarValue;
-use futures::stream::{self, BoxStream};
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::stream;
+use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
-use skep_coordinator::wire::{encode, wire_rows};
+use skep_coordinator::wire::wire_rows;
 use skep_protocol::{QueryError, QueryId};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tonic::Status;
-
-/// What DoGet answers with.
-pub(crate) type FlightStream = BoxStream<'static, Result<FlightData, Status>>;
 
 /// The handle of the empty result that statements without rows have: clients that always fetch the
 /// first endpoint find one.
@@ -317,16 +311,6 @@ impl Drop for Reading {
         self.session.touch();
         self.session.results.end(self.handle);
     }
-}
-
-/// Rows as a call's answer. The batches have the schema already and are small enough already.
-pub(crate) fn encoded(
-    schema: &SchemaRef,
-    batches: impl Stream<Item = Result<RecordBatch, DoorError>> + Send + 'static,
-) -> FlightStream {
-    encode(schema, batches, IpcWriteOptions::default())
-        .map_err(Status::from)
-        .boxed()
 }
 
 /// Where a client reads its rows from executors.

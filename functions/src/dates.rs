@@ -6,6 +6,7 @@ mod conversion;
 mod fields;
 pub mod pattern;
 pub mod read;
+mod units;
 mod windows;
 pub mod zones;
 

@@ -28,7 +28,7 @@ async fn value(context: &SessionContext, sql: &str) -> Result<String> {
         .with_dialect(&WithLambdas)
         .build()?;
     let statement = parser.parse_statements()?.pop_front();
-    let statement = statement.ok_or_else(|| exec_datafusion_err!("'{sql}' is no statement"))?;
+    let statement = statement.ok_or_else(|| exec_datafusion_err!("'{sql}' is not a statement"))?;
     let plan = context.state().statement_to_plan(statement).await?;
     let batches = context.execute_logical_plan(plan).await?.collect().await?;
     let filled = batches.iter().find(|batch| batch.num_rows() > 0);

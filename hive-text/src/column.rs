@@ -1,5 +1,6 @@
 //! Makes an Arrow array of the texts of a column.
 
+use crate::bad_value::{bad_value, text_of};
 use crate::convert::convert;
 use crate::field::{Parts, unescape};
 use crate::format::TextFormat;
@@ -14,14 +15,9 @@ use arrow::datatypes::{DataType, FieldRef, Fields};
 use arrow::error::ArrowError;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use skep_exchange::sql_type::sql_type;
 use skep_protocol::{ErrorCode, QueryError};
+use skep_runtime::sql_type::sql_type;
 use std::sync::Arc;
-
-/// A value that is none of its column's type.
-pub(crate) fn bad_value(text: String) -> ArrowError {
-    ArrowError::ExternalError(Box::new(QueryError::new(ErrorCode::DataCorrupt, text)))
-}
 
 /// Collects the values of a column, or of a part of one.
 #[derive(Debug)]
@@ -346,12 +342,4 @@ fn add_entry(
         Some(value) => pair.1.add(value, format, level + 1),
         None => pair.1.add_null(),
     }
-}
-
-pub(crate) fn text_of(bytes: &[u8]) -> Result<&str, ArrowError> {
-    std::str::from_utf8(bytes).map_err(|error| {
-        let text = String::from_utf8_lossy(bytes);
-        let shown: String = text.chars().take(40).collect();
-        bad_value(format!("'{shown}' is not valid UTF-8: {error}"))
-    })
 }

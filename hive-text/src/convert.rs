@@ -3,7 +3,7 @@
 //! Arrow's casts do most. They cut decimals that have more digits than their type, know no exponents in them, and
 //! take no number with spaces around it; so numbers are read here.
 
-use crate::column::bad_value;
+use crate::bad_value::bad_value;
 use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, Decimal128Array, PrimitiveArray, StringArray,
 };
@@ -13,7 +13,7 @@ use arrow::datatypes::{
     UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow::error::ArrowError;
-use skep_exchange::sql_type::sql_type;
+use skep_runtime::sql_type::sql_type;
 use std::borrow::Cow;
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! Lines of fields that may be quoted.
 
-use crate::column::{ColumnBuilder, bad_value, text_of};
+use crate::bad_value::{bad_value, text_of};
+use crate::column::ColumnBuilder;
 use crate::json::is_same_name;
 use crate::rows::{ROW_BYTES_MAX, RawRow, RowCollector, RowParser};
 use arrow::datatypes::SchemaRef;

@@ -1,16 +1,17 @@
 //! Makes batches of the bytes of a file, in whatever pieces they come.
 
-use crate::column::{ColumnBuilder, bad_value};
+use crate::bad_value::bad_value;
+use crate::column::ColumnBuilder;
 use crate::field::Parts;
 use crate::format::TextFormat;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion_datasource::decoder::Decoder;
-use skep_exchange::error::from_datafusion;
+use skep_runtime::error::from_datafusion;
 use std::sync::Arc;
 
-/// How long a line may be, in bytes: one that never ends is no text.
+/// How long a line may be, in bytes: one that never ends is not text.
 const LINE_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// How many bytes of lines a batch is made of at most, but for the last one.

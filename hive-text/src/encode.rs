@@ -9,8 +9,8 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use datafusion::error::Result;
-use skep_exchange::error::to_datafusion;
 use skep_protocol::{ErrorCode, QueryError};
+use skep_runtime::error::to_datafusion;
 
 /// How Hive writes times.
 const TIMESTAMP_FORMAT: &str = "%Y-%m-%d %H:%M:%S%.f";

@@ -89,7 +89,7 @@ fn is_integer(text: &str) -> bool {
     is_large_integer(text) && text.parse::<i64>().is_ok()
 }
 
-/// What has zeros before it, like a postal code, is no number: they would be lost.
+/// What has zeros before it, like a postal code, is not a number: they would be lost.
 fn is_large_integer(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let is_plain = digits == "0" || !digits.starts_with('0');

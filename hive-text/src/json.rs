@@ -1,6 +1,6 @@
 //! The parts of a JSON text, each as it is written: numbers keep their digits.
 
-use crate::column::{bad_value, text_of};
+use crate::bad_value::{bad_value, text_of};
 use arrow::error::ArrowError;
 use serde::de::IgnoredAny;
 use std::borrow::Cow;

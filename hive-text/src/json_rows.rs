@@ -1,6 +1,7 @@
 //! Objects as rows: one per line, one behind the other, or the items of one array.
 
-use crate::column::{ColumnBuilder, bad_value};
+use crate::bad_value::bad_value;
+use crate::column::ColumnBuilder;
 use crate::json::{JsonValue, value_length};
 use crate::rows::{ROW_BYTES_MAX, RawRow, RowCollector, RowParser};
 use arrow::datatypes::SchemaRef;

@@ -6,9 +6,10 @@
 //! back as it was is not written.
 //!
 //! DataFusion's readers of CSV and JSON are not used: they know compressed files by what a table says and not by
-//! their names, cut decimals, and find JSON's names by case. What is no value of its column's type is an error,
+//! their names, cut decimals, and find JSON's names by case. What is not a value of its column's type is an error,
 //! where Hive would make it NULL.
 
+mod bad_value;
 mod codec;
 mod column;
 mod convert;

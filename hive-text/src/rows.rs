@@ -5,10 +5,10 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::physical_plan::metrics::Count;
-use skep_exchange::error::from_datafusion;
+use skep_runtime::error::from_datafusion;
 use std::sync::Arc;
 
-/// How long a row may be, in bytes: one that never ends is no text.
+/// How long a row may be, in bytes: one that never ends is not text.
 pub(crate) const ROW_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// How many bytes of rows a batch is made of at most, but for the last one.

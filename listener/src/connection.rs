@@ -1,6 +1,6 @@
 //! One connection, with or without TLS.
 
-use crate::gathered::Gathered;
+use crate::coalescing_stream::CoalescingStream;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -36,8 +36,8 @@ impl Guarded {
 }
 
 enum Kind {
-    Plain(Gathered<Guarded>),
-    Tls(Box<Gathered<TlsStream<Guarded>>>),
+    Plain(CoalescingStream<Guarded>),
+    Tls(Box<CoalescingStream<TlsStream<Guarded>>>),
 }
 
 /// A connection as a Tonic server takes it.
@@ -49,14 +49,14 @@ pub struct Connection {
 impl Connection {
     pub(crate) fn plain(stream: Guarded, peer: Peer) -> Self {
         Self {
-            kind: Kind::Plain(Gathered::new(stream)),
+            kind: Kind::Plain(CoalescingStream::new(stream)),
             peer,
         }
     }
 
     pub(crate) fn tls(stream: TlsStream<Guarded>, peer: Peer) -> Self {
         Self {
-            kind: Kind::Tls(Box::new(Gathered::new(stream))),
+            kind: Kind::Tls(Box::new(CoalescingStream::new(stream))),
             peer,
         }
     }

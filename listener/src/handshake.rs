@@ -137,7 +137,7 @@ fn payload_credentials(payload: &Bytes) -> Result<Credentials, QueryError> {
             user: login.username,
             password: login.password,
         })
-        .map_err(|_| bad_request("the handshake's payload is no login"))
+        .map_err(|_| bad_request("the handshake's payload is not a login"))
 }
 
 fn malformed(header: &str) -> QueryError {

@@ -4,8 +4,8 @@
 //! Who may log in is decided elsewhere.
 
 mod answers;
+mod coalescing_stream;
 mod connection;
-mod gathered;
 mod handshake;
 mod incoming;
 mod tls;

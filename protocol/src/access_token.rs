@@ -22,7 +22,7 @@ pub struct AccessToken {
     /// A mark of the password that was given. Another password gives another mark, so that a token
     /// does not outlive the password. Empty where none was asked for.
     #[prost(bytes = "vec", tag = "2")]
-    pub password_mark: Vec<u8>,
+    pub password_fingerprint: Vec<u8>,
     /// The session that the token is for, by random bytes.
     #[prost(bytes = "vec", tag = "3")]
     pub session: Vec<u8>,
@@ -77,7 +77,7 @@ mod tests {
     fn token() -> AccessToken {
         AccessToken {
             user: "ada".into(),
-            password_mark: vec![1, 2, 3],
+            password_fingerprint: vec![1, 2, 3],
             session: vec![7; 16],
             expires_at_ms: 1_000,
         }

@@ -33,7 +33,7 @@ impl fmt::Display for QueryId {
     }
 }
 
-/// The text is no query id.
+/// The text is not a query id.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("'{0}' is not a query id")]
 pub struct InvalidQueryId(String);

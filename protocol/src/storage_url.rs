@@ -19,7 +19,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// Why a text is no location, or not one that may be used.
+/// Why a text is not a location, or not one that may be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StorageUrlError {
     /// Nothing was given.

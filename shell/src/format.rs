@@ -93,7 +93,7 @@ impl Format {
         matches!(self, Self::Table | Self::Vertical)
     }
 
-    /// Whether it is no text, which no terminal should be given and of which a file holds one result.
+    /// Whether it is not text, which no terminal should be given and of which a file holds one result.
     pub(crate) fn is_binary(self) -> bool {
         matches!(self, Self::Arrow | Self::Parquet)
     }

@@ -11,7 +11,7 @@ use crate::knowledge::{self, Knowledge};
 use crate::options::{EXIT_CANCELLED, EXIT_ERROR, EXIT_OK, ShellOptions};
 use crate::script;
 use crate::shell::{Flow, Place, Shell};
-use skep_sql::{Open, Splitter, Statement};
+use skep_sql::{Open, ScriptStatement as Statement, Splitter};
 use std::sync::Arc;
 
 /// Greets, reads and runs until the user leaves; returns the exit code.

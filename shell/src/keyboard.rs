@@ -4,6 +4,9 @@
 //! The editor changes the terminal to a mode of its own for every line and puts it back afterwards. In
 //! the mode in which most terminals are found, a key that is pressed in between is echoed, held back
 //! until Enter, or, as Ctrl-D, lost.
+//!
+//! Decision: While a statement runs in a shell, the terminal holds keys back unseen: in its usual mode, what is
+//! pressed before the editor reads is echoed into the result or lost.
 
 use nix::sys::termios::{self, InputFlags, LocalFlags, SetArg, SpecialCharacterIndices, Termios};
 

@@ -5,7 +5,7 @@ use crate::format::width;
 use crate::variables::Substituted;
 use skep_client::ClientError;
 use skep_protocol::Position;
-use skep_sql::Statement;
+use skep_sql::ScriptStatement as Statement;
 use std::fmt::Write;
 use unicode_width::UnicodeWidthChar;
 

@@ -376,7 +376,7 @@ impl Runner {
         let (format, target) = self.form(request);
         if format.is_binary() && target.is_terminal {
             return Err(Trouble::Refused(format!(
-                "{format} is no text for a terminal: choose a file with \\o, or \\format table"
+                "{format} is not text for a terminal: choose a file with \\o, or \\format table"
             )));
         }
         self.screen.output.begin(format).map_err(Trouble::Refused)?;

@@ -16,7 +16,7 @@ use crate::report::Origin;
 use crate::runner::{Outcome, Request, Runner};
 use crate::variables::Variables;
 use skep_protocol::Position;
-use skep_sql::Statement;
+use skep_sql::ScriptStatement as Statement;
 
 /// How deep files may include each other.
 const INCLUDES_MAX: usize = 20;

@@ -41,7 +41,7 @@ impl Variables {
     pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         if !is_variable_name(name) {
             return Err(format!(
-                "'{name}' is no name of a variable: letters, digits, _ and . may be in one"
+                "'{name}' is not a name of a variable: letters, digits, _ and . may be in one"
             ));
         }
         self.0.insert(name.to_owned(), value.to_owned());

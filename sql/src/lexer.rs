@@ -27,6 +27,17 @@ pub enum Kind {
     Symbol,
 }
 
+impl Dialect {
+    /// What stands between these quotes.
+    pub(crate) fn quoted(self, quote: char) -> Kind {
+        match quote {
+            '\'' => Kind::Text,
+            '"' if self == Self::Hive => Kind::Text,
+            _ => Kind::QuotedName,
+        }
+    }
+}
+
 /// A piece of a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {

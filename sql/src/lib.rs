@@ -1,14 +1,17 @@
-//! The text of SQL: its dialects, its tokens, and where the statements of a script end.
+//! SQL from text to a statement: dialects, tokens, the statements of a script, and the parser of one statement.
 //!
-//! There is one lexer. The shell colours and completes with it, scripts are split with it, so that they agree
-//! about what is quoted. It knows neither the engine nor a session.
+//! Two readers share the dialects. The lexer reads text that may be unfinished: the shell highlights and completes
+//! with it, scripts are split with it. [`statement::parse`] reads one whole statement. Neither knows the engine or
+//! a session.
 
 mod dialect;
 mod lexer;
 mod script;
+mod session_dialect;
+pub mod statement;
 mod words;
 
 pub use dialect::{Dialect, UnknownDialect};
 pub use lexer::{Kind, Piece, has_parameters, is_word, pieces};
-pub use script::{Open, Splitter, Statement, split};
+pub use script::{Open, ScriptStatement, Splitter, split};
 pub use words::{KEYWORDS, is_keyword, literal, quoted_name, unquoted};

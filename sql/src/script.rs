@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 
 /// A statement of a script.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Statement {
+pub struct ScriptStatement {
     /// Its text from its first word on, without the semicolon and without comments before it.
     pub text: String,
     /// Where its first character stands in the script.
@@ -27,7 +27,7 @@ pub struct Statement {
     pub command: Option<String>,
 }
 
-impl Statement {
+impl ScriptStatement {
     /// A place in this statement as a place in the script.
     pub fn position_in_script(&self, within: Position) -> Position {
         if within.line <= 1 {
@@ -78,7 +78,7 @@ pub struct Splitter {
     blocks: Blocks,
     current: Option<(String, Position)>,
     position: Position,
-    ready: VecDeque<Statement>,
+    ready: VecDeque<ScriptStatement>,
 }
 
 impl Default for Splitter {
@@ -122,7 +122,7 @@ impl Splitter {
     }
 
     /// The next completed statement.
-    pub fn next_statement(&mut self) -> Option<Statement> {
+    pub fn next_statement(&mut self) -> Option<ScriptStatement> {
         self.ready.pop_front()
     }
 
@@ -148,7 +148,7 @@ impl Splitter {
 
     /// Ends the script: what no semicolon ended is the last statement. Completed statements that
     /// were not fetched yet come first.
-    pub fn finish(mut self) -> impl Iterator<Item = Statement> {
+    pub fn finish(mut self) -> impl Iterator<Item = ScriptStatement> {
         self.end_statement(false, None);
         self.ready.into_iter()
     }
@@ -207,7 +207,7 @@ impl Splitter {
         if let Some((mut text, start)) = self.current.take() {
             text.truncate(text.trim_end().len());
             self.lexer.dialect = self.lexer.dialect.after(&text);
-            self.ready.push_back(Statement {
+            self.ready.push_back(ScriptStatement {
                 text,
                 start,
                 complete,
@@ -252,7 +252,7 @@ fn ending_command(text: &str) -> Option<&str> {
 }
 
 /// All statements of a script that begins in the standard dialect.
-pub fn split(script: &str) -> Vec<Statement> {
+pub fn split(script: &str) -> Vec<ScriptStatement> {
     let mut splitter = Splitter::default();
     splitter.push(script);
     splitter.finish().collect()

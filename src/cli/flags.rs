@@ -178,7 +178,7 @@ fn variable(text: &str) -> Result<(String, String), String> {
         .ok_or_else(|| "expected NAME=VALUE".to_owned())?;
     match skep_shell::is_variable_name(name) {
         true => Ok((name.to_owned(), value.to_owned())),
-        false => Err(format!("'{name}' is no name of a variable")),
+        false => Err(format!("'{name}' is not a name of a variable")),
     }
 }
 

@@ -2,7 +2,7 @@
 //! user or other values.
 
 use super::kinds::Raw;
-use super::resolve::Resolved;
+use super::resolved::Resolved;
 use super::{Command, ConfigError, Environment};
 use std::path::{Path, PathBuf};
 

@@ -8,8 +8,8 @@ use super::kinds::{
     FilePath, FlightUrl, Kind, Location, LogFormat, Maybe, NodeUrl, Queries, Raw, ResultFormat,
     Roots, Scale, Secret, Size, Switch, Text, Time, Verify,
 };
-use super::profiles::Profile;
-use super::resolve::Resolved;
+use super::profile::Profile;
+use super::resolved::Resolved;
 use super::{Command, ConfigError};
 use std::collections::BTreeMap;
 

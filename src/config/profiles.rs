@@ -5,8 +5,9 @@ use super::error::nearest;
 use super::file::{Entry, PROFILES};
 use super::keys;
 use super::kinds::Raw;
+use super::profile::Profile;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What a profile may say, and the key of the shell that it stands for.
 const KEYS: [(&str, &str); 4] = [
@@ -15,20 +16,6 @@ const KEYS: [(&str, &str); 4] = [
     ("password_file", "shell.password_file"),
     ("ca_file", "shell.ca_file"),
 ];
-
-/// A server's profile: what its section says, by the shell's keys.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Profile {
-    values: BTreeMap<&'static str, String>,
-    path: PathBuf,
-}
-
-impl Profile {
-    /// What it says for a key such as `shell.user`.
-    pub fn get(&self, key: &str) -> Option<&str> {
-        self.values.get(key).map(String::as_str)
-    }
-}
 
 /// Reads the profiles in `path`.
 pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Profile>, ConfigError> {

@@ -2,7 +2,7 @@
 //! (`skep config --reference`, which is `docs/configuration.md`).
 
 use super::keys::{Key, SECTIONS};
-use super::resolve::{Origin, Resolved};
+use super::resolved::{Origin, Resolved};
 use std::fmt::Write;
 
 /// The values that hold, as TOML, each with where it came from.

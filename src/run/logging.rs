@@ -12,7 +12,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Where the level is none.
 pub(super) fn start(config: &LogConfig) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.level)
-        .map_err(|error| anyhow::anyhow!("'{}' is no log level: {error}", config.level))?;
+        .map_err(|error| anyhow::anyhow!("'{}' is not a log level: {error}", config.level))?;
     let registry = tracing_subscriber::registry().with(filter);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match config.format {

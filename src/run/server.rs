@@ -248,7 +248,7 @@ fn authentication(config: &Config) -> Authentication {
 /// What to do about a server that nobody could log in to.
 fn no_users(listen: SocketAddr) -> String {
     format!(
-        "a server on {listen} is within the reach of others, and there is no user yet: set \
+        "a server on {listen} is reachable from other hosts, and there is no user yet: set \
          SKEP_SERVER_FIRST_ADMIN_PASSWORD to make the user '{FIRST_ADMIN}', or, where everybody who \
          reaches the port may do everything, start with --insecure-let-anyone-in"
     )

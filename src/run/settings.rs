@@ -5,10 +5,10 @@ use crate::config::keys::{Config, ExchangeConfig};
 use crate::config::kinds::Compression;
 use skep_coordinator::config::QueryLimits;
 use skep_coordinator::{Authentication, CoordinatorConfig};
-use skep_exchange::functions::FunctionSet;
 use skep_exchange::limits::{ExchangeLimits, WireCompression};
 use skep_executor::ExecutorConfig;
 use skep_protocol::storage_url::{AllowedRoots, StorageUrl};
+use skep_runtime::functions::FunctionSet;
 use std::collections::BTreeMap;
 
 /// How much memory the footers of Parquet files may take on an executor, in bytes.

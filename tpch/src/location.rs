@@ -15,7 +15,7 @@ use crate::tables::Table;
 /// Why a location cannot be used.
 #[derive(Debug, Error)]
 pub enum LocationError {
-    /// The text is no location.
+    /// The text is not a location.
     #[error("'{text}' is neither a directory nor a URL: {reason}")]
     Invalid {
         /// The text.

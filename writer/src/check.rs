@@ -6,8 +6,8 @@ use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
 use datafusion::error::Result;
-use skep_exchange::error::to_datafusion;
 use skep_protocol::{ErrorCode, QueryError};
+use skep_runtime::error::to_datafusion;
 
 /// Refuses values that their column cannot hold.
 ///

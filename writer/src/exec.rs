@@ -1,4 +1,7 @@
 //! The operator that writes.
+//!
+//! Decision: A write demands of its input that rows of one partition come together: each stream has one open file,
+//! however many partitions there are.
 
 use crate::report::report_schema;
 use crate::spec::WriteSpec;

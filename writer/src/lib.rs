@@ -7,7 +7,6 @@
 
 mod check;
 mod codec;
-mod durable;
 mod exec;
 mod file;
 mod report;
@@ -16,7 +15,7 @@ mod split;
 mod stream;
 
 pub use codec::WriteCodec;
-pub use durable::Durability;
+
 pub use exec::TableWriteExec;
 pub use report::{WrittenFile, decode_reports, report_schema};
 pub use spec::{CsvOptions, FileOptions, ParquetOptions, SortColumn, WriteColumn, WriteSpec};

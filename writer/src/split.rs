@@ -5,8 +5,8 @@ use arrow::compute::{cast, partition};
 use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
 use datafusion::error::Result;
-use skep_exchange::error::to_datafusion;
 use skep_protocol::{ErrorCode, QueryError};
+use skep_runtime::error::to_datafusion;
 
 /// Rows of one partition.
 #[derive(Debug)]

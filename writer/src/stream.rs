@@ -5,7 +5,6 @@
 //! streams.
 
 use crate::check::check_values;
-use crate::durable::Durability;
 use crate::file::OpenFile;
 use crate::report::{WrittenFile, encode_report};
 use crate::spec::WriteSpec;
@@ -20,6 +19,7 @@ use futures::{TryStreamExt, stream};
 use object_store::ObjectStore;
 use object_store::path::Path;
 use skep_protocol::partition_path;
+use skep_storage::Durability;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use uuid::Uuid;

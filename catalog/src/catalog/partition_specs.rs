@@ -139,7 +139,7 @@ fn column_index(definition: &TableDefinition, column: &str) -> Result<usize, Cat
         let names = definition.partition_columns.iter();
         let names: Vec<&str> = names.map(|column| column.name.as_str()).collect();
         let text = format!(
-            "'{wanted}' is no partition column; it has {}",
+            "'{wanted}' is not a partition column; it has {}",
             names.join(", ")
         );
         invalid(definition, text)

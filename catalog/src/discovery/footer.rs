@@ -1,7 +1,7 @@
 //! Reads one Parquet file's footer and keeps what the catalog wants of it.
 
 use super::listing::storage_error;
-use super::schema::{in_microseconds, logical_type};
+use super::logical_types::{in_microseconds, logical_type};
 use crate::error::CatalogError;
 use crate::model::{BoundValue, ColumnBounds, ColumnId, name};
 use arrow::array::{Array, AsArray, BooleanArray};

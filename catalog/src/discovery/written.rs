@@ -15,7 +15,7 @@ pub const HEAD_CONCURRENCY: usize = 32;
 
 /// A file that has been written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WrittenFile {
+pub struct DataFileSource {
     /// Its key in the table's object store.
     pub path: String,
     /// How many rows whoever wrote it has written, where the format's files do not say it.
@@ -25,12 +25,12 @@ pub struct WrittenFile {
 /// What the catalog wants to know of files, in their order. They belong to no partition yet.
 ///
 /// # Errors
-/// Where a file is not there, is no file of that format, or cannot be read as `columns` say.
+/// Where a file is not there, is not a file of that format, or cannot be read as `columns` say.
 pub async fn describe_files(
     store: &Arc<dyn ObjectStore>,
     format: FileFormat,
     columns: &[Column],
-    files: &[WrittenFile],
+    files: &[DataFileSource],
 ) -> Result<Vec<DataFile>, CatalogError> {
     let work: Vec<_> = files
         .iter()

@@ -9,7 +9,7 @@ use std::sync::Arc;
 pub use skep_protocol::partition_path::{NULL_DIRECTORY, directory};
 
 /// Splits `name=value`, a partition's directory, and undoes Hive's escapes. The value is `None` for
-/// NULL; the whole is `None` where the directory is no partition's.
+/// NULL; the whole is `None` where the directory is not a partition's.
 pub fn parse_directory(directory: &str) -> Option<(String, Option<String>)> {
     let (name, value) = directory.split_once('=')?;
     if name.is_empty() {
@@ -51,7 +51,7 @@ pub fn canonical(
         .collect())
 }
 
-/// Undoes `%XX`. What is no escape stands for itself, as in Hive.
+/// Undoes `%XX`. What is not an escape stands for itself, as in Hive.
 fn unescape(text: &str) -> String {
     let bytes = text.as_bytes();
     let digit = |index: usize| {

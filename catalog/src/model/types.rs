@@ -1,4 +1,7 @@
 //! Which types hold all values of which others.
+//!
+//! Decision: Nested columns are matched by their fields' names and never lose one: fields have no ids, and one that
+//! came back would be taken for the one before.
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit};
 use std::sync::Arc;

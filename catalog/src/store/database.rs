@@ -7,6 +7,11 @@ use sqlx::postgres::{PgPool, PgRow};
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{AssertSqlSafe, ColumnIndex, Decode, Postgres, Row as _, Sqlite, Type};
 
+/// The error of the database while it did `action`.
+pub(super) fn failed(action: &'static str) -> impl Fn(sqlx::Error) -> CatalogError {
+    move |source| CatalogError::Store { action, source }
+}
+
 /// Connections to a database.
 #[derive(Clone, Debug)]
 pub(super) enum Database {

@@ -152,7 +152,7 @@ pub(crate) fn encode_count(count: u64) -> Result<i64, CatalogError> {
 
 /// Reads what [`encode_count`] wrote.
 pub(crate) fn decode_count<T: TryFrom<i64>>(count: i64) -> Result<T, CatalogError> {
-    T::try_from(count).map_err(|_| CatalogError::Damaged(format!("{count} is no count")))
+    T::try_from(count).map_err(|_| CatalogError::Damaged(format!("{count} is not a count")))
 }
 
 /// The number of a file's partition; a column of a primary key cannot be NULL.

@@ -1,8 +1,7 @@
 //! The versions of the schema.
 
-use super::database::Database;
+use super::database::{Database, failed};
 use super::rows;
-use super::sql_store::failed;
 use crate::error::CatalogError;
 
 /// Each takes the schema from the version that is its index to the next.

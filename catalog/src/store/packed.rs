@@ -6,9 +6,11 @@
 //!
 //! A record of such a text is a line of numbers, the last of which are the lengths in bytes of what
 //! follows it.
+//!
+//! Decision: The embedded catalog is read in pages of one text each: the driver takes several microseconds per row
+//! and value otherwise.
 
-use super::database::{Row, Transaction, Value};
-use super::sql_store::failed;
+use super::database::{Row, Transaction, Value, failed};
 use super::{encoding, rows};
 use crate::error::CatalogError;
 use crate::model::{CatalogVersion, DataFile, Partition, TableId};

@@ -5,9 +5,9 @@
 //! none can hold that row for long.
 
 use super::CatalogStore;
-use super::database::Database;
+use super::database::{Database, failed};
 use super::location::DatabaseUrl;
-use super::sql_store::{SqlStore, failed};
+use super::sql_store::SqlStore;
 use crate::error::CatalogError;
 use sqlx::postgres::PgPoolOptions;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The catalog in an SQL database, whichever it is.
 
 use super::changes::Applier;
-use super::database::{Database, Row, Transaction, Value};
+use super::database::{Database, Row, Transaction, Value, failed};
 use super::{
     CatalogState, CatalogStore, Change, ReaderId, StateChanges, encoding, migrations, packed, rows,
     sql,
@@ -424,8 +424,4 @@ async fn read_one(transaction: &mut Transaction, statement: &str) -> Result<i64,
     let found = read_all(transaction, statement, rows::read_number).await?;
     let first = found.first().copied();
     first.ok_or_else(|| CatalogError::Damaged("the catalog has no state".to_owned()))
-}
-
-pub(super) fn failed(action: &'static str) -> impl Fn(sqlx::Error) -> CatalogError {
-    move |source| CatalogError::Store { action, source }
 }

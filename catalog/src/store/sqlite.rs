@@ -4,8 +4,8 @@
 //! and a commit is on disk before it returns.
 
 use super::CatalogStore;
-use super::database::Database;
-use super::sql_store::{SqlStore, failed};
+use super::database::{Database, failed};
+use super::sql_store::SqlStore;
 use crate::error::CatalogError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use std::path::Path;

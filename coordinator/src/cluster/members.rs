@@ -3,6 +3,7 @@
 
 use parking_lot::Mutex;
 use skep_exchange::direct::ClientAddress;
+use skep_planner::{ActiveExecutor, ActiveExecutors};
 use skep_protocol::proto::{Heartbeat, Register};
 use skep_protocol::{ErrorCode, QueryError};
 use std::collections::BTreeMap;
@@ -81,19 +82,14 @@ impl ClusterSnapshot {
             .filter(|executor| executor.state == ExecutorState::Active)
     }
 
-    /// Where those that take tasks are reached.
-    pub fn active_addresses(&self) -> Vec<Url> {
-        self.active()
-            .map(|executor| executor.address.clone())
-            .collect()
-    }
-
-    /// The most cores that one of them has.
-    pub fn cores_max(&self) -> usize {
-        self.active()
-            .map(|executor| executor.cores)
-            .max()
-            .unwrap_or(1)
+    /// Those that take tasks, as planning knows them.
+    pub fn for_planning(&self) -> ActiveExecutors {
+        let executors = self.active().map(|executor| ActiveExecutor {
+            address: executor.address.clone(),
+            client_address: executor.client_address.clone(),
+            cores: executor.cores,
+        });
+        ActiveExecutors(executors.collect())
     }
 }
 
@@ -153,7 +149,7 @@ impl Members {
     /// `InvalidArgument` where its address is none.
     pub fn join(&self, register: &Register, now: Instant) -> Result<(), QueryError> {
         let address = Url::parse(&register.address).map_err(|error| {
-            let text = format!("'{}' is no executor's address: {error}", register.address);
+            let text = format!("invalid executor address '{}': {error}", register.address);
             QueryError::new(ErrorCode::InvalidArgument, text)
         })?;
         let version = register.version.clone().unwrap_or_default().skep;
@@ -274,13 +270,13 @@ mod tests {
         members
             .join(&register("a", "http://h:1"), Instant::now())
             .unwrap();
-        assert_eq!(members.snapshot().cores_max(), 4);
+        assert_eq!(members.snapshot().for_planning().cores_max(), 4);
         members.leave("a");
         assert_eq!(states(&members), vec![("a".into(), ExecutorState::Lost)]);
         // A late heartbeat does not bring it back.
         members.heartbeat("a", Heartbeat::default(), Instant::now());
         assert_eq!(states(&members), vec![("a".into(), ExecutorState::Lost)]);
-        assert_eq!(members.snapshot().active_addresses(), vec![]);
+        assert_eq!(members.snapshot().for_planning().addresses(), vec![]);
     }
 
     #[test]

@@ -3,10 +3,9 @@
 
 mod options;
 
-use super::Inner;
+use super::Coordinator;
 use super::files::{directory_definition, keep, remove, storage};
 use super::write::write_target;
-use crate::planning::{ResolvedQuery, stored_type};
 use crate::query::QueryHandle;
 use crate::results;
 use crate::session::Session;
@@ -22,17 +21,19 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use options::{Existing, WriteOptions};
 use skep_catalog::catalog::ColumnSpec;
 use skep_catalog::model::PartitionColumn;
-use skep_exchange::sql_type::sql_type;
+use skep_planner::{ResolvedQuery, stored_type};
 use skep_protocol::storage_url::StorageUrl;
 use skep_protocol::{ErrorCode, QueryError};
-use skep_writer::{Durability, WrittenFile};
+use skep_runtime::sql_type::sql_type;
+use skep_storage::Durability;
+use skep_writer::WrittenFile;
 use std::fmt::Write;
 use std::sync::Arc;
 
 /// How long the statement may be that reads files: the names of many columns are in it.
 const STATEMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-impl Inner {
+impl Coordinator {
     /// Writes the rows of a query into a file or a directory. Returns how many there were.
     pub(super) async fn copy_to(
         &self,

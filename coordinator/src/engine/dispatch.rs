@@ -1,10 +1,9 @@
 //! One statement from its text to its outcome.
 
-use super::Inner;
+use super::Coordinator;
 use super::views;
-use crate::planning::{PlanningContext, PreparedPlan, ResolvedQuery, parameter_schema};
 use crate::query::QueryHandle;
-use crate::query::admission::Place;
+use crate::query::admission::AdmissionPermit;
 use crate::results::{self, Deadline, ReaderLimits, Run};
 use crate::service::{
     ClientBatches, DirectRequest, QueryOutcome, StatementDescription, StatementKind, SubmitRequest,
@@ -18,6 +17,7 @@ use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use futures::{StreamExt, stream};
 use skep_exchange::direct::{DirectAudience, DirectReaders, schema_bytes};
+use skep_planner::{PlanningContext, PreparedPlan, ResolvedQuery, parameter_schema};
 use skep_protocol::ids::QueryIdGenerator;
 use skep_protocol::{ErrorCode, QueryError};
 use std::sync::Arc;
@@ -65,7 +65,7 @@ async fn hand_out(
     })
 }
 
-impl Inner {
+impl Coordinator {
     /// Runs a statement: to its end, or until its rows begin to flow.
     pub(super) async fn run(
         self: &Arc<Self>,
@@ -279,7 +279,7 @@ impl Inner {
         prepared: &PreparedPlan,
     ) -> Result<Option<(PlanningContext, ResolvedQuery)>, QueryError> {
         let context = self.planning_context(session, handle.id());
-        let has_executors = context.cluster.active().next().is_some();
+        let has_executors = !context.executors.is_empty();
         let resolved = prepared.resolved_in(&context)?;
         let resolved = resolved.filter(|resolved| has_executors || !resolved.reads_files());
         Ok(resolved.map(|resolved| (context, resolved)))
@@ -289,7 +289,7 @@ impl Inner {
     async fn run_query(
         &self,
         handle: &QueryHandle,
-        place: Place,
+        place: AdmissionPermit,
         (context, resolved): (PlanningContext, ResolvedQuery),
         parameters: Vec<ScalarValue>,
         direct: Option<DirectRequest>,
@@ -316,7 +316,7 @@ impl Inner {
         let Some(request) = request.filter(|_| flight.direct) else {
             return Ok(None);
         };
-        let executors = || context.cluster.active();
+        let executors = || context.executors.0.iter();
         if request.needs_tls && executors().any(|executor| !executor.client_address.uses_tls) {
             return Ok(None);
         }
@@ -343,13 +343,12 @@ impl Inner {
     ) -> Result<(PlanningContext, ResolvedQuery), QueryError> {
         let mut context = self.planning_context(session, handle.id());
         let resolved = context.resolve(statement).await?;
-        if context.cluster.active().next().is_some() || !resolved.reads_files() {
+        if !context.executors.is_empty() || !resolved.reads_files() {
             return Ok((context, resolved));
         }
-        context.cluster = self
-            .members
-            .wait_for_active(self.config.executor_wait)
-            .await?;
+        let patience = self.config.executor_wait;
+        let executors = self.members.wait_for_active(patience).await?;
+        context.executors = executors.for_planning();
         let resolved = context.resolve(statement).await?;
         Ok((context, resolved))
     }
@@ -359,7 +358,7 @@ impl Inner {
         context: &PlanningContext,
         resolved: ResolvedQuery,
         handle: &QueryHandle,
-        place: Place,
+        place: AdmissionPermit,
     ) -> Result<Run, QueryError> {
         let run = self.plan_run(context, resolved, handle).await?;
         Ok(Run {
@@ -449,7 +448,7 @@ impl Inner {
         };
         let nothing: SchemaRef = Arc::new(Schema::empty());
         let plan = Arc::<PreparedPlan>::default();
-        // A description is no query of its own: it takes no place and is not in the list.
+        // A description is not a query of its own: it takes no place and is not in the list.
         let id = QueryIdGenerator::new().next(chrono::Utc::now());
         let resolve = async |query: &DataFusionStatement| {
             let context = self.planning_context(session, &id);

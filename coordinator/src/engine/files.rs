@@ -1,6 +1,6 @@
 //! Statements about files rather than rows: `INSERT OVERWRITE DIRECTORY` and `LOAD DATA`.
 
-use super::Inner;
+use super::Coordinator;
 use super::write::{query_columns, write_target};
 use crate::query::QueryHandle;
 use crate::results;
@@ -13,14 +13,14 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload};
 use skep_catalog::catalog::{
     NewFile, TableWrite, WRITTEN_FILE_PREFIX, WriteCommit, WriteMode, WriteTarget,
 };
-use skep_catalog::discovery::{WrittenFile, describe_files};
+use skep_catalog::discovery::{DataFileSource, describe_files};
 use skep_catalog::model::{
     Column, ColumnId, FileFormat, PartitionColumn, StorageOptions, TableDefinition, TableKind,
 };
-use skep_exchange::error::from_datafusion;
 use skep_protocol::storage_url::StorageUrl;
 use skep_protocol::{ErrorCode, QueryError, partition_path};
-use skep_writer::Durability;
+use skep_runtime::error::from_datafusion;
+use skep_storage::Durability;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -28,7 +28,7 @@ use uuid::Uuid;
 /// How many files one LOAD DATA takes.
 const LOADED_FILES_MAX: usize = 10_000;
 
-impl Inner {
+impl Coordinator {
     /// Writes the rows of a query into a directory, and removes the files that were there. Returns how
     /// many rows were written.
     pub(super) async fn insert_directory(
@@ -121,7 +121,7 @@ impl Inner {
                 false => transfer(&source, &file.location, &target, &to).await?,
             }
             keep(&durability, &to).await?;
-            loaded.push(WrittenFile {
+            loaded.push(DataFileSource {
                 path: to.to_string(),
                 rows: None,
             });
@@ -303,7 +303,7 @@ pub(super) async fn remove(store: &Arc<dyn ObjectStore>, path: &Path) -> Result<
 pub(super) fn storage(error: object_store::Error) -> QueryError {
     match error {
         object_store::Error::NotFound { path, .. } => {
-            QueryError::new(ErrorCode::FileNotFound, format!("'{path}' is not there"))
+            QueryError::new(ErrorCode::FileNotFound, format!("file '{path}' not found"))
         }
         other => QueryError::new(ErrorCode::Storage, other.to_string()),
     }

@@ -1,10 +1,9 @@
 //! Writes the rows that a client sends into a table: the same path as INSERT and CREATE TABLE AS, with the
 //! client in the place of the query.
 
-use super::Inner;
+use super::Coordinator;
 use super::write::{query_columns, write_target};
 use crate::client_rows::RowQueue;
-use crate::planning::{PlanningContext, ResolvedQuery, WriteTarget};
 use crate::query::QueryHandle;
 use crate::query::admission::{self, wait_for_client};
 use crate::service::{ClientBatches, IfExists, IfMissing, IngestRequest, IngestTarget};
@@ -18,6 +17,7 @@ use skep_catalog::catalog::{
 };
 use skep_catalog::model::{Table, TableDefinition};
 use skep_catalog::{Catalog, CatalogError};
+use skep_planner::{PlanningContext, ResolvedQuery, WriteTarget};
 use skep_protocol::{ErrorCode, QueryError};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub(super) fn shown(request: &IngestRequest) -> String {
     )
 }
 
-impl Inner {
+impl Coordinator {
     /// Writes all rows of `request`; returns how many there were.
     pub(super) async fn ingest(
         self: &Arc<Self>,
@@ -75,9 +75,10 @@ impl Inner {
         let admitted = self.admission.admit().await?;
         handle.admitted();
         let mut context = self.planning_context(session, handle.id());
-        if context.cluster.active().next().is_none() {
+        if context.executors.is_empty() {
             let patience = self.config.executor_wait;
-            context.cluster = self.members.wait_for_active(patience).await?;
+            let executors = self.members.wait_for_active(patience).await?;
+            context.executors = executors.for_planning();
         }
         let IngestRequest {
             target,
@@ -137,7 +138,7 @@ impl Inner {
         target: IngestTarget,
         if_missing: IfMissing,
         is_append: bool,
-    ) -> Result<(&'a Catalog, Place), QueryError> {
+    ) -> Result<(&'a Catalog, Target), QueryError> {
         let IngestTarget {
             database,
             table,
@@ -150,9 +151,9 @@ impl Inner {
             false => &self.catalog,
         };
         let place = match catalog.snapshot().table(&database, &table) {
-            Ok(table) => Place::Taken(Arc::clone(table)),
+            Ok(table) => Target::Taken(Arc::clone(table)),
             Err(CatalogError::TableNotFound { .. }) if if_missing == IfMissing::Create => {
-                Place::Free { database, table }
+                Target::Free { database, table }
             }
             Err(error) => return Err(error.into()),
         };
@@ -192,7 +193,7 @@ impl Inner {
 }
 
 /// What has the name of the table that rows are sent into.
-enum Place {
+enum Target {
     Taken(Arc<Table>),
     Free { database: String, table: String },
 }
@@ -202,20 +203,20 @@ async fn target_of(
     catalog: &Catalog,
     session: &Session,
     source: &ResolvedQuery,
-    place: Place,
+    place: Target,
     if_exists: IfExists,
 ) -> Result<(TableDefinition, CommitTarget), QueryError> {
     let (database, name, replaces) = match (place, if_exists) {
-        (Place::Free { database, table }, _) => (database, table, None),
-        (Place::Taken(table), IfExists::Append) => {
+        (Target::Free { database, table }, _) => (database, table, None),
+        (Target::Taken(table), IfExists::Append) => {
             return Ok((table.definition.clone(), CommitTarget::Existing(table)));
         }
-        (Place::Taken(table), IfExists::Replace) => {
+        (Target::Taken(table), IfExists::Replace) => {
             let definition = &table.definition;
             let name = definition.name.clone();
             (definition.database.clone(), name, Some(table.id))
         }
-        (Place::Taken(table), IfExists::Fail) => {
+        (Target::Taken(table), IfExists::Fail) => {
             let definition = &table.definition;
             let text = format!(
                 "table {}.{} is there already: append to it or replace it",
@@ -273,7 +274,7 @@ struct SendingClient {
     schema: SchemaRef,
     batches: ClientBatches,
     /// The statement's place among those that run, where the client has not lost it.
-    admitted: Option<admission::Place>,
+    admitted: Option<admission::AdmissionPermit>,
     /// How long it may send nothing.
     wait_max: Duration,
 }
@@ -294,7 +295,7 @@ impl SendingClient {
 async fn feed(
     queue: Arc<RowQueue>,
     mut client: SendingClient,
-) -> Result<(u64, Option<admission::Place>), QueryError> {
+) -> Result<(u64, Option<admission::AdmissionPermit>), QueryError> {
     let mut rows = 0;
     loop {
         match client.next().await {

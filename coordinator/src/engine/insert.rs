@@ -1,8 +1,7 @@
 //! `INSERT`: all names and parameters first, then the rows, then one commit for all of the statement's tables.
 
-use super::Inner;
+use super::Coordinator;
 use super::write::{fixed, write_target};
-use crate::planning::{PlanningContext, ResolvedQuery, WriteTarget, parameter_schema, wrong_count};
 use crate::query::QueryHandle;
 use crate::session::Session;
 use crate::statement::{Insert, PartitionSpec};
@@ -11,6 +10,7 @@ use datafusion::scalar::ScalarValue;
 use skep_catalog::Catalog;
 use skep_catalog::catalog::{TableWrite, WriteCommit, WriteMode, WriteTarget as CommitTarget};
 use skep_catalog::model::{Table, TableDefinition};
+use skep_planner::{PlanningContext, ResolvedQuery, WriteTarget, parameter_schema, wrong_count};
 use skep_protocol::{ErrorCode, QueryError, QueryId};
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ fn bind(inserts: &mut Vec<ResolvedInsert>, values: &[ScalarValue]) -> Result<(),
     Ok(())
 }
 
-impl Inner {
+impl Coordinator {
     /// Runs INSERT statements that have one snapshot and one commit; returns how many rows were
     /// written.
     pub(super) async fn insert(

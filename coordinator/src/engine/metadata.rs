@@ -1,9 +1,7 @@
 //! What the doors may tell clients of the catalog: made once for each version of it, because tools ask
 //! for it again and again.
 
-use super::Inner;
-use crate::planning::CATALOG_NAME;
-use crate::planning::table_schema;
+use super::Coordinator;
 use crate::service::{
     COLUMN_COMMENT, COLUMN_SQL_TYPE, CatalogMetadata, DatabaseMetadata, TableMetadata,
 };
@@ -12,6 +10,8 @@ use arrow::datatypes::{Schema, SchemaRef};
 use parking_lot::Mutex;
 use skep_catalog::Relation;
 use skep_catalog::model::{CatalogVersion, Table, View};
+use skep_planner::CATALOG_NAME;
+use skep_planner::table_schema;
 use skep_protocol::QueryError;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use std::sync::Arc;
 #[derive(Default)]
 pub(crate) struct MetadataCache(Mutex<Option<(CatalogVersion, Arc<CatalogMetadata>)>>);
 
-impl Inner {
+impl Coordinator {
     pub(super) async fn metadata(
         &self,
         session: &Session,

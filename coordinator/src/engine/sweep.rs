@@ -6,7 +6,7 @@
 //! no coordinator can see is what another one is writing, which is why a statement that shares its
 //! catalog is not committed when it has run for so long that its files may have been swept.
 
-use super::{Engine, Inner};
+use super::{Coordinator, Engine};
 use crate::query::QueryHandle;
 use chrono::Utc;
 use object_store::ObjectMeta;
@@ -50,7 +50,7 @@ impl Engine {
     }
 }
 
-impl Inner {
+impl Coordinator {
     /// Removes what may go from every place where the catalog owns the files. A place that cannot be
     /// swept does not keep others from being so.
     async fn sweep(&self) {

@@ -1,9 +1,9 @@
 //! What a view's query must be besides a query.
 
-use super::Inner;
-use crate::planning::{PlanningContext, ResolvedQuery, repeated};
+use super::Coordinator;
 use crate::session::Session;
 use crate::statement::CreateView;
+use skep_planner::{PlanningContext, ResolvedQuery, repeated};
 use skep_protocol::{ErrorCode, QueryError};
 
 /// A view has no two columns of one name, as a table has not.
@@ -28,7 +28,7 @@ pub(super) fn check_column_names(
     }
 }
 
-impl Inner {
+impl Coordinator {
     /// A view cannot read itself.
     pub(super) async fn check_view_ends(
         &self,

@@ -4,8 +4,7 @@
 //! part of their tables. Where anything fails before that, nothing has happened, and the files are
 //! swept later (`VACUUM`).
 
-use super::Inner;
-use crate::planning::{PlanningContext, ResolvedQuery, TargetColumn, WriteTarget, stored_type};
+use super::Coordinator;
 use crate::query::QueryHandle;
 use crate::results;
 use crate::session::Session;
@@ -18,13 +17,14 @@ use skep_catalog::catalog::{
     ColumnSpec, NewFile, TableWrite, WRITTEN_FILE_PREFIX, WriteCommit, WriteMode,
     WriteTarget as CommitTarget,
 };
-use skep_catalog::discovery::{WrittenFile as Described, describe_files};
+use skep_catalog::discovery::{DataFileSource, describe_files};
 use skep_catalog::model::TableDefinition;
+use skep_planner::{PlanningContext, ResolvedQuery, TargetColumn, WriteTarget, stored_type};
 use skep_protocol::{ErrorCode, QueryError, QueryId};
 use skep_writer::{SortColumn, WriteColumn, WriteSpec, WrittenFile};
 use std::sync::Arc;
 
-impl Inner {
+impl Coordinator {
     /// Runs `CREATE TABLE … AS`; returns how many rows the table has.
     pub(super) async fn create_table_as(
         &self,
@@ -102,9 +102,9 @@ async fn describe(
     definition: &TableDefinition,
     reports: Vec<WrittenFile>,
 ) -> Result<Vec<NewFile>, QueryError> {
-    let written: Vec<Described> = reports
+    let written: Vec<DataFileSource> = reports
         .iter()
-        .map(|report| Described {
+        .map(|report| DataFileSource {
             path: report.path.clone(),
             rows: Some(report.rows),
         })

@@ -8,28 +8,28 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Gives out places to queries, first come first served.
+/// Gives admission permits to queries, first come first served.
 #[derive(Debug)]
 pub struct Admission {
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     waiting: AtomicUsize,
     limits: QueryLimits,
 }
 
-/// A place; dropping it gives it to the next query.
+/// Permission to run; dropping it gives it to the next query.
 #[derive(Debug)]
-pub struct Place {
+pub struct AdmissionPermit {
     _permit: OwnedSemaphorePermit,
 }
 
-/// How long a query may wait for its client before its place goes to the next.
+/// How long a query may wait for its client before its permit goes to the next.
 pub const LENDING_AFTER: Duration = Duration::from_secs(10);
 
 /// Waits for what a client does; `None` where it has done nothing for `wait_max`. A query that has waited
-/// for a while has no `place` any more: clients that stand still keep nobody else from running.
+/// for a while has no `permit` any more: clients that stand still keep nobody else from running.
 pub async fn wait_for_client<T>(
     action: impl Future<Output = T>,
-    place: &mut Option<Place>,
+    permit: &mut Option<AdmissionPermit>,
     wait_max: Duration,
 ) -> Option<T> {
     let mut action = pin!(action);
@@ -37,7 +37,7 @@ pub async fn wait_for_client<T>(
     if let Ok(done) = tokio::time::timeout(lending_after, &mut action).await {
         return Some(done);
     }
-    drop(place.take());
+    drop(permit.take());
     let rest = wait_max - lending_after;
     tokio::time::timeout(rest, action).await.ok()
 }
@@ -54,19 +54,19 @@ impl Admission {
     /// Places as `limits` say.
     pub fn new(limits: QueryLimits) -> Self {
         Self {
-            places: Arc::new(Semaphore::new(limits.running_max)),
+            permits: Arc::new(Semaphore::new(limits.running_max)),
             waiting: AtomicUsize::new(0),
             limits,
         }
     }
 
-    /// Waits for a place.
+    /// Waits for a permit.
     ///
     /// # Errors
     /// `QueueFull` where too many wait already, or the wait was too long.
-    pub async fn admit(&self) -> Result<Place, QueryError> {
-        if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
-            return Ok(Place { _permit: permit });
+    pub async fn admit(&self) -> Result<AdmissionPermit, QueryError> {
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+            return Ok(AdmissionPermit { _permit: permit });
         }
         let ahead = self.waiting.fetch_add(1, Ordering::Relaxed);
         let _waiting = Waiting(&self.waiting);
@@ -79,13 +79,13 @@ impl Admission {
                 ),
             ));
         }
-        let permit = Arc::clone(&self.places).acquire_owned();
+        let permit = Arc::clone(&self.permits).acquire_owned();
         match tokio::time::timeout(self.limits.queue_timeout, permit).await {
-            Ok(Ok(permit)) => Ok(Place { _permit: permit }),
+            Ok(Ok(permit)) => Ok(AdmissionPermit { _permit: permit }),
             _ => Err(QueryError::new(
                 ErrorCode::QueueFull,
                 format!(
-                    "the query waited {} s for a place and got none: try again later",
+                    "the query waited {} s for admission: try again later",
                     self.limits.queue_timeout.as_secs()
                 ),
             )),
@@ -109,28 +109,28 @@ mod tests {
     #[tokio::test]
     async fn the_wait_is_bounded() {
         let admission = admission(1, 1);
-        let place = admission.admit().await.unwrap();
+        let permit = admission.admit().await.unwrap();
         assert_eq!(
             admission.admit().await.unwrap_err().code,
             ErrorCode::QueueFull
         );
-        drop(place);
+        drop(permit);
         assert!(admission.admit().await.is_ok());
     }
 
     #[tokio::test]
     async fn the_queue_is_bounded() {
         let admission = admission(1, 0);
-        let _place = admission.admit().await.unwrap();
+        let _permit = admission.admit().await.unwrap();
         let error = admission.admit().await.unwrap_err();
         assert!(error.message.contains("most that may"), "{}", error.message);
     }
 
     #[tokio::test]
-    async fn a_freed_place_goes_to_who_waits() {
+    async fn a_freed_permit_goes_to_who_waits() {
         let admission = admission(1, 5);
-        let place = admission.admit().await.unwrap();
-        let (second, ()) = tokio::join!(admission.admit(), async { drop(place) });
+        let permit = admission.admit().await.unwrap();
+        let (second, ()) = tokio::join!(admission.admit(), async { drop(permit) });
         assert!(second.is_ok());
     }
 }

@@ -1,12 +1,16 @@
 //! Every query that came in, whatever became of it: a statement that is not even SQL is in the list
 //! like any other.
+//!
+//! Decision: The profile of a query that has ended well is rendered beside it, with a bound on how many are kept: a
+//! plan that were kept instead would hold its operators' memory.
 
 use super::life::{Event, QueryLife};
 use crate::service::{QueryState, QueryStatus};
 use chrono::Utc;
 use futures::future::{BoxFuture, Shared};
 use parking_lot::Mutex;
-use skep_exchange::monitor::{AttemptMonitor, AttemptStatistics};
+use skep_exchange::monitor::AttemptMonitor;
+use skep_planner::PlanShape;
 use skep_protocol::ids::QueryIdGenerator;
 use skep_protocol::{ErrorCode, QueryError, QueryId};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -58,25 +62,6 @@ struct Progress {
     monitor: Option<Arc<AttemptMonitor>>,
     shape: PlanShape,
     canceled_because: Option<String>,
-}
-
-/// What a plan consists of, as far as progress is measured by it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PlanShape {
-    /// The stages that run on executors, with the tasks of each.
-    pub stages: BTreeMap<u32, u32>,
-    /// How many rows the scans will read at most; 0 where that is not known.
-    pub input_rows: u64,
-}
-
-impl PlanShape {
-    /// How many stages and tasks have ended.
-    fn ended(&self, statistics: &AttemptStatistics) -> (u32, u32) {
-        let ended = |stage: &u32| statistics.tasks_ended(*stage);
-        let stages = self.stages.iter();
-        let done = stages.filter(|(stage, tasks)| ended(stage) >= **tasks);
-        (done.count() as u32, self.stages.keys().map(ended).sum())
-    }
 }
 
 /// A running query's own access to what is remembered of it. When it is dropped before the query

@@ -3,13 +3,17 @@
 //! They are kept in a catalog of the session's own, in the coordinator's memory; the files of its tables
 //! lie where executors reach them, in a directory of its own. Both go when the session has been closed
 //! and the last statement that may read them has ended.
+//!
+//! Decision: A session's temporary tables are managed tables of a catalog of its own, in memory; their files lie in
+//! `.temporary` in the warehouse, below the name of the process. VACUUM leaves those of living processes alone, and
+//! takes what a process left that was killed.
 
-use futures::{FutureExt, TryStreamExt};
-use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
+use futures::FutureExt;
+use object_store::ObjectStore;
 use skep_catalog::{Catalog, CatalogSnapshot};
 use skep_protocol::QueryError;
 use skep_protocol::storage_url::StorageUrl;
+use skep_storage::TemporaryDirectory;
 use std::fmt;
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -21,7 +25,7 @@ pub struct Temporary(Arc<OnceCell<Opened>>);
 
 struct Opened {
     catalog: Catalog,
-    _files: Files,
+    _files: TemporaryDirectory,
 }
 
 impl fmt::Debug for Temporary {
@@ -60,62 +64,9 @@ impl Temporary {
             let location = catalog.warehouse().clone();
             Ok::<_, QueryError>(Opened {
                 catalog,
-                _files: Files {
-                    store: store(&location)?,
-                    location,
-                    runtime: runtime.clone(),
-                },
+                _files: TemporaryDirectory::new(store(&location)?, location, runtime.clone()),
             })
         });
         Ok(&opened.await?.catalog)
     }
-}
-
-/// The files of temporary tables. Dropping it removes them.
-struct Files {
-    location: StorageUrl,
-    store: Arc<dyn ObjectStore>,
-    runtime: Handle,
-}
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        let location = self.location.clone();
-        match location.to_local_path() {
-            Some(path) => {
-                self.runtime.spawn_blocking(move || {
-                    match std::fs::remove_dir_all(&path) {
-                        // No table has ever had a row.
-                        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                        Err(error) => warn(&location, &error),
-                        // That of the process goes with its last session, and is kept by another one.
-                        Ok(()) => drop(path.parent().map(std::fs::remove_dir)),
-                    }
-                });
-            }
-            None => {
-                let store = Arc::clone(&self.store);
-                self.runtime.spawn(async move {
-                    if let Err(error) = remove_all(&store, &location).await {
-                        warn(&location, &error);
-                    }
-                });
-            }
-        }
-    }
-}
-
-/// What is left is swept later, like what a process leaves that was killed.
-fn warn(location: &StorageUrl, error: &dyn std::error::Error) {
-    tracing::warn!(%location, %error, "the files of temporary tables were not removed");
-}
-
-async fn remove_all(
-    store: &Arc<dyn ObjectStore>,
-    location: &StorageUrl,
-) -> Result<(), object_store::Error> {
-    let files = store.list(Some(&Path::parse(location.key())?));
-    files
-        .try_for_each_concurrent(16, |file| async move { store.delete(&file.location).await })
-        .await
 }

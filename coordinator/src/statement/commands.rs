@@ -8,22 +8,22 @@ mod upkeep;
 mod view;
 
 pub(crate) use storage::{
-    HEADER_PROPERTY, SORT_PROPERTY, file_bytes_target, file_options, storage_of, text_format,
+    HEADER_PROPERTY, SORT_PROPERTY, file_bytes_target, file_options, storage_of,
 };
 pub(crate) use table::{complete, new_managed_table};
 
 use super::{Statement, TableName};
-use crate::engine::Inner;
+use crate::engine::Coordinator;
 use crate::session::Session;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use object_store::ObjectStore;
-use skep_exchange::error::from_datafusion;
 use skep_protocol::storage_url::StorageUrl;
 use skep_protocol::{ErrorCode, QueryError, QueryId};
+use skep_runtime::error::from_datafusion;
 use std::sync::Arc;
 use url::Url;
 
-impl Inner {
+impl Coordinator {
     /// Runs a command; returns how many rows it changed, where that has a meaning.
     pub(crate) async fn command(
         &self,
@@ -85,7 +85,7 @@ impl Inner {
             | Statement::Query(_)
             | Statement::Show(_)
             | Statement::Vacuum { .. } => {
-                return Err(QueryError::internal("the statement is no command"));
+                return Err(QueryError::internal("the statement is not a command"));
             }
         }
         Ok(None)
@@ -123,7 +123,7 @@ impl Inner {
         location: &StorageUrl,
     ) -> Result<Arc<dyn ObjectStore>, QueryError> {
         let url = Url::parse(&location.store_url()).map_err(|error| {
-            QueryError::internal(format!("'{}' is no URL: {error}", location.store_url()))
+            QueryError::internal(format!("'{}' is not a URL: {error}", location.store_url()))
         })?;
         let registry: &Arc<dyn ObjectStoreRegistry> = &self.planner.runtime.object_store_registry;
         registry
@@ -135,9 +135,4 @@ impl Inner {
 /// A location as a statement writes it.
 pub(crate) fn parse_location(text: &str) -> Result<StorageUrl, QueryError> {
     StorageUrl::parse(text).map_err(QueryError::from)
-}
-
-/// That a clause is known and not done.
-pub(crate) fn unsupported(what: &str) -> QueryError {
-    QueryError::new(ErrorCode::Unsupported, format!("{what} is not supported"))
 }

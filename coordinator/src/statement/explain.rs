@@ -1,10 +1,10 @@
 //! `EXPLAIN` as rows.
 
 use super::ExplainFormat;
-use crate::planning::{KeptFiles, PlannedQuery};
 use arrow::array::StringArray;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
+use skep_planner::{PlannedQuery, PruningSummary};
 use skep_protocol::QueryError;
 use std::sync::Arc;
 
@@ -61,7 +61,7 @@ pub(crate) async fn rows(
 
 /// The plan, and below it what its scans read of what there is.
 fn with_scans(planned: &PlannedQuery, plan: &str) -> String {
-    let scans = planned.scans().iter().map(KeptFiles::to_text);
+    let scans = planned.scans().iter().map(PruningSummary::to_text);
     let lines: Vec<String> = [plan.trim_end().to_owned()]
         .into_iter()
         .chain(scans)
@@ -71,7 +71,11 @@ fn with_scans(planned: &PlannedQuery, plan: &str) -> String {
 
 fn json_with_scans(planned: &PlannedQuery, mut plan: serde_json::Value) -> serde_json::Value {
     if let Some(plan) = plan.as_object_mut() {
-        let scans = planned.scans().iter().map(KeptFiles::to_json).collect();
+        let scans = planned
+            .scans()
+            .iter()
+            .map(PruningSummary::to_json)
+            .collect();
         plan.insert("scans".to_owned(), serde_json::Value::Array(scans));
     }
     plan

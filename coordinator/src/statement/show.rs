@@ -10,7 +10,7 @@ mod queries;
 pub(crate) use like::is_like;
 
 use super::Show;
-use crate::engine::Inner;
+use crate::engine::Coordinator;
 use crate::session::{Session, Settings};
 use arrow::array::{ArrayRef, StringArray, TimestampMicrosecondArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -97,7 +97,7 @@ pub(crate) fn schema(what: &Show) -> SchemaRef {
 /// # Errors
 /// Where it does not exist.
 pub(crate) async fn rows(
-    engine: &Inner,
+    engine: &Coordinator,
     session: &Session,
     what: &Show,
     query: &QueryId,
@@ -175,7 +175,7 @@ fn times(values: impl Iterator<Item = SystemTime>) -> ArrayRef {
 }
 
 /// All users to administrators; everybody else sees themselves.
-fn users(engine: &Inner, session: &Session) -> Vec<ArrayRef> {
+fn users(engine: &Coordinator, session: &Session) -> Vec<ArrayRef> {
     let snapshot = engine.catalog.snapshot();
     let sees_all = engine.identity.is_admin(&snapshot, &session.user);
     let users: Vec<_> = snapshot
@@ -192,7 +192,7 @@ fn users(engine: &Inner, session: &Session) -> Vec<ArrayRef> {
 
 /// What is known of one object of the catalog.
 async fn definitions(
-    engine: &Inner,
+    engine: &Coordinator,
     session: &Session,
     what: &Show,
 ) -> Result<Vec<ArrayRef>, QueryError> {

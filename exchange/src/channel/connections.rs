@@ -161,7 +161,7 @@ impl Connections {
         }
         let limits = &self.0.limits;
         let endpoint = Endpoint::from_shared(url.to_string())
-            .map_err(|error| QueryError::internal(format!("'{url}' is no address: {error}")))?
+            .map_err(|error| QueryError::internal(format!("'{url}' is not an address: {error}")))?
             .connect_timeout(limits.connect_timeout)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(limits.keep_alive_interval)

@@ -4,8 +4,6 @@
 //! theirs: a producer that stopped without a word is an error, not the end.
 
 use super::partition::READY_BATCHES_MAX;
-use crate::error::{from_datafusion, to_datafusion};
-use crate::panic_guard::guard_stream;
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::error::Result;
@@ -15,6 +13,8 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use skep_protocol::proto::ExchangeTicket;
 use skep_protocol::{ErrorCode, QueryError};
+use skep_runtime::error::{from_datafusion, to_datafusion};
+use skep_runtime::panic_guard::guard_stream;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};

@@ -1,8 +1,8 @@
 //! One partition of another task's output, read from its node.
 
 use super::task::lost_or_typed;
-use crate::error::to_datafusion;
 use crate::frame::{PartitionCount, parse_end};
+use crate::metrics::EXCHANGE_BYTES_METRIC;
 use arrow::record_batch::RecordBatch;
 use arrow_flight::decode::{DecodedPayload, FlightDataDecoder};
 use arrow_flight::error::FlightError;
@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use prost::Message;
 use skep_protocol::QueryError;
 use skep_protocol::proto::EndOfPartition;
+use skep_runtime::error::to_datafusion;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -26,9 +27,6 @@ use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::Status;
 use tonic::transport::Channel;
-
-/// The name of the counter of bytes read from other nodes, in every boundary's metrics.
-pub const EXCHANGE_BYTES_METRIC: &str = "exchange_bytes";
 
 /// How many batches of one partition may lie ready on the same node, besides the bound in bytes.
 pub(super) const READY_BATCHES_MAX: usize = 64;

@@ -1,8 +1,8 @@
 //! How a task reads rows that only the coordinator has: from the door by which its executor joined.
 
 use super::partition::{self, Messages, Source};
-use super::{Connections, node_name, window_bytes};
-use crate::error::to_datafusion;
+use super::{Connections, window_bytes};
+use crate::node_name::node_name;
 use crate::rows::to_flight;
 use arrow::record_batch::RecordBatch;
 use datafusion::error::Result;
@@ -12,6 +12,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use skep_protocol::proto::cluster_client::ClusterClient;
 use skep_protocol::proto::{RowsRequest, RowsTicket};
+use skep_runtime::error::to_datafusion;
 use std::sync::Arc;
 use tonic::Status;
 use tonic::transport::Channel;

@@ -1,7 +1,6 @@
 //! The leaf that reads rows from the coordinator.
 
 use crate::channel::CoordinatorConnection;
-use crate::error::to_datafusion;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
@@ -14,6 +13,7 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Pla
 use futures::{StreamExt, TryStreamExt};
 use skep_protocol::QueryError;
 use skep_protocol::proto::RowsTicket;
+use skep_runtime::error::to_datafusion;
 use std::fmt;
 use std::sync::Arc;
 

@@ -136,7 +136,7 @@ fn token(user: &str, session: u64) -> IssuedToken {
         text: format!("{user}/{session}"),
         caller: Caller {
             user: user.to_owned(),
-            password_mark: vec![],
+            password_fingerprint: vec![],
         },
         session: session.to_be_bytes().to_vec(),
         expires_at_ms: u64::MAX,
@@ -152,7 +152,7 @@ impl QueryService for FakeEngine {
         let user = if user.is_empty() { "anonymous" } else { user };
         Ok(Caller {
             user: user.to_owned(),
-            password_mark: vec![],
+            password_fingerprint: vec![],
         })
     }
 

@@ -1,6 +1,6 @@
 //! Time zones: names, offsets, and the time on their clocks.
 
-use super::read;
+use super::units::{SECOND, to_time};
 use chrono::{LocalResult, Offset, TimeZone};
 use datafusion::arrow::array::timezone::Tz;
 use datafusion::arrow::array::{ArrayRef, AsArray, TimestampMicrosecondArray};
@@ -45,21 +45,21 @@ pub fn parse(name: &str) -> Option<Tz> {
 /// The time in UTC when the clock of `zone` shows `local`. Of two, the earlier; a time that the clock leaves
 /// out is moved on by what it leaves out.
 pub fn to_utc(local: i64, zone: &Tz) -> Option<i64> {
-    let time = read::to_time(local)?;
+    let time = to_time(local)?;
     let offset = match zone.offset_from_local_datetime(&time) {
         LocalResult::Single(offset) | LocalResult::Ambiguous(offset, _) => offset,
         LocalResult::None => {
-            let before = read::to_time(local - 3 * 3600 * read::SECOND)?;
+            let before = to_time(local - 3 * 3600 * SECOND)?;
             zone.offset_from_local_datetime(&before).earliest()?
         }
     };
-    Some(local - i64::from(offset.fix().local_minus_utc()) * read::SECOND)
+    Some(local - i64::from(offset.fix().local_minus_utc()) * SECOND)
 }
 
 /// What the clock of `zone` shows at a time in UTC.
 pub fn from_utc(utc: i64, zone: &Tz) -> Option<i64> {
-    let offset = zone.offset_from_utc_datetime(&read::to_time(utc)?);
-    Some(utc + i64::from(offset.fix().local_minus_utc()) * read::SECOND)
+    let offset = zone.offset_from_utc_datetime(&to_time(utc)?);
+    Some(utc + i64::from(offset.fix().local_minus_utc()) * SECOND)
 }
 
 /// Timestamps with a zone as what the clocks of that zone show.

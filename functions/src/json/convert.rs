@@ -359,7 +359,7 @@ fn from_json(has_options: bool) -> Body {
                 None if matches!(call.return_type, DataType::Struct(_))
                     && !text.trim().is_empty() =>
                 {
-                    // What is no JSON is a struct of NULLs.
+                    // What is not JSON is a struct of NULLs.
                     Some(Json::Object(Vec::new()))
                 }
                 read => read,

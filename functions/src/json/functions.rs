@@ -35,7 +35,7 @@ fn add_parts(functions: &mut Functions) {
         scalar(
             "get_json_object(json, path)",
             "What a path such as `$.a[0].b` finds in a JSON text; NULL where that is nothing, null, or the text \
-             is no JSON.",
+             is not JSON.",
         )
         .example(r#"get_json_object('{"a":"b"}', '$.a')"#, "b")
         .example(r#"get_json_object('[{"a":"b"},{"a":"c"}]', '$[*].a')"#, r#"["b","c"]"#)

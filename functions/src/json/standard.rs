@@ -11,7 +11,7 @@ use datafusion::common::exec_err;
 use datafusion::error::Result;
 
 fn not_a_path<T>(path: &str) -> Result<T> {
-    exec_err!("'{path}' is not a JSON path")
+    exec_err!("'{path}' is not JSON path")
 }
 
 /// The member or the item that a key stands for, a negative one counted from the end.

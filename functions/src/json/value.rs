@@ -18,7 +18,7 @@ pub(crate) enum Json {
 }
 
 impl Json {
-    /// Reads a text; `None` where it is no JSON.
+    /// Reads a text; `None` where it is not JSON.
     pub(crate) fn read(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }

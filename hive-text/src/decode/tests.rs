@@ -127,7 +127,7 @@ fn what_is_no_value_is_an_error_with_its_column() {
     let schema = schema(&[DataType::Utf8, DataType::Int32]);
     for (text, shown) in [("a,x1\n", "x1"), ("a,99999999999\n", "99999999999")] {
         let error: DataFusionError = decode(text, &commas(), &schema).unwrap_err().into();
-        let error = skep_exchange::error::from_datafusion(&error);
+        let error = skep_runtime::error::from_datafusion(&error);
         assert_eq!(error.code, ErrorCode::DataCorrupt);
         assert!(error.message.starts_with("column 'c1': "), "{error}");
         assert!(error.message.contains(shown), "{error}");

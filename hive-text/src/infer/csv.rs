@@ -1,7 +1,7 @@
 //! What separates the fields of a CSV file, whether it has a header, and what its columns are.
 
 use super::{Candidates, InferredColumn, SAMPLE_ROWS_MAX};
-use crate::column::{bad_value, text_of};
+use crate::bad_value::{bad_value, text_of};
 use crate::csv::{CsvFormat, RecordReader};
 use crate::rows::RawRow;
 use arrow::datatypes::DataType;
@@ -134,7 +134,7 @@ fn consistency(rows: &[RawRow]) -> usize {
     }
 }
 
-/// Whether a first line is no row: where it is none by the types of the others. Among nothing but texts it is
+/// Whether a first line is not a row: where it is none by the types of the others. Among nothing but texts it is
 /// taken for one that has names.
 fn is_header(first: &[&str], types: &[Candidates], is_alone: bool) -> bool {
     let mut fields = first.iter().zip(types);

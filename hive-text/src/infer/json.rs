@@ -1,7 +1,7 @@
 //! What columns the objects of a JSON file have.
 
 use super::{Candidates, InferredColumn, KINDS, PLAIN_KINDS, SAMPLE_ROWS_MAX};
-use crate::column::bad_value;
+use crate::bad_value::bad_value;
 use crate::json::{JsonValue, is_same_name, value_length};
 use arrow::datatypes::{DataType, Field, Fields};
 use arrow::error::ArrowError;

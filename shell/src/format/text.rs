@@ -186,7 +186,7 @@ pub(super) fn wrap(line: &str, limit: usize) -> Vec<String> {
     pieces
 }
 
-/// The number with a comma between thousands. What is no plain number stays as it is.
+/// The number with a comma between thousands. What is not a plain number stays as it is.
 pub(super) fn group_digits(number: &str) -> String {
     let unsigned = number.trim_start_matches('-');
     let digits = unsigned

@@ -3,7 +3,7 @@
 use super::*;
 use crate::test_support::{Harness, Scripted, failure, numbers, one_row};
 use skep_protocol::{ErrorCode, QueryError};
-use skep_sql::{Statement, split};
+use skep_sql::{ScriptStatement as Statement, split};
 
 fn statement(sql: &str) -> Statement {
     split(sql).remove(0)

@@ -2,8 +2,8 @@
 //! it happens, no row is silently missing, and the executors go on.
 
 use skep_client::Client;
-use skep_exchange::functions::FunctionSet;
 use skep_protocol::ErrorCode;
+use skep_runtime::functions::FunctionSet;
 use skep_tests::dataset;
 use skep_tests::embedded::{EmbeddedCluster, panic_at};
 use skep_tests::session::{columns, error, eventually, rows, value};

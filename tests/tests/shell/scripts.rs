@@ -93,7 +93,7 @@ async fn variables_and_parameters_take_their_values() {
     let ended = run(&["--param", "x", "-e", "select $1 + 1 as n"], home.path()).await;
     assert_eq!(ended.code, Some(1));
     assert!(
-        ended.stderr.contains("'x' is no value for $1"),
+        ended.stderr.contains("'x' is not a valid value for $1"),
         "{}",
         ended.stderr
     );

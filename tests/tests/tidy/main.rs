@@ -5,6 +5,8 @@
 //! that it finds something.
 
 mod manifests;
+mod operators;
+mod rings;
 mod rules;
 mod source;
 mod tree;
@@ -79,7 +81,7 @@ fn only_the_binary_reads_the_environment() {
 #[test]
 fn the_base_library_is_named_in_three_places() {
     assert_none(
-        "only planning, the exchange and the executor's worker know datafusion-distributed",
+        "only the planner, the exchange and the executor's worker know datafusion-distributed",
         rules::base_library_users(&tree::sources()),
     );
 }
@@ -89,6 +91,30 @@ fn dependencies_point_one_way() {
     assert_none(
         "crates depend on those below them",
         manifests::wrong_dependencies(&manifests::members()),
+    );
+}
+
+#[test]
+fn no_dependency_is_unused() {
+    assert_none(
+        "a crate depends on what its sources name",
+        manifests::unused_dependencies(&manifests::texts(), &tree::sources()),
+    );
+}
+
+#[test]
+fn the_planner_knows_every_operator() {
+    assert_none(
+        "an operator has a row in the planner's table",
+        operators::unknown(),
+    );
+}
+
+#[test]
+fn modules_form_no_rings() {
+    assert_none(
+        "modules know each other one way",
+        rings::rings(&tree::sources()),
     );
 }
 

@@ -6,9 +6,9 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::error::Result;
-use skep_exchange::error::to_datafusion;
-use skep_exchange::sql_type::sql_type;
 use skep_protocol::{ErrorCode, QueryError};
+use skep_runtime::error::to_datafusion;
+use skep_runtime::sql_type::sql_type;
 
 /// How Hive writes times.
 const TIMESTAMP_FORMAT: &str = "%Y-%m-%d %H:%M:%S%.f";

@@ -2,8 +2,7 @@
 //! list them.
 
 use super::storage::HEADER_PROPERTY;
-use crate::engine::Inner;
-use crate::planning::{FileColumns, ReadOptions, infer_columns};
+use crate::engine::Coordinator;
 use crate::session::Session;
 use object_store::{ObjectMeta, ObjectStore};
 use skep_catalog::NewExternalTable;
@@ -11,11 +10,12 @@ use skep_catalog::catalog::ColumnSpec;
 use skep_catalog::discovery::list_files;
 use skep_catalog::model::{Column, FileFormat, TextLayout, partition_value};
 use skep_hive_text::{CsvFormat, CsvHints, RowFormat};
+use skep_planner::{FileColumns, ReadOptions, infer_columns};
 use skep_protocol::QueryError;
 use skep_protocol::ids::QueryIdGenerator;
 use std::sync::Arc;
 
-impl Inner {
+impl Coordinator {
     /// Fills in the columns of a new table where it lists none, and how its files spell them.
     pub(super) async fn find_columns(
         &self,
@@ -41,7 +41,7 @@ impl Inner {
         if files.is_empty() {
             return Ok(());
         }
-        // Looking at files is no query of its own: it is not in the list.
+        // Looking at files is not a query of its own: it is not in the list.
         let id = QueryIdGenerator::new().next(chrono::Utc::now());
         let state = self.planning_context(session, &id).session_state()?;
         let options = read_options(new);

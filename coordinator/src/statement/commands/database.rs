@@ -1,14 +1,14 @@
 //! Databases.
 
 use super::parse_location;
-use crate::engine::Inner;
+use crate::engine::Coordinator;
 use crate::session::Session;
 use crate::statement::{CreateDatabase, DatabaseChange, Statement};
 use skep_catalog::NewDatabase;
 use skep_catalog::catalog::DatabaseChange as CatalogChange;
 use skep_protocol::QueryError;
 
-impl Inner {
+impl Coordinator {
     /// Runs a statement about a database.
     pub(super) async fn database_command(
         &self,

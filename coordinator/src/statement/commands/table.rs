@@ -1,9 +1,10 @@
 //! Tables and their partitions.
 
+use super::parse_location;
 use super::storage::{HEADER_PROPERTY, check_column_type, storage_of};
-use super::{parse_location, unsupported};
-use crate::engine::Inner;
+use crate::engine::Coordinator;
 use crate::session::Session;
+use crate::statement::unsupported;
 use crate::statement::{
     ColumnDefinition, ColumnPlace, Comparison, CreateTable, PartitionCondition, PartitionSpec,
     TableChange, TableName,
@@ -20,7 +21,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-impl Inner {
+impl Coordinator {
     /// Creates a table that has no query.
     pub(super) async fn create_table(
         &self,

@@ -1,6 +1,6 @@
 //! Tables follow their files, and files that nobody needs go.
 
-use crate::engine::Inner;
+use crate::engine::Coordinator;
 use crate::session::Session;
 use crate::statement::{Repair, TableName};
 use futures::TryStreamExt;
@@ -16,7 +16,7 @@ use std::time::Duration;
 /// How many files are removed at the same time.
 const REMOVALS_MAX: usize = 16;
 
-impl Inner {
+impl Coordinator {
     /// Looks at an external table's files again; at its partitions only as far as `repair` says.
     pub(super) async fn refresh_table(
         &self,

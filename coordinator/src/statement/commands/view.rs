@@ -1,14 +1,14 @@
 //! Views.
 
-use crate::engine::Inner;
-use crate::planning::DIALECT_PROPERTY;
+use crate::engine::Coordinator;
 use crate::session::Session;
 use crate::statement::{CreateView, Dialect, TableName, ViewChange};
 use skep_catalog::catalog::{NewView, ViewChange as CatalogChange};
 use skep_catalog::model::ViewColumn;
+use skep_planner::DIALECT_PROPERTY;
 use skep_protocol::{ErrorCode, QueryError};
 
-impl Inner {
+impl Coordinator {
     /// Creates a view whose query has been resolved once, so that it is known to make sense, and has
     /// `query_columns` columns.
     pub(crate) async fn create_view(

@@ -1,17 +1,17 @@
 //! What the catalog has: names, columns, partitions.
 
 use super::{is_like, text};
-use crate::engine::Inner;
+use crate::engine::Coordinator;
 use crate::session::Session;
 use crate::statement::{PartitionSpec, TableName};
 use arrow::array::ArrayRef;
 use skep_catalog::Relation;
 use skep_catalog::model::{DataFile, Table, TableDefinition};
-use skep_exchange::sql_type::sql_type;
 use skep_protocol::{ErrorCode, QueryError, partition_path};
+use skep_runtime::sql_type::sql_type;
 use std::sync::Arc;
 
-pub(super) fn databases(engine: &Inner, like: Option<&str>) -> Vec<ArrayRef> {
+pub(super) fn databases(engine: &Coordinator, like: Option<&str>) -> Vec<ArrayRef> {
     let snapshot = engine.catalog.snapshot();
     let names = snapshot.databases().map(|database| database.name.clone());
     vec![text(names.filter(|name| is_like(name, like)).map(Some))]
@@ -19,7 +19,7 @@ pub(super) fn databases(engine: &Inner, like: Option<&str>) -> Vec<ArrayRef> {
 
 /// The tables and views of a database; only the views where `views_only` is set.
 pub(super) fn relations(
-    engine: &Inner,
+    engine: &Coordinator,
     session: &Session,
     database: &str,
     like: Option<&str>,
@@ -83,7 +83,7 @@ pub(super) fn columns_of(definition: &TableDefinition) -> Vec<ShownColumn> {
 
 /// The columns of a table or a view.
 pub(super) async fn columns(
-    engine: &Inner,
+    engine: &Coordinator,
     session: &Session,
     name: &TableName,
 ) -> Result<Vec<ShownColumn>, QueryError> {

@@ -1,13 +1,13 @@
 //! `DESCRIBE FORMATTED` and `SHOW CREATE`: all that is known of a table, a view or a database.
 
 use super::catalog::{ShownColumn, check_names, columns_of, is_wanted, partition_name, rows_of};
-use crate::engine::Inner;
+use crate::engine::Coordinator;
 use crate::session::Session;
 use crate::statement::{HEADER_PROPERTY, PartitionSpec, TableName};
 use skep_catalog::Relation;
 use skep_catalog::model::{Database, StorageOptions, Table, TableDefinition, View};
-use skep_exchange::sql_type::sql_type;
 use skep_protocol::{ErrorCode, QueryError};
+use skep_runtime::sql_type::sql_type;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ fn section(rows: &mut Vec<DetailRow>, title: &str) {
 
 /// A table or one of its partitions, or a view.
 pub(super) async fn details(
-    engine: &Inner,
+    engine: &Coordinator,
     session: &Session,
     name: &TableName,
     partition: &PartitionSpec,
@@ -207,7 +207,7 @@ fn view_rows(rows: &mut Vec<DetailRow>, view: &Arc<View>) {
 
 /// `DESCRIBE DATABASE`.
 pub(super) fn database(
-    engine: &Inner,
+    engine: &Coordinator,
     name: &str,
     extended: bool,
 ) -> Result<Vec<(String, String)>, QueryError> {

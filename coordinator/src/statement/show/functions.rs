@@ -1,7 +1,7 @@
 //! The functions that a query may call.
 
 use super::{is_like, text};
-use crate::engine::Inner;
+use crate::engine::Coordinator;
 use crate::session::Session;
 use arrow::array::ArrayRef;
 use datafusion::execution::SessionState;
@@ -40,7 +40,7 @@ fn all(state: &SessionState) -> BTreeMap<String, Description> {
 }
 
 pub(super) fn names(
-    engine: &Inner,
+    engine: &Coordinator,
     session: &Session,
     query: &QueryId,
     like: Option<&str>,
@@ -53,7 +53,7 @@ pub(super) fn names(
 }
 
 pub(super) fn one(
-    engine: &Inner,
+    engine: &Coordinator,
     session: &Session,
     query: &QueryId,
     name: &str,

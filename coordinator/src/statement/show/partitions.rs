@@ -2,8 +2,7 @@
 
 use super::catalog::{check_names, is_wanted, partition_name, rows_of};
 use super::{count, text};
-use crate::engine::Inner;
-use crate::planning::chosen_rows;
+use crate::engine::Coordinator;
 use crate::session::Session;
 use crate::statement::{PartitionSpec, SourceQuery, TableName};
 use arrow::array::{ArrayRef, AsArray, StringArray, UInt64Array};
@@ -12,6 +11,7 @@ use arrow::datatypes::{DataType, Field, Schema, UInt64Type};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use skep_catalog::model::{Partition, TableDefinition};
+use skep_planner::filter_batch;
 use skep_protocol::{ErrorCode, QueryError};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// The partitions of a table: those with the values of `wanted`, and of these those that a WHERE, an
 /// ORDER BY and a LIMIT have `chosen`.
 pub(super) async fn partitions(
-    engine: &Inner,
+    engine: &Coordinator,
     session: &Session,
     name: &TableName,
     wanted: &PartitionSpec,
@@ -89,7 +89,7 @@ async fn choose(
         fields.push(Field::new(&column.name, column.data_type.clone(), true));
     }
     let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(failed)?;
-    let chosen = chosen_rows("partitions", batch, (*query.statement).clone()).await?;
+    let chosen = filter_batch("partitions", batch, (*query.statement).clone()).await?;
     let places = chosen.column_by_name("__place");
     let places = places.and_then(|places| places.as_primitive_opt::<UInt64Type>());
     Ok(places.map_or_else(Vec::new, |places| places.values().to_vec()))

@@ -2,7 +2,7 @@
 
 use super::{count, text, times};
 use crate::cluster::ExecutorInfo;
-use crate::engine::Inner;
+use crate::engine::Coordinator;
 use crate::service::{QueryState, QueryStatus};
 use arrow::array::{ArrayRef, Int64Array};
 use skep_protocol::{ErrorCode, QueryError, QueryId};
@@ -55,7 +55,7 @@ pub(super) fn queries(queries: &[QueryStatus]) -> Vec<ArrayRef> {
 }
 
 /// What the steps of a query did, as one text.
-pub(super) async fn profile(engine: &Inner, id: &str) -> Result<Vec<ArrayRef>, QueryError> {
+pub(super) async fn profile(engine: &Coordinator, id: &str) -> Result<Vec<ArrayRef>, QueryError> {
     let known: Option<QueryId> = id.parse().ok();
     let profile = known.and_then(|id| engine.queries.profile(&id));
     let profile = profile.ok_or_else(|| {
@@ -68,7 +68,7 @@ pub(super) async fn profile(engine: &Inner, id: &str) -> Result<Vec<ArrayRef>, Q
     Ok(vec![text(std::iter::once(Some(profile)))])
 }
 
-pub(super) fn one_query(engine: &Inner, id: &str) -> Result<Vec<ArrayRef>, QueryError> {
+pub(super) fn one_query(engine: &Coordinator, id: &str) -> Result<Vec<ArrayRef>, QueryError> {
     let known: Option<QueryId> = id.parse().ok();
     let status = known
         .and_then(|id| engine.queries.status(&id))
