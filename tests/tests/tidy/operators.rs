@@ -53,13 +53,11 @@ pub fn unknown() -> Vec<String> {
 /// The operators that a file defines outside of its tests.
 fn defined(text: &str) -> impl Iterator<Item = &str> {
     let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-    let named = code.split("impl ExecutionPlan for ").skip(1);
-    named
-        .map(|rest| {
-            rest.split(|c: char| !c.is_alphanumeric())
-                .next()
-                .unwrap_or_default()
-        })
+    let lines = code
+        .lines()
+        .filter_map(|line| line.strip_prefix("impl ExecutionPlan for "));
+    lines
+        .filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric()).next())
         .filter(|name| name.ends_with("Exec"))
 }
 
@@ -101,7 +99,7 @@ fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
-        let is_for_tests = ["test", "tests", "test_utils", "tests.rs"].contains(&name);
+        let is_for_tests = ["test", "test.rs", "tests", "test_utils", "tests.rs"].contains(&name);
         if path.is_dir() && !is_for_tests {
             collect(&path, files);
         } else if name.ends_with(".rs") && !is_for_tests {
