@@ -32,7 +32,7 @@ pub(super) fn number(tokens: &mut [TokenWithSpan]) -> Result<(), QueryError> {
             let number = name.strip_prefix('$').and_then(|text| text.parse().ok());
             if !number.is_some_and(|number: usize| (1..=NUMBER_MAX).contains(&number)) {
                 return wrong(format!(
-                    "'{name}' is no parameter: write ? or $1 to ${NUMBER_MAX}"
+                    "'{name}' is not a parameter: write ? or $1 to ${NUMBER_MAX}"
                 ));
             }
             numbered = true;
