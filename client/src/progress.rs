@@ -31,6 +31,8 @@ pub struct QueryProgress {
     pub read_bytes: u64,
     /// How many rows of its result were sent.
     pub rows: u64,
+    /// Why it was started again, in a sentence for each time.
+    pub remarks: Vec<String>,
 }
 
 impl Client {
@@ -39,7 +41,22 @@ impl Client {
     /// # Errors
     /// As for [`Client::execute`]; servers other than Skep do not know the call.
     pub async fn progress(&mut self) -> Result<Vec<QueryProgress>, ClientError> {
-        let answer = self.action(Action::new("GetQueryProgress", "")).await?;
+        self.progress_of("").await
+    }
+
+    /// Why a query of this user was started again, in a sentence for each time. Of one that the server has
+    /// forgotten there is nothing.
+    ///
+    /// # Errors
+    /// As for [`Client::progress`].
+    pub async fn remarks(&mut self, query_id: &str) -> Result<Vec<String>, ClientError> {
+        let found = self.progress_of(query_id).await?;
+        Ok(found.into_iter().flat_map(|query| query.remarks).collect())
+    }
+
+    async fn progress_of(&mut self, query_id: &str) -> Result<Vec<QueryProgress>, ClientError> {
+        let action = Action::new("GetQueryProgress", query_id.to_owned());
+        let answer = self.action(action).await?;
         serde_json::from_slice(&answer.unwrap_or_default())
             .map_err(|error| ClientError::Protocol(format!("bad progress: {error}")))
     }

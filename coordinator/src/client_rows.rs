@@ -106,20 +106,24 @@ impl RowQueue {
     }
 }
 
-/// The queues of the statements that run.
+/// The queues of the statements that run, one for each attempt: tasks of an earlier attempt get no rows of a
+/// later one.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct ClientRows(Arc<Mutex<HashMap<QueryId, Arc<RowQueue>>>>);
+pub(crate) struct ClientRows(Arc<Mutex<HashMap<Attempt, Arc<RowQueue>>>>);
+
+/// A query and the number of one of its attempts.
+type Attempt = (QueryId, u32);
 
 /// A queue that readers find, until it is dropped. What has not ended then never does.
 pub(crate) struct OpenQueue {
     all: ClientRows,
-    query: QueryId,
+    attempt: Attempt,
     pub(crate) queue: Arc<RowQueue>,
 }
 
 impl Drop for OpenQueue {
     fn drop(&mut self) {
-        self.all.0.lock().remove(&self.query);
+        self.all.0.lock().remove(&self.attempt);
         let text = "the statement that takes these rows has ended";
         self.queue
             .end(Err(QueryError::new(ErrorCode::Canceled, text)));
@@ -127,23 +131,28 @@ impl Drop for OpenQueue {
 }
 
 impl ClientRows {
-    /// Opens a queue for the rows of `query`.
-    pub(crate) fn open(&self, query: &QueryId, schema: SchemaRef) -> OpenQueue {
+    /// Opens a queue for the rows of an attempt of `query`.
+    pub(crate) fn open(&self, query: &QueryId, attempt: u32, schema: SchemaRef) -> OpenQueue {
         let queue = Arc::new(RowQueue::new(schema));
-        self.0.lock().insert(query.clone(), Arc::clone(&queue));
+        let attempt = (query.clone(), attempt);
+        self.0.lock().insert(attempt.clone(), Arc::clone(&queue));
         OpenQueue {
             all: self.clone(),
-            query: query.clone(),
+            attempt,
             queue,
         }
     }
 
-    /// A share of the rows of `query`.
+    /// A share of the rows of an attempt of `query`.
     ///
     /// # Errors
     /// `QueryNotFound` where it has ended.
-    pub(crate) fn share(&self, query: &QueryId) -> Result<SendableRecordBatchStream, QueryError> {
-        let found = self.0.lock().get(query).cloned();
+    pub(crate) fn share(
+        &self,
+        query: &QueryId,
+        attempt: u32,
+    ) -> Result<SendableRecordBatchStream, QueryError> {
+        let found = self.0.lock().get(&(query.clone(), attempt)).cloned();
         found.map(RowQueue::share).ok_or_else(|| {
             let text = format!("the statement {query} takes no rows (any more)");
             QueryError::new(ErrorCode::QueryNotFound, text)
@@ -173,8 +182,8 @@ mod tests {
     #[tokio::test]
     async fn every_row_goes_to_one_reader() {
         let all = ClientRows::default();
-        let open = all.open(&query(), batch(0..0).schema());
-        let readers = (0..3).map(|_| all.share(&query()).unwrap().try_collect::<Vec<_>>());
+        let open = all.open(&query(), 1, batch(0..0).schema());
+        let readers = (0..3).map(|_| all.share(&query(), 1).unwrap().try_collect::<Vec<_>>());
         let readers = futures::future::join_all(readers);
         let feed = async {
             for number in 0..100 {
@@ -186,14 +195,18 @@ mod tests {
         let (shares, ()) = tokio::join!(readers, feed);
         let rows = shares.into_iter().flat_map(|share| share.unwrap());
         assert_eq!(rows.map(|batch| batch.num_rows()).sum::<usize>(), 100);
-        let late = all.share(&query()).unwrap().try_collect::<Vec<_>>().await;
+        let late = all
+            .share(&query(), 1)
+            .unwrap()
+            .try_collect::<Vec<_>>()
+            .await;
         assert_eq!(late.unwrap().len(), 0);
     }
 
     #[tokio::test]
     async fn whoever_sends_waits_for_whoever_reads() {
         let all = ClientRows::default();
-        let open = all.open(&query(), batch(0..0).schema());
+        let open = all.open(&query(), 1, batch(0..0).schema());
         let large = batch(0..1_000_000);
         let fill = async {
             loop {
@@ -204,7 +217,7 @@ mod tests {
         assert!(filled.is_err(), "it is bounded");
         let waiting = open.queue.batches.lock().waiting.len();
         assert_eq!(waiting, 2, "8 MB each");
-        let mut share = all.share(&query()).unwrap();
+        let mut share = all.share(&query(), 1).unwrap();
         share.next().await.unwrap().unwrap();
         open.queue.push(large).await.unwrap();
     }
@@ -212,14 +225,29 @@ mod tests {
     #[tokio::test]
     async fn what_is_given_up_is_an_error_for_every_reader() {
         let all = ClientRows::default();
-        let open = all.open(&query(), batch(0..0).schema());
+        let open = all.open(&query(), 1, batch(0..0).schema());
         open.queue.push(batch(0..1)).await.unwrap();
-        let readers: Vec<_> = (0..3).map(|_| all.share(&query()).unwrap()).collect();
+        let readers: Vec<_> = (0..3).map(|_| all.share(&query(), 1).unwrap()).collect();
         drop(open);
         for reader in readers {
             let error = reader.try_collect::<Vec<_>>().await.unwrap_err();
             assert_eq!(from_datafusion(&error).code, ErrorCode::Canceled);
         }
-        assert!(all.share(&query()).is_err());
+        assert!(all.share(&query(), 1).is_err());
+    }
+
+    #[tokio::test]
+    async fn tasks_of_an_earlier_attempt_get_no_rows_of_a_later_one() {
+        let all = ClientRows::default();
+        let first = all.open(&query(), 1, batch(0..0).schema());
+        let reader = all.share(&query(), 1).unwrap();
+        drop(first);
+        let second = all.open(&query(), 2, batch(0..0).schema());
+        second.queue.push(batch(0..1)).await.unwrap();
+        second.queue.end(Ok(()));
+        assert!(reader.try_collect::<Vec<_>>().await.is_err());
+        assert!(all.share(&query(), 1).is_err());
+        let rows = all.share(&query(), 2).unwrap().try_collect::<Vec<_>>();
+        assert_eq!(rows.await.unwrap().len(), 1);
     }
 }

@@ -1,7 +1,9 @@
 //! The coordinator as a whole: what every statement passes through, in order.
 
+mod attempts;
 mod copy;
 mod dispatch;
+mod explain;
 mod files;
 mod ingest;
 mod insert;
@@ -9,6 +11,7 @@ mod metadata;
 mod sweep;
 mod views;
 mod write;
+mod write_attempts;
 
 use crate::client_rows::ClientRows;
 use crate::cluster::{ClusterService, Members, RowsDoor};

@@ -6,4 +6,4 @@ mod life;
 mod registry;
 
 pub use life::{Event, QueryLife};
-pub use registry::{Profile, QueryHandle, QueryRegistry};
+pub use registry::{Committing, Profile, QueryHandle, QueryRegistry};

@@ -3,17 +3,25 @@
 //! The rows that lie ready are bounded: a client that does not read holds up the query, and nothing
 //! else. A client that goes away drops the stream, which drops the plan's own streams, which frees
 //! everything on the executors.
+//!
+//! Rows are held back until the query is done or some lie ready (`skep.result_holdback`): as long as none has
+//! left, the query can be started again where an attempt fails for a reason that is not its own.
 
+mod held;
+
+use crate::attempts::{Deadline, QueryAttempts};
 use crate::query::admission::{AdmissionPermit, LENDING_AFTER, wait_for_client};
 use crate::query::{Profile, QueryHandle};
 use arrow::array::RecordBatchOptions;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
+use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
+use held::{Charged, Held};
 use skep_exchange::monitor::AttemptMonitor;
-use skep_planner::PlannedQuery;
+use skep_planner::{PlannedQuery, PlanningContext};
 use skep_protocol::{ErrorCode, QueryError};
 use skep_runtime::error::from_datafusion;
 use skep_writer::{WrittenFile, decode_reports};
@@ -21,7 +29,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 /// A query that is ready to run.
@@ -33,11 +40,18 @@ pub(crate) struct Run {
     pub(crate) deadline: Option<Deadline>,
 }
 
-/// When a query has run for too long.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Deadline {
-    pub(crate) at: Instant,
-    pub(crate) limit: Duration,
+/// Plans a query once more, for another attempt.
+pub(crate) type Replan = Box<
+    dyn Fn(PlanningContext) -> BoxFuture<'static, Result<PlannedQuery, QueryError>> + Send + Sync,
+>;
+
+/// A query whose rows a client reads.
+pub(crate) struct Reading {
+    pub(crate) run: Run,
+    pub(crate) attempts: QueryAttempts,
+    pub(crate) replan: Replan,
+    /// How many bytes of rows are held back.
+    pub(crate) holdback_bytes: usize,
 }
 
 type Rows = BoxStream<'static, Result<RecordBatch, QueryError>>;
@@ -48,9 +62,9 @@ const READY_BATCHES_MAX: usize = 256;
 /// How many batches may be on their way from the operators to a statement that takes them itself.
 const HANDED_OVER_MAX: usize = 4;
 
-/// Rows that lie ready, with the place that they take.
+/// Rows that lie ready, with the place that they take and the memory that they are charged.
 struct Ready {
-    batch: RecordBatch,
+    rows: Charged,
     _place: OwnedSemaphorePermit,
 }
 
@@ -71,15 +85,19 @@ struct ReadyRows {
 }
 
 impl ReadyRows {
-    /// Waits for a place for `batch`; false where the client is gone.
-    async fn send(&self, batch: RecordBatch) -> bool {
-        let size = u32::try_from(batch.get_array_memory_size()).unwrap_or(u32::MAX);
-        let needed = size.min(self.limits.bytes_max);
+    /// Waits for a place for `rows`; false where the client is gone. Where memory is short, that is until
+    /// everything before them has been taken.
+    async fn send(&self, rows: Charged) -> bool {
+        let size = u32::try_from(rows.bytes()).unwrap_or(u32::MAX);
+        let needed = match rows.is_charged() {
+            true => size.min(self.limits.bytes_max),
+            false => self.limits.bytes_max,
+        };
         let Ok(place) = Arc::clone(&self.places).acquire_many_owned(needed).await else {
             return false;
         };
         let ready = Ready {
-            batch,
+            rows,
             _place: place,
         };
         self.sender.send(Ok(ready)).await.is_ok()
@@ -88,11 +106,11 @@ impl ReadyRows {
     /// The same, for as long as a client may read nothing.
     async fn send_in_time(
         &self,
-        batch: RecordBatch,
+        rows: Charged,
         place: &mut Option<AdmissionPermit>,
     ) -> Result<bool, QueryError> {
         let wait_max = self.limits.wait_max;
-        let sent = wait_for_client(self.send(batch), place, wait_max).await;
+        let sent = wait_for_client(self.send(rows), place, wait_max).await;
         sent.ok_or_else(|| {
             let seconds = wait_max.as_secs_f32();
             let text = format!("the client read nothing for {seconds} s (query.client_wait)");
@@ -101,8 +119,13 @@ impl ReadyRows {
     }
 }
 
-/// Starts `run` on `compute` and returns its rows.
-pub(crate) fn start(run: Run, handle: QueryHandle, limits: ReaderLimits, compute: &Handle) -> Rows {
+/// Starts `reading` on `compute` and returns its rows.
+pub(crate) fn start(
+    reading: Reading,
+    handle: QueryHandle,
+    limits: ReaderLimits,
+    compute: &Handle,
+) -> Rows {
     let (sender, mut receiver) = mpsc::channel(READY_BATCHES_MAX);
     let bytes_max = limits.bytes_max.max(1);
     let rows = ReadyRows {
@@ -113,19 +136,27 @@ pub(crate) fn start(run: Run, handle: QueryHandle, limits: ReaderLimits, compute
             ..limits
         },
     };
-    let task = AbortOnDropHandle::new(compute.spawn(drive(run, handle, rows)));
+    let task = AbortOnDropHandle::new(compute.spawn(drive(reading, handle, rows)));
     stream::poll_fn(move |context| {
         let _alive = &task;
         receiver.poll_recv(context)
     })
-    .map(|ready: Result<Ready, QueryError>| ready.map(|ready| ready.batch))
+    .map(|ready: Result<Ready, QueryError>| ready.map(|ready| ready.rows.into_batch()))
     .boxed()
 }
 
-async fn drive(mut run: Run, handle: QueryHandle, ready: ReadyRows) {
-    let mut place = run.place.take();
-    let outcome = send_rows(&run, &handle, &ready, &mut place).await;
-    let planned = run.planned;
+async fn drive(mut reading: Reading, handle: QueryHandle, ready: ReadyRows) {
+    let mut place = reading.run.place.take();
+    let outcome = loop {
+        let sent = send_rows(&mut reading, &handle, &ready, &mut place).await;
+        let Err(error) = sent else {
+            break Ok(());
+        };
+        if let Err(error) = again(&mut reading, &handle, error).await {
+            break Err(error);
+        }
+    };
+    let planned = reading.run.planned;
     drop(place);
     if let Some(direct) = planned.direct() {
         handle.add_rows(usize::try_from(direct.rows()).unwrap_or(usize::MAX));
@@ -143,6 +174,50 @@ async fn drive(mut run: Run, handle: QueryHandle, ready: ReadyRows) {
     }
 }
 
+/// Prepares another attempt of a query that has failed with `error`.
+///
+/// # Errors
+/// Why there is none.
+async fn again(
+    reading: &mut Reading,
+    handle: &QueryHandle,
+    error: QueryError,
+) -> Result<(), QueryError> {
+    let error = first_cause(&reading.run.monitor, handle, error);
+    let deadline = reading.run.deadline;
+    let planning = async {
+        let context = reading.attempts.next(error, handle).await?;
+        let monitor = Arc::clone(&context.monitor);
+        let planned = (reading.replan)(context).await?;
+        handle.planned(Arc::clone(&monitor), planned.shape());
+        Ok(Run {
+            planned,
+            place: None,
+            monitor,
+            deadline,
+        })
+    };
+    let planned = tokio::select! {
+        planned = planning => planned,
+        stopped = stop_waiting(deadline, handle) => Err(stopped),
+    };
+    reading.run = planned?;
+    Ok(())
+}
+
+/// Why an attempt failed with `error`: the loss of an executor is noticed in several places, and what
+/// operators say of it may be less clear than what the transport does.
+pub(crate) fn first_cause(
+    monitor: &AttemptMonitor,
+    handle: &QueryHandle,
+    error: QueryError,
+) -> QueryError {
+    match monitor.failure_now() {
+        Some(cause) if !handle.cancellation().is_cancelled() => cause,
+        _ => error,
+    }
+}
+
 /// What the steps of a plan did that has run: found out beside the query, since the statistics of the
 /// last tasks may be under way still.
 fn profile(planned: PlannedQuery) -> Profile {
@@ -154,21 +229,48 @@ fn profile(planned: PlannedQuery) -> Profile {
 }
 
 async fn send_rows(
-    run: &Run,
+    reading: &mut Reading,
     handle: &QueryHandle,
     ready: &ReadyRows,
     place: &mut Option<AdmissionPermit>,
 ) -> Result<(), QueryError> {
+    let Reading {
+        run,
+        attempts,
+        holdback_bytes,
+        ..
+    } = reading;
     let mut batches = run.planned.execute()?;
+    let mut held = Held::new(*holdback_bytes, run.planned.memory_pool());
     while let Some(batch) = next_or_lend(run, handle, &mut batches, place).await? {
-        let rows = batch.num_rows();
         let batch = with_schema(batch, run.planned.schema())?;
+        let Some(released) = held.add(batch) else {
+            continue;
+        };
+        if !attempts.release() {
+            return Err(QueryError::internal("an attempt that is over has rows"));
+        }
+        for rows in released {
+            let count = rows.row_count();
+            tokio::select! {
+                sent = ready.send_in_time(rows, place) => match sent? {
+                    true => handle.add_rows(count),
+                    false => return Err(handle.canceled_error()),
+                },
+                stopped = stop(run, handle) => return Err(stopped),
+            }
+        }
+    }
+    attempts.succeeded(handle);
+    // The plan has run to its end: nothing but the client and the deadline matters any more.
+    for rows in held.rest() {
+        let count = rows.row_count();
         tokio::select! {
-            sent = ready.send_in_time(batch, place) => match sent? {
-                true => handle.add_rows(rows),
+            sent = ready.send_in_time(rows, place) => match sent? {
+                true => handle.add_rows(count),
                 false => return Err(handle.canceled_error()),
             },
-            stopped = stop(run, handle) => return Err(stopped),
+            stopped = stop_waiting(run.deadline, handle) => return Err(stopped),
         }
     }
     Ok(())
@@ -289,24 +391,28 @@ async fn next_batch(
     }
 }
 
-/// Resolves when the query is not to go on.
+/// Resolves when the attempt is not to go on.
 async fn stop(run: &Run, handle: &QueryHandle) -> QueryError {
+    tokio::select! {
+        failure = run.monitor.failure() => failure,
+        stopped = stop_waiting(run.deadline, handle) => stopped,
+    }
+}
+
+/// Resolves when the query is not to go on, whatever becomes of its attempts.
+async fn stop_waiting(deadline: Option<Deadline>, handle: &QueryHandle) -> QueryError {
     let late = async {
-        match run.deadline {
+        match deadline {
             Some(deadline) => {
                 tokio::time::sleep_until(deadline.at).await;
-                deadline.limit
+                deadline
             }
             None => std::future::pending().await,
         }
     };
     tokio::select! {
         () = handle.cancellation().cancelled() => handle.canceled_error(),
-        failure = run.monitor.failure() => failure,
-        limit = late => QueryError::new(
-            ErrorCode::DeadlineExceeded,
-            format!("the query ran longer than {} s", limit.as_secs()),
-        ),
+        deadline = late => deadline.error(),
     }
 }
 

@@ -246,7 +246,7 @@ pub enum QueryState {
     Planning,
     /// Its tasks run.
     Running,
-    /// All rows were sent; statistics are gathered and everything is cleaned up.
+    /// All that it writes is written and is being committed: it cannot be ended any more.
     Finishing,
     /// It ended well.
     Finished,
@@ -309,8 +309,23 @@ pub struct QueryStatus {
     pub stages: (u32, u32),
     /// How many tasks it was planned with, and how many have ended.
     pub tasks: (u32, u32),
+    /// Its attempts, oldest first; none where it has not been planned.
+    pub attempts: Vec<AttemptStatus>,
     /// Why it failed or was cancelled.
     pub error: Option<QueryError>,
+}
+
+/// What is known of one attempt of a query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptStatus {
+    /// Counted from 1.
+    pub number: u32,
+    /// How long it has run.
+    pub elapsed: Duration,
+    /// How it ended, in a few words; `None` while it runs.
+    pub ended: Option<String>,
+    /// Why another attempt followed, in a sentence.
+    pub remark: Option<String>,
 }
 
 /// What a client may know of the catalog.

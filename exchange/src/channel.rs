@@ -76,12 +76,15 @@ impl ExecutorChannel {
     }
 }
 
-/// How many bytes of one partition may be under way to a query with that much memory.
+/// How many bytes of one partition may be under way to a query with that much memory and so many streams.
 fn window_bytes(limits: &ExchangeLimits, context: &Arc<TaskContext>) -> u32 {
-    limits.window_bytes(match context.memory_pool().memory_limit() {
+    let memory_bytes = match context.memory_pool().memory_limit() {
         MemoryLimit::Finite(bytes) => bytes,
         MemoryLimit::Infinite | MemoryLimit::Unknown => usize::MAX,
-    })
+    };
+    let session = context.session_config().get_extension::<TaskSession>();
+    let streams = session.map_or(0, |session| session.node_streams);
+    limits.window_bytes(memory_bytes, streams)
 }
 
 #[async_trait]

@@ -50,17 +50,23 @@ pub struct ExchangeLimits {
     pub compression: WireCompression,
 }
 
-/// How many streams' windows a query's memory should have room for.
+/// How many streams' windows a query's memory should have room for, whatever its plan.
 const WINDOWS_PER_QUERY: usize = 256;
 
+/// The windows of all streams of a plan take one of so many parts of the memory.
+const WINDOWS_SHARE: usize = 4;
+
 /// The smallest window, in bytes: below it, a stream would wait for the network all the time.
-const WINDOW_BYTES_MIN: u32 = 64 * 1024;
+const WINDOW_BYTES_MIN: u32 = 8 * 1024;
 
 impl ExchangeLimits {
-    /// How many bytes of one partition may be under way to a consumer that may use `memory_bytes`. A
-    /// power of two, so that few different windows are in use, since each is a connection of its own.
-    pub fn window_bytes(&self, memory_bytes: usize) -> u32 {
-        let share = u32::try_from(memory_bytes / WINDOWS_PER_QUERY).unwrap_or(u32::MAX);
+    /// How many bytes of one partition may be under way to a consumer that may use `memory_bytes` for a plan
+    /// with so many streams on its node; 0 where that is not known. A power of two, so that few different
+    /// windows are in use, since each is a connection of its own.
+    pub fn window_bytes(&self, memory_bytes: usize, streams: u32) -> u32 {
+        let windows = (streams as usize).saturating_mul(WINDOWS_SHARE);
+        let windows = windows.max(WINDOWS_PER_QUERY);
+        let share = u32::try_from(memory_bytes / windows).unwrap_or(u32::MAX);
         if share >= self.stream_window_bytes {
             return self.stream_window_bytes;
         }
@@ -91,7 +97,7 @@ mod tests {
     fn a_consumer_with_little_memory_has_small_windows() {
         let limits = ExchangeLimits::default();
         for (memory_mib, window_kib) in [
-            (0, 64),
+            (0, 8),
             (16, 64),
             (32, 128),
             (96, 256),
@@ -99,9 +105,22 @@ mod tests {
             (512, 2048),
             (4096, 2048),
         ] {
-            let window = limits.window_bytes(memory_mib << 20);
+            let window = limits.window_bytes(memory_mib << 20, 0);
             assert_eq!(window, window_kib << 10, "{memory_mib} MiB");
         }
-        assert_eq!(limits.window_bytes(usize::MAX), limits.stream_window_bytes);
+        assert_eq!(
+            limits.window_bytes(usize::MAX, 0),
+            limits.stream_window_bytes
+        );
+    }
+
+    #[test]
+    fn the_windows_of_many_streams_fit_into_little_memory() {
+        let limits = ExchangeLimits::default();
+        let memory = 64 << 20;
+        for streams in [1_u32, 64, 65, 500, 2000] {
+            let all = limits.window_bytes(memory, streams) as usize * streams as usize;
+            assert!(all <= memory / 4, "{streams} streams take {all} bytes");
+        }
     }
 }

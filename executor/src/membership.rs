@@ -14,8 +14,9 @@ use skep_protocol::proto::{
 use skep_protocol::ticket::{ClusterKey, unix_time_ms};
 use skep_protocol::{ErrorCode, QueryError};
 use skep_runtime::memory::NodeMemory;
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -35,7 +36,10 @@ pub(crate) struct Load {
     pub(crate) memory: Arc<NodeMemory>,
     pub(crate) running: Arc<AtomicU32>,
     pub(crate) bytes_sent: Arc<AtomicU64>,
-    pub(crate) draining: AtomicBool,
+    /// Cancelled once the executor is to finish its tasks and leave.
+    pub(crate) drain: CancellationToken,
+    /// Cancelled once the coordinator knows of that.
+    pub(crate) drain_known: CancellationToken,
 }
 
 impl Load {
@@ -45,7 +49,8 @@ impl Load {
             memory,
             running: Arc::new(AtomicU32::new(0)),
             bytes_sent: Arc::new(AtomicU64::new(0)),
-            draining: AtomicBool::new(false),
+            drain: CancellationToken::new(),
+            drain_known: CancellationToken::new(),
         }
     }
 
@@ -55,7 +60,7 @@ impl Load {
             resident_bytes: resident_bytes().unwrap_or(0),
             running_tasks: self.running.load(Ordering::Relaxed),
             exchange_bytes_sent: self.bytes_sent.load(Ordering::Relaxed),
-            draining: self.draining.load(Ordering::Relaxed),
+            draining: self.drain.is_cancelled(),
         }
     }
 }
@@ -142,18 +147,46 @@ impl Membership {
         let interval =
             self.registered(first.map_err(|status| QueryError::from_status(&status))?)?;
         let mut ticks = tokio::time::interval(interval);
+        // Whether each report that is not answered yet said that this executor leaves.
+        let mut unanswered = VecDeque::new();
+        let mut has_told = false;
         loop {
+            let drain = &self.load.drain;
             tokio::select! {
-                _ = ticks.tick() => {
-                    let heartbeat = executor_message::Message::Heartbeat(self.load.heartbeat());
-                    sender.send(message(heartbeat)).await.map_err(|_| closed())?;
-                }
+                _ = ticks.tick() => {}
+                // That is told at once, so that no task comes which would be refused.
+                () = drain.cancelled(), if !has_told => {}
                 reply = replies.next() => match reply {
-                    Some(Ok(_)) => {}
+                    Some(Ok(reply)) => {
+                        self.replied(reply, unanswered.pop_front().unwrap_or(false));
+                        continue;
+                    }
                     Some(Err(status)) => return Err(QueryError::from_status(&status)),
                     None => return Ok(()),
                 },
             }
+            let heartbeat = self.load.heartbeat();
+            has_told = heartbeat.draining;
+            unanswered.push_back(has_told);
+            let heartbeat = executor_message::Message::Heartbeat(heartbeat);
+            sender
+                .send(message(heartbeat))
+                .await
+                .map_err(|_| closed())?;
+        }
+    }
+
+    /// The coordinator has answered a report, which said that this executor leaves, or did not.
+    fn replied(&self, reply: CoordinatorMessage, said_that_it_leaves: bool) {
+        if said_that_it_leaves {
+            self.load.drain_known.cancel();
+        }
+        if let Some(coordinator_message::Message::HeartbeatReply(reply)) = reply.message
+            && reply.drain
+            && !self.load.drain.is_cancelled()
+        {
+            info!("the coordinator asks this executor to leave");
+            self.load.drain.cancel();
         }
     }
 

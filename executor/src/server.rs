@@ -14,11 +14,12 @@ use skep_protocol::QueryError;
 use skep_protocol::proto::tasks_server::TasksServer;
 use skep_runtime::memory::NodeMemory;
 use skep_storage::Storage;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +37,9 @@ const CONNECTIONS_MAX: usize = 10_000;
 /// How often a draining executor looks whether its tasks have ended.
 const DRAIN_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
+/// How long the coordinator may take to answer that it knows of an executor that leaves.
+const DRAIN_TOLD_MAX: Duration = Duration::from_secs(2);
+
 /// An executor did not start, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecutorError {
@@ -44,6 +48,17 @@ pub enum ExecutorError {
     Listen {
         /// The address that was asked for.
         address: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It listens on every address of its machine, and does not know which one others reach.
+    #[error(
+        "cannot find this machine's address on the way to the coordinator at {coordinator} ({source}): set \
+         executor.advertise"
+    )]
+    OwnAddress {
+        /// Where the coordinator listens.
+        coordinator: String,
         /// Why.
         source: std::io::Error,
     },
@@ -84,7 +99,7 @@ impl Executor {
     /// Where the port is in use or the work directory cannot be written.
     pub async fn start(config: ExecutorConfig, compute: Handle) -> Result<Self, ExecutorError> {
         let (listener, port) = listen(&config).await?;
-        let host = advertised_host(&config);
+        let host = advertised_host(&config).await?;
         let address = advertised_address(&config, &host, port);
         let node = address.trim_start_matches("http://").to_owned();
 
@@ -113,6 +128,7 @@ impl Executor {
             compute,
             node,
             running: Arc::clone(&load.running),
+            drain: load.drain.clone(),
         };
         let stop = CancellationToken::new();
         let joined = Arc::new(Mutex::new(None));
@@ -178,9 +194,19 @@ impl Executor {
         Ok(())
     }
 
-    /// Takes no new tasks, waits up to `patience` for the running ones, and ends.
+    /// Resolves when the coordinator asks this executor to leave.
+    pub fn told_to_leave(&self) -> impl Future<Output = ()> + use<> {
+        self.load.drain.clone().cancelled_owned()
+    }
+
+    /// Takes no new tasks, waits up to `patience` for the running ones, and ends. The coordinator is told
+    /// first, so that it does not take the end for a loss.
     pub async fn shut_down(mut self, patience: Duration) {
-        self.load.draining.store(true, Ordering::Relaxed);
+        self.load.drain.cancel();
+        if self.is_joined() {
+            let known = self.load.drain_known.cancelled();
+            let _ = tokio::time::timeout(DRAIN_TOLD_MAX, known).await;
+        }
         let idle = async {
             while self.load.running.load(Ordering::Relaxed) > 0 {
                 tokio::time::sleep(DRAIN_POLL_INTERVAL).await;
@@ -234,15 +260,54 @@ fn client_address(config: &ExecutorConfig, address: &str) -> String {
     }
 }
 
-/// The host in this executor's address. An executor that listens everywhere needs to be told its name.
-fn advertised_host(config: &ExecutorConfig) -> String {
-    match &config.advertise {
-        Some(advertise) => host_of(advertise).to_owned(),
-        None => match host_of(&config.listen) {
-            "0.0.0.0" | "[::]" | "" => "127.0.0.1".to_owned(),
-            host => host.to_owned(),
-        },
+/// The host in this executor's address. One that listens on every address of its machine announces the one
+/// from which it reaches the coordinator.
+async fn advertised_host(config: &ExecutorConfig) -> Result<String, ExecutorError> {
+    if let Some(advertise) = &config.advertise {
+        return Ok(host_of(advertise).to_owned());
     }
+    let host = host_of(&config.listen);
+    if !matches!(host, "0.0.0.0" | "[::]" | "") {
+        return Ok(host.to_owned());
+    }
+    let unknown = |source| ExecutorError::OwnAddress {
+        coordinator: config.coordinator.clone(),
+        source,
+    };
+    let address = address_towards(&config.coordinator)
+        .await
+        .map_err(unknown)?;
+    Ok(match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    })
+}
+
+/// This machine's address on the way to `coordinator`. Nothing is sent.
+async fn address_towards(coordinator: &str) -> std::io::Result<IpAddr> {
+    let invalid = || std::io::Error::from(std::io::ErrorKind::InvalidInput);
+    let url = Url::parse(coordinator).map_err(|_| invalid())?;
+    let host = url.host_str().ok_or_else(invalid)?.to_owned();
+    let port = url.port_or_known_default().ok_or_else(invalid)?;
+    let host = host.trim_matches(['[', ']']).to_owned();
+    let addresses = tokio::net::lookup_host((host, port)).await?;
+    let mut last = invalid();
+    for address in addresses {
+        let any: SocketAddr = match address {
+            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+        };
+        let socket = UdpSocket::bind(any).await?;
+        match socket
+            .connect(address)
+            .await
+            .and_then(|()| socket.local_addr())
+        {
+            Ok(own) => return Ok(own.ip()),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 fn has_port(address: &str) -> bool {
@@ -320,5 +385,21 @@ mod tests {
         assert_eq!(host_of("[::1]:80"), "[::1]");
         assert_eq!(host_of("[::1]"), "[::1]");
         assert!(has_port("h:1") && !has_port("[::1]"));
+    }
+
+    #[tokio::test]
+    async fn an_executor_that_listens_everywhere_finds_its_address() {
+        for (coordinator, own) in [
+            ("http://127.0.0.1:8090", "127.0.0.1"),
+            ("http://localhost:8090", "127.0.0.1"),
+        ] {
+            let found = address_towards(coordinator).await.unwrap();
+            assert!(found.is_loopback(), "{found} is not {own}");
+        }
+        assert!(
+            address_towards("http://no.such.host.invalid:1")
+                .await
+                .is_err()
+        );
     }
 }

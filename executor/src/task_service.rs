@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::{Instrument, debug_span};
@@ -27,6 +28,8 @@ pub(crate) struct TaskService {
     pub(crate) compute: Handle,
     pub(crate) node: String,
     pub(crate) running: Arc<AtomicU32>,
+    /// Cancelled once no task is to be started any more.
+    pub(crate) drain: CancellationToken,
 }
 
 /// Ends a task when it is dropped: whoever reads its output learns that first, since the base library then
@@ -69,7 +72,12 @@ impl TaskService {
             return Err(QueryError::new(ErrorCode::PermissionDenied, text));
         }
         let (ended, end) = oneshot::channel::<()>();
+        // Counted first: who looks whether tasks run after having said that none may start sees all of them.
         let running = Running::new(&self.running);
+        if self.drain.is_cancelled() {
+            let text = "the executor is leaving and takes no new tasks";
+            return Err(QueryError::new(ErrorCode::ExecutorDraining, text));
+        }
         let runner = self.runner.clone();
         let span = debug_span!("task", query_id = ?start.task.as_ref().map(|task| &task.query_id));
         let starting = async move {

@@ -117,7 +117,7 @@ impl Door {
             GET_SESSION_OPTIONS => get_options(self.service.as_ref(), &session)
                 .await?
                 .encode_to_vec(),
-            GET_QUERY_PROGRESS => progress::encode(&self.service.live_queries(&session.id)),
+            GET_QUERY_PROGRESS => self.query_progress(&session, &action.body),
             CLOSE_SESSION => {
                 self.sessions.close(&session);
                 let status = CloseSessionStatus::Closed as i32;
@@ -126,6 +126,18 @@ impl Door {
             other => return Err(DoorError::Unsupported(format!("the action '{other}'"))),
         };
         Ok(Some(answer.into()))
+    }
+
+    /// How far the session's queries are, or one of its user's that is still remembered, by its id.
+    fn query_progress(&self, session: &Session, id: &[u8]) -> Vec<u8> {
+        if id.is_empty() {
+            return progress::encode(&self.service.live_queries(&session.id));
+        }
+        let id = std::str::from_utf8(id).ok();
+        let id = id.and_then(|id| id.parse::<QueryId>().ok());
+        let status = id.and_then(|id| self.service.status(&id));
+        let own = status.filter(|status| status.user == session.user());
+        progress::encode(&Vec::from_iter(own))
     }
 
     /// Cancels the queries of a result. One that is unknown, has ended or belongs to another session

@@ -21,6 +21,7 @@ pub(crate) fn encode(queries: &[QueryStatus]) -> Vec<u8> {
             "read_rows": query.read_rows,
             "read_bytes": query.read_bytes,
             "rows": query.rows,
+            "remarks": query.attempts.iter().filter_map(|attempt| attempt.remark.as_deref()).collect::<Vec<_>>(),
         })
     });
     serde_json::Value::Array(queries.collect())

@@ -32,6 +32,11 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// Whose it is.
+    pub(crate) fn user(&self) -> &str {
+        &self.caller.user
+    }
+
     /// Notes that the session is in use.
     pub(crate) fn touch(&self) {
         *self.last_used.lock() = Instant::now();

@@ -129,6 +129,7 @@ impl PlanningContext {
         let task = TaskSession {
             query: self.query.clone(),
             memory_limit_bytes: template.options.query_memory_limit_bytes as u64,
+            node_streams: 0,
             settings: template.task_settings.clone(),
         };
         let headers = task.to_headers()?;

@@ -10,3 +10,4 @@ pub(crate) mod plan_check;
 pub(crate) mod routing;
 pub(crate) mod sendable;
 pub(crate) mod sent_plans;
+pub(crate) mod streams;

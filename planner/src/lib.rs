@@ -9,6 +9,7 @@ mod analyzer;
 mod context;
 mod distribution;
 pub mod explain;
+mod kept_query;
 mod optimizer;
 mod physical;
 mod prepared;
@@ -23,6 +24,7 @@ mod write;
 pub use context::{ActiveExecutor, ActiveExecutors, Planner, PlanningContext};
 pub use distribution::distribute::distribute_checked;
 pub use distribution::place_head::place_head;
+pub use kept_query::KeptQuery;
 pub use prepared::PreparedPlan;
 pub use resolution::catalog_names::CATALOG_NAME;
 pub use resolution::filter_batch::filter_batch;
@@ -38,7 +40,7 @@ pub use text_format::text_format;
 pub use write::{TargetColumn, WriteTarget, stored_type};
 
 use crate::distribution::routing::Router;
-use crate::distribution::{direct, plan_check, sent_plans};
+use crate::distribution::{direct, plan_check, sent_plans, streams};
 use crate::physical::{compact_topk, constant_partitions, cooperate, waiting_joins};
 use crate::resolution::function_errors::{self, FunctionPlaces};
 use crate::resolution::loose_files::plan_loose_files;
@@ -48,6 +50,7 @@ use crate::resolution::{catalog_names, loose_files, resolve, views};
 use crate::table_scan::ScanLog;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
@@ -262,6 +265,7 @@ impl ResolvedQuery {
             )
         })?;
         sent_plans::verify(&plan, &self.state)?;
+        streams::tell_tasks(&plan, self.router.executor_count(), &mut self.state)?;
         let scans = self.state.config().get_extension::<ScanLog>();
         let direct = direct::readers(&plan, || audience(&schema))?;
         if let Some(direct) = &direct {
@@ -282,6 +286,11 @@ impl PlannedQuery {
     /// The schema that every batch of the result has.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
+    }
+
+    /// What it may use of the coordinator's memory.
+    pub fn memory_pool(&self) -> &Arc<dyn MemoryPool> {
+        self.context.memory_pool()
     }
 
     /// Those who read its rows from executors, where that is so: it has no rows of its own then.

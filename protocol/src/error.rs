@@ -128,6 +128,8 @@ error_codes! {
     NoExecutors = "NO_EXECUTORS", External, true, Unavailable;
     /// An executor died or fell silent while the query used it.
     ExecutorLost = "EXECUTOR_LOST", External, true, Unavailable;
+    /// An executor that is about to leave takes no new tasks.
+    ExecutorDraining = "EXECUTOR_DRAINING", External, true, Unavailable;
     /// The storage failed or could not be reached.
     Storage = "STORAGE_ERROR", External, true, Unavailable;
     /// The catalog's database failed or could not be reached.

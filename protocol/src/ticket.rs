@@ -163,27 +163,29 @@ impl ClusterKey {
         }
     }
 
-    /// What the tasks of a query show to read rows that only the coordinator has.
-    pub fn rows_ticket(&self, query: &QueryId) -> RowsTicket {
+    /// What the tasks of an attempt of a query show to read rows that only the coordinator has.
+    pub fn rows_ticket(&self, query: &QueryId, attempt: u32) -> RowsTicket {
         let query_id = query.to_string();
-        let signature = self.sign(ROWS_PURPOSE, query_id.as_bytes()).into();
+        let signature = self.sign(ROWS_PURPOSE, &rows_payload(&query_id, attempt));
         RowsTicket {
             query_id,
-            signature,
+            signature: signature.into(),
+            attempt,
         }
     }
 
-    /// The query whose rows may be read with `ticket`, for as long as it runs.
+    /// The query, and its attempt, whose rows may be read with `ticket` for as long as it runs.
     ///
     /// # Errors
     /// `PermissionDenied` where it was not signed with this key.
-    pub fn verify_rows_ticket(&self, ticket: &RowsTicket) -> Result<QueryId, QueryError> {
+    pub fn verify_rows_ticket(&self, ticket: &RowsTicket) -> Result<(QueryId, u32), QueryError> {
         let forged = || QueryError::new(ErrorCode::PermissionDenied, "invalid ticket for rows");
-        let query_id = &ticket.query_id;
-        if !self.is_signed(ROWS_PURPOSE, query_id.as_bytes(), &ticket.signature) {
+        let payload = rows_payload(&ticket.query_id, ticket.attempt);
+        if !self.is_signed(ROWS_PURPOSE, &payload, &ticket.signature) {
             return Err(forged());
         }
-        query_id.parse().map_err(|_| forged())
+        let query = ticket.query_id.parse().map_err(|_| forged())?;
+        Ok((query, ticket.attempt))
     }
 
     /// The signature of `payload` for `purpose`, which tells it from every other message that is signed
@@ -200,6 +202,11 @@ impl ClusterKey {
     fn verify(&self, parts: &[&[u8]], signature: &[u8]) -> bool {
         mac(&self.0, parts).verify_slice(signature).is_ok()
     }
+}
+
+/// What the signature of a ticket for rows covers.
+fn rows_payload(query_id: &str, attempt: u32) -> Vec<u8> {
+    [attempt.to_be_bytes().as_slice(), query_id.as_bytes()].concat()
 }
 
 /// Each part goes in behind its length, so that no two lists of parts give the same input.
@@ -277,8 +284,13 @@ mod tests {
     fn rows_are_for_the_tasks_of_their_query() {
         let key = ClusterKey::random();
         let query: QueryId = "20261123_230512_00001_k3f9q".parse().unwrap();
-        let ticket = key.rows_ticket(&query);
-        assert_eq!(key.verify_rows_ticket(&ticket), Ok(query));
+        let ticket = key.rows_ticket(&query, 2);
+        assert_eq!(key.verify_rows_ticket(&ticket), Ok((query, 2)));
+        let another = RowsTicket {
+            attempt: 1,
+            ..ticket.clone()
+        };
+        assert!(key.verify_rows_ticket(&another).is_err());
         let other = RowsTicket {
             query_id: "20261123_230512_00002_k3f9q".into(),
             ..ticket.clone()

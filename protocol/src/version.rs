@@ -5,7 +5,7 @@ use crate::error::{ErrorCode, QueryError};
 use crate::proto;
 
 /// The version of the messages in `proto/skep.proto`.
-pub const PROTOCOL_VERSION: u32 = 3;
+pub const PROTOCOL_VERSION: u32 = 4;
 
 /// This build's own version.
 pub const SKEP_VERSION: &str = env!("CARGO_PKG_VERSION");

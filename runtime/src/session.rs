@@ -28,6 +28,8 @@ pub struct TaskSession {
     pub query: QueryId,
     /// How much memory the query may use on one node, in bytes; 0 for as much as the node has.
     pub memory_limit_bytes: u64,
+    /// How many streams from other nodes the plan has on one node; 0 where that is not known.
+    pub node_streams: u32,
     /// DataFusion's settings that differ from the defaults, by full name.
     pub settings: Vec<(String, String)>,
 }
@@ -41,6 +43,7 @@ impl TaskSession {
         let message = proto::TaskSession {
             query_id: self.query.to_string(),
             memory_limit_bytes: self.memory_limit_bytes,
+            node_streams: self.node_streams,
             settings: to_settings(&self.settings),
         };
         let text = STANDARD.encode(message.encode_to_vec());
@@ -61,6 +64,7 @@ impl TaskSession {
         Ok(Self {
             query: QueryId::from_str(&message.query_id).map_err(|_| malformed())?,
             memory_limit_bytes: message.memory_limit_bytes,
+            node_streams: message.node_streams,
             settings: from_settings(message.settings),
         })
     }
@@ -174,6 +178,7 @@ mod tests {
         let session = TaskSession {
             query,
             memory_limit_bytes: 5,
+            node_streams: 7,
             settings: changed_settings(config.options()),
         };
 

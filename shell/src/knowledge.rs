@@ -296,6 +296,10 @@ mod tests {
             Ok(Vec::new())
         }
 
+        async fn remarks(&mut self, _: &str) -> Result<Vec<String>, ClientError> {
+            Ok(Vec::new())
+        }
+
         async fn databases(&mut self) -> Result<Vec<String>, ClientError> {
             tokio::time::sleep(Duration::from_millis(30)).await;
             self.rounds.fetch_add(1, Ordering::Relaxed);

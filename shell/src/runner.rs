@@ -246,7 +246,10 @@ impl Runner {
             shown = shown.and_then(|rows| ended.map_err(Trouble::Output).map(|()| rows));
         }
         let shown = match (shown, &result) {
-            (Ok(rows), Some(result)) => self.remark_on(result, rows, elapsed).await,
+            (Ok(rows), Some(result)) => {
+                self.remark_on_attempts(result, elapsed).await;
+                self.remark_on(result, rows, elapsed).await
+            }
             (Ok(_), None) => Ok(()),
             (Err(trouble), _) => Err(trouble),
         };

@@ -33,6 +33,9 @@ pub(crate) trait Aside: Send {
     /// How far the statements of the session are that have not ended.
     async fn progress(&mut self) -> Result<Vec<QueryProgress>, ClientError>;
 
+    /// Why a query was started again, in a sentence for each time.
+    async fn remarks(&mut self, query_id: &str) -> Result<Vec<String>, ClientError>;
+
     /// The names of all databases.
     async fn databases(&mut self) -> Result<Vec<String>, ClientError>;
 
@@ -118,6 +121,10 @@ impl Session for Client {
 impl Aside for Client {
     async fn progress(&mut self) -> Result<Vec<QueryProgress>, ClientError> {
         Client::progress(self).await
+    }
+
+    async fn remarks(&mut self, query_id: &str) -> Result<Vec<String>, ClientError> {
+        Client::remarks(self, query_id).await
     }
 
     async fn databases(&mut self) -> Result<Vec<String>, ClientError> {

@@ -132,6 +132,8 @@ pub enum Statement {
     Reset(Option<String>),
     /// `KILL QUERY 'id'`.
     KillQuery(String),
+    /// `ALTER EXECUTOR 'id' DRAIN`.
+    DrainExecutor(String),
     /// `CREATE USER`, `ALTER USER` and `DROP USER`.
     User(UserStatement),
 }

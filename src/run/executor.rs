@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 /// How long running tasks may take to end when the executor is told to stop.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
+const DRAIN_PATIENCE: Duration = Duration::from_secs(600);
 
 pub(super) async fn serve(
     config: &Config,
@@ -38,11 +38,17 @@ pub(super) async fn serve(
         executor.address(),
         config.executor.coordinator
     );
+    let told_to_leave = executor.told_to_leave();
     let stopped = tokio::select! {
         result = executor.wait() => result.map_err(anyhow::Error::from),
         result = server::stop_signal() => result,
+        () = told_to_leave => Ok(()),
     };
-    executor.shut_down(DRAIN_PATIENCE).await;
+    // A second signal ends what is left of its tasks.
+    tokio::select! {
+        () = executor.shut_down(DRAIN_PATIENCE) => {}
+        _ = server::stop_signal() => {}
+    }
     // Best effort: an empty directory left behind harms nobody.
     drop(std::fs::remove_dir_all(&work_dir));
     stopped?;

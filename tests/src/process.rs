@@ -147,16 +147,31 @@ impl Process {
 
     /// Asks it to end, and waits until it has.
     pub async fn terminate(&mut self) -> Ended {
-        let id = self.child.id().expect("it still runs").to_string();
+        self.signal("-TERM");
+        self.ended().await
+    }
+
+    /// Has it stand still until it is told to go on.
+    pub fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Has it go on.
+    pub fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    /// Sends it a signal, by the signal's name as `kill` takes it.
+    pub fn signal(&self, signal: &str) {
+        let id = self.id().to_string();
         let told = std::process::Command::new("kill")
-            .args(["-TERM", &id])
+            .args([signal, &id])
             .status();
         assert!(
             told.expect("kill runs").success(),
-            "{} cannot be told to end",
+            "{} cannot be sent {signal}",
             self.name
         );
-        self.ended().await
     }
 
     /// Waits until it has ended by itself.

@@ -4,6 +4,7 @@ mod avro;
 mod csv;
 mod parquet;
 
+use crate::aborting::AbortingStore;
 use crate::spec::{FileOptions, WriteSpec};
 use ::parquet::arrow::AsyncArrowWriter;
 use arrow::datatypes::SchemaRef;
@@ -66,6 +67,7 @@ impl OpenFile {
         spec: &WriteSpec,
         memory: MemoryReservation,
     ) -> Result<Self> {
+        let store = Arc::new(AbortingStore::new(store));
         let writer = BufWriter::new(store, path.clone());
         let encoding = match &spec.format {
             FileOptions::Parquet(options) => {

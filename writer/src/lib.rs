@@ -5,6 +5,7 @@
 //! has committed all of them to the catalog in one transaction; what is never committed is swept later.
 //! What this crate deliberately lacks: any knowledge of the catalog.
 
+mod aborting;
 mod check;
 mod codec;
 mod exec;
@@ -14,6 +15,7 @@ mod spec;
 mod split;
 mod stream;
 
+pub use aborting::AbortingStore;
 pub use codec::WriteCodec;
 
 pub use exec::TableWriteExec;

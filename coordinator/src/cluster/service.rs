@@ -21,6 +21,7 @@ use skep_protocol::sealed::{LOGIN, TOKEN};
 use skep_protocol::ticket::{ClusterKey, unix_time_ms};
 use skep_protocol::version::check_compatible;
 use skep_protocol::{ErrorCode, QueryError};
+use skep_scheduler::members::Generation;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -89,7 +90,7 @@ impl ClusterService {
         request: RowsRequest,
     ) -> Result<BoxStream<'static, Result<RowsMessage, Status>>, QueryError> {
         let ticket = request.ticket.unwrap_or_default();
-        let query = self.key.verify_rows_ticket(&ticket)?;
+        let (query, attempt) = self.key.verify_rows_ticket(&ticket)?;
         let door = &self.rows;
         let options = ServeOptions {
             compression: WireCompression::from_name(&request.compression)?,
@@ -100,10 +101,10 @@ impl ClusterService {
             bytes_sent: Arc::default(),
             is_counted: true,
         };
-        Ok(serve_rows(door.rows.share(&query)?, options))
+        Ok(serve_rows(door.rows.share(&query, attempt)?, options))
     }
 
-    fn admit(&self, register: &Register) -> Result<Registered, QueryError> {
+    fn admit(&self, register: &Register) -> Result<(Generation, Registered), QueryError> {
         let theirs = register.version.clone().unwrap_or_default();
         check_compatible(&this_version(), &theirs)?;
         if self.has_secret
@@ -119,21 +120,23 @@ impl ClusterService {
                         more than five minutes off";
             return Err(QueryError::new(ErrorCode::PermissionDenied, text));
         }
-        self.members.join(register, Instant::now())?;
-        Ok(Registered {
+        let generation = self.members.join(register, Instant::now())?;
+        let registered = Registered {
             coordinator_id: self.coordinator_id.clone(),
             heartbeat_interval_ms: self.heartbeat_interval.as_millis() as u32,
             exchange_key: match self.has_secret {
                 true => Default::default(),
                 false => self.key.to_bytes(),
             },
-        })
+        };
+        Ok((generation, registered))
     }
 }
 
 /// A member for as long as it lives.
 struct Membership {
     members: Arc<Members>,
+    generation: Generation,
     id: String,
     messages: Streaming<ExecutorMessage>,
     timeout: Duration,
@@ -144,12 +147,15 @@ impl Membership {
     async fn next_reply(&mut self) -> Option<CoordinatorMessage> {
         match tokio::time::timeout(self.timeout, self.messages.message()).await {
             Ok(Ok(Some(message))) => {
-                if let Some(executor_message::Message::Heartbeat(load)) = message.message {
-                    self.members.heartbeat(&self.id, load, Instant::now());
-                }
-                Some(reply(coordinator_message::Message::HeartbeatReply(
-                    HeartbeatReply {},
-                )))
+                let Some(executor_message::Message::Heartbeat(load)) = message.message else {
+                    warn!(executor = %self.id, "executor sent an unexpected message");
+                    return None;
+                };
+                // Where this generation is over the executor is to join again.
+                let generation = self.generation;
+                let drain = self.members.heartbeat(generation, load, Instant::now())?;
+                let answer = HeartbeatReply { drain };
+                Some(reply(coordinator_message::Message::HeartbeatReply(answer)))
             }
             Ok(Ok(None)) => None,
             Ok(Err(status)) => {
@@ -167,7 +173,7 @@ impl Membership {
 impl Drop for Membership {
     fn drop(&mut self) {
         info!(executor = %self.id, "executor left");
-        self.members.leave(&self.id);
+        self.members.leave(self.generation);
     }
 }
 
@@ -208,12 +214,13 @@ impl Cluster for ClusterService {
             let text = "the first message of an executor must register it";
             return Err(QueryError::new(ErrorCode::InvalidArgument, text).into());
         };
-        let registered = self.admit(&register).inspect_err(|error| {
+        let (generation, registered) = self.admit(&register).inspect_err(|error| {
             warn!(address = %register.address, %error, "refused an executor");
         })?;
         info!(executor = %register.executor_id, address = %register.address, "executor joined");
         let membership = Membership {
             members: Arc::clone(&self.members),
+            generation,
             id: register.executor_id,
             messages,
             timeout: self.heartbeat_timeout,

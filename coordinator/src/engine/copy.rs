@@ -7,7 +7,6 @@ use super::Coordinator;
 use super::files::{directory_definition, keep, remove, storage};
 use super::write::write_target;
 use crate::query::QueryHandle;
-use crate::results;
 use crate::session::Session;
 use crate::statement::{
     CopyFrom, CopyOption, CopyTo, Dialect, Insert, ParseOptions, SourceQuery, Statement,
@@ -72,10 +71,7 @@ impl Coordinator {
         if options.is_one_file {
             target.spec.file_prefix = format!(".{}", target.spec.file_prefix);
         }
-        let write = context.write(source, target)?;
-        let run = self.plan_run(&context, write, handle).await?;
-        let written = results::collect_written(&run, handle, &self.threads.compute).await?;
-        drop(run);
+        let written = self.write_files(&context, source, target, handle).await?;
         if options.is_one_file {
             put_in_place(&store, &written, &place).await?;
         }

@@ -2,31 +2,33 @@
 
 use super::Coordinator;
 use super::views;
+use crate::attempts::Deadline;
 use crate::query::QueryHandle;
 use crate::query::admission::AdmissionPermit;
-use crate::results::{self, Deadline, ReaderLimits, Run};
+use crate::results::{self, ReaderLimits, Reading, Replan, Run};
 use crate::service::{
     ClientBatches, DirectRequest, QueryOutcome, StatementDescription, StatementKind, SubmitRequest,
     SubmittedQuery,
 };
-use crate::session::Session;
-use crate::statement::{CreateView, Explain, ParseOptions, Statement, explain, parse, show};
+use crate::session::{Session, Settings};
+use crate::statement::{CreateView, ParseOptions, Statement, explain, parse, show};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement as DataFusionStatement;
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
 use skep_exchange::direct::{DirectAudience, DirectReaders, schema_bytes};
-use skep_planner::{PlanningContext, PreparedPlan, ResolvedQuery, parameter_schema};
+use skep_planner::{KeptQuery, PlanningContext, PreparedPlan, ResolvedQuery, parameter_schema};
 use skep_protocol::ids::QueryIdGenerator;
 use skep_protocol::{ErrorCode, QueryError};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
-enum Dispatched {
-    /// A plan to run.
-    Run(Box<Run>),
+pub(super) enum Dispatched {
+    /// A query to run, whose rows the client reads.
+    Run(Box<Reading>),
     /// Rows that are at hand.
     Rows(RecordBatch),
     /// Nothing to return.
@@ -75,7 +77,7 @@ impl Coordinator {
     ) -> Result<SubmittedQuery, QueryError> {
         let dispatched = tokio::select! {
             dispatched = self.dispatch(&session, &handle, request) => dispatched,
-            () = handle.cancellation().cancelled() => Err(handle.canceled_error()),
+            stopped = self.stopped(&session, &handle) => Err(stopped),
         };
         let dispatched = match dispatched {
             Ok(dispatched) => dispatched,
@@ -84,14 +86,14 @@ impl Coordinator {
         let id = handle.id().clone();
         let flight = session.settings.own().flight;
         let (schema, outcome) = match dispatched {
-            Dispatched::Run(run) => {
-                let schema = Arc::clone(run.planned.schema());
-                let direct = run.planned.direct().cloned();
+            Dispatched::Run(reading) => {
+                let schema = Arc::clone(reading.run.planned.schema());
+                let direct = reading.run.planned.direct().cloned();
                 let limits = ReaderLimits {
                     bytes_max: self.config.queries.result_buffer_bytes,
                     wait_max: self.config.queries.client_wait,
                 };
-                let rows = results::start(*run, handle, limits, &self.threads.compute);
+                let rows = results::start(*reading, handle, limits, &self.threads.compute);
                 let outcome = match direct {
                     Some(readers) => hand_out(readers, rows).await?,
                     None => QueryOutcome::Rows(rows),
@@ -186,7 +188,7 @@ impl Coordinator {
 
     /// Runs a statement that changes something; returns how many rows it wrote, where it writes rows.
     async fn change(
-        &self,
+        self: &Arc<Self>,
         session: &Session,
         handle: &QueryHandle,
         statement: Statement,
@@ -204,7 +206,8 @@ impl Coordinator {
                     .map(Some),
                 None => {
                     handle.admitted();
-                    self.command(session, Statement::CreateTable(create)).await
+                    self.run_command(session, handle, Statement::CreateTable(create))
+                        .await
                 }
             },
             Statement::CreateView(create) => {
@@ -214,8 +217,10 @@ impl Coordinator {
                 let resolved = context.resolve(&create.query.statement).await?;
                 views::check_column_names(&create, &resolved)?;
                 self.check_view_ends(session, &context, &create).await?;
-                self.create_view(session, *create, resolved.column_count())
-                    .await?;
+                let (inner, session) = (Arc::clone(self), session.clone());
+                let columns = resolved.column_count();
+                let change = async move { inner.create_view(&session, *create, columns).await };
+                self.uninterrupted(handle, change).await?;
                 Ok(None)
             }
             Statement::InsertDirectory(insert) => {
@@ -236,9 +241,29 @@ impl Coordinator {
             Statement::LoadData(load) => self.load_data(session, handle, load).await,
             command => {
                 handle.admitted();
-                self.command(session, command).await
+                self.run_command(session, handle, command).await
             }
         }
+    }
+
+    /// Runs a command: to its end, once it has begun, unless it looks at the files of a table.
+    async fn run_command(
+        self: &Arc<Self>,
+        session: &Session,
+        handle: &QueryHandle,
+        command: Statement,
+    ) -> Result<Option<u64>, QueryError> {
+        let may_take_long = match &command {
+            Statement::RefreshTable(_) | Statement::RepairTable { .. } => true,
+            Statement::CreateTable(create) => create.external,
+            _ => false,
+        };
+        if may_take_long {
+            return self.command(session, command).await;
+        }
+        let (inner, session) = (Arc::clone(self), session.clone());
+        let change = async move { inner.command(&session, command).await };
+        self.uninterrupted(handle, change).await
     }
 
     /// What is there for everybody must not need what one session has.
@@ -287,7 +312,7 @@ impl Coordinator {
 
     /// Plans a query that has its place, with the values of its parameters.
     async fn run_query(
-        &self,
+        self: &Arc<Self>,
         handle: &QueryHandle,
         place: AdmissionPermit,
         (context, resolved): (PlanningContext, ResolvedQuery),
@@ -295,14 +320,45 @@ impl Coordinator {
         direct: Option<DirectRequest>,
     ) -> Result<Dispatched, QueryError> {
         let resolved = resolved.bind(parameters)?;
+        let kept = resolved.kept();
         let audience = |schema: &SchemaRef| self.audience(&context, direct, schema);
         let run = self
             .plan_run_for(&context, resolved, handle, audience)
             .await?;
-        Ok(Dispatched::Run(Box::new(Run {
-            place: Some(place),
-            ..run
+        let own = context.session.settings.own();
+        // Rows that clients read from executors leave at once; and where no executor takes part, none is lost.
+        let is_final = run.planned.direct().is_some() || !run.planned.needs_executors();
+        let (attempts_max, holdback_bytes) = match is_final {
+            true => (1, 0),
+            false => (own.query_attempts_max, own.result_holdback),
+        };
+        let attempts = self.attempts_up_to(attempts_max, &context, handle, run.deadline);
+        Ok(Dispatched::Run(Box::new(Reading {
+            run: Run {
+                place: Some(place),
+                ..run
+            },
+            attempts,
+            replan: self.replan(kept),
+            holdback_bytes,
         })))
+    }
+
+    /// Plans a query again, where statements are planned.
+    fn replan(self: &Arc<Self>, kept: KeptQuery) -> Replan {
+        let planning = self.threads.planning.clone();
+        Box::new(move |context| {
+            let kept = kept.clone();
+            let plan = async move { kept.resolved_in(&context)?.plan().await };
+            let plan = AbortOnDropHandle::new(planning.spawn(plan));
+            let plan = async {
+                plan.await.unwrap_or_else(|error| {
+                    let text = format!("planning the query again failed: {error}");
+                    Err(QueryError::internal(text))
+                })
+            };
+            plan.boxed()
+        })
     }
 
     /// Who reads a result of `schema` from executors, where the client may and its session asks for it.
@@ -341,7 +397,16 @@ impl Coordinator {
         handle: &QueryHandle,
         statement: &DataFusionStatement,
     ) -> Result<(PlanningContext, ResolvedQuery), QueryError> {
-        let mut context = self.planning_context(session, handle.id());
+        let context = self.planning_context(session, handle.id());
+        self.resolve_in(context, statement).await
+    }
+
+    /// Resolves a statement in `context`, waiting for the first executor where the statement reads a table.
+    pub(super) async fn resolve_in(
+        &self,
+        mut context: PlanningContext,
+        statement: &DataFusionStatement,
+    ) -> Result<(PlanningContext, ResolvedQuery), QueryError> {
         let resolved = context.resolve(statement).await?;
         if !context.executors.is_empty() || !resolved.reads_files() {
             return Ok((context, resolved));
@@ -353,7 +418,7 @@ impl Coordinator {
         Ok((context, resolved))
     }
 
-    async fn plan(
+    pub(super) async fn plan(
         &self,
         context: &PlanningContext,
         resolved: ResolvedQuery,
@@ -385,7 +450,7 @@ impl Coordinator {
         handle: &QueryHandle,
         audience: impl FnOnce(&SchemaRef) -> Result<Option<DirectAudience>, QueryError>,
     ) -> Result<Run, QueryError> {
-        let deadline = self.deadline(context);
+        let deadline = self.deadline(&context.session.settings, handle);
         let planned = resolved.plan_for(audience).await?;
         let monitor = Arc::clone(&context.monitor);
         handle.planned(Arc::clone(&monitor), planned.shape());
@@ -397,42 +462,33 @@ impl Coordinator {
         })
     }
 
-    /// The sooner of what the server and the session allow, from now on.
-    fn deadline(&self, context: &PlanningContext) -> Option<Deadline> {
-        let seconds = context.session.settings.own().query_run_time_max_s;
+    /// The sooner of what the server and the session allow, from the query's submission on.
+    pub(super) fn deadline(&self, settings: &Settings, handle: &QueryHandle) -> Option<Deadline> {
+        let seconds = settings.own().query_run_time_max_s;
         let session_max = (seconds > 0).then(|| Duration::from_secs(seconds as u64));
         let limit = match (self.config.queries.run_time_max, session_max) {
             (Some(server), Some(session)) => Some(server.min(session)),
             (server, session) => server.or(session),
         };
         limit.map(|limit| Deadline {
-            at: Instant::now() + limit,
+            at: Instant::from_std(handle.submitted_at()) + limit,
             limit,
         })
     }
 
-    async fn explain(
-        &self,
-        session: &Session,
-        handle: &QueryHandle,
-        statement: &Explain,
-        parameters: Vec<ScalarValue>,
-    ) -> Result<Dispatched, QueryError> {
-        let place = self.admission.admit().await?;
-        handle.admitted();
-        let (context, resolved) = self.resolve(session, handle, &statement.statement).await?;
-        let resolved = resolved.bind(parameters)?;
-        let logical = match statement.verbose {
-            true => Some(resolved.optimised()?),
-            false => None,
-        };
-        let run = self.plan(&context, resolved, handle, place).await?;
-        let rows = match statement.analyze {
-            true => Some(results::drain(&run, handle, &self.threads.compute).await?),
-            false => None,
-        };
-        let shown = explain::rows(&run.planned, statement.format, logical, rows).await?;
-        Ok(Dispatched::Rows(shown))
+    /// Resolves when a statement is not to go on: somebody has ended it, or its time is over. What is being
+    /// committed goes on in any case.
+    pub(super) async fn stopped(&self, session: &Session, handle: &QueryHandle) -> QueryError {
+        if let Some(deadline) = self.deadline(&session.settings, handle) {
+            tokio::select! {
+                () = handle.cancellation().cancelled() => {}
+                () = tokio::time::sleep_until(deadline.at) => {
+                    handle.stop(deadline.error());
+                }
+            }
+        }
+        handle.cancellation().cancelled().await;
+        handle.canceled_error()
     }
 
     /// Says what a statement would return.

@@ -3,7 +3,6 @@
 use super::Coordinator;
 use super::write::{query_columns, write_target};
 use crate::query::QueryHandle;
-use crate::results;
 use crate::session::Session;
 use crate::statement::{InsertDirectory, LoadData, complete, parse_location, storage_of};
 use datafusion::scalar::ScalarValue;
@@ -21,6 +20,7 @@ use skep_protocol::storage_url::StorageUrl;
 use skep_protocol::{ErrorCode, QueryError, partition_path};
 use skep_runtime::error::from_datafusion;
 use skep_storage::Durability;
+use skep_writer::AbortingStore;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -53,9 +53,7 @@ impl Coordinator {
         let store = self.object_store(&location)?;
         let old = list(&store, &location).await?;
         let target = write_target(&definition, handle.id(), &Vec::new(), Vec::new(), true)?;
-        let write = context.write(source, target)?;
-        let run = self.plan_run(&context, write, handle).await?;
-        let written = results::collect_written(&run, handle, &self.threads.compute).await?;
+        let written = self.write_files(&context, source, target, handle).await?;
         for file in old {
             remove(&store, &file.location).await?;
         }
@@ -84,7 +82,7 @@ impl Coordinator {
     /// Makes files part of a table: those of a LOCAL path are copied, others are moved. Returns how many
     /// rows they have, where the files say it.
     pub(super) async fn load_data(
-        &self,
+        self: &Arc<Self>,
         session: &Session,
         handle: &QueryHandle,
         load: LoadData,
@@ -144,7 +142,7 @@ impl Coordinator {
         let commit = WriteCommit {
             tables: vec![write],
         };
-        self.commit(catalog, handle, &commit).await?;
+        self.commit(session, catalog, handle, commit).await?;
         if !load.local {
             for file in files {
                 remove(&source, &file.location).await?;
@@ -278,6 +276,7 @@ async fn transfer(
     to: &Path,
 ) -> Result<(), QueryError> {
     let mut parts = source.get(from).await.map_err(storage)?.into_stream();
+    let target = AbortingStore::new(Arc::clone(target));
     let mut upload = target.put_multipart(to).await.map_err(storage)?;
     while let Some(part) = parts.next().await {
         let part = PutPayload::from(part.map_err(storage)?);

@@ -1,8 +1,11 @@
 //! Writes the rows that a client sends into a table: the same path as INSERT and CREATE TABLE AS, with the
 //! client in the place of the query.
 
+mod sent_rows;
+
 use super::Coordinator;
 use super::write::{query_columns, write_target};
+use super::write_attempts::target_of_attempt;
 use crate::client_rows::RowQueue;
 use crate::query::QueryHandle;
 use crate::query::admission::{self, wait_for_client};
@@ -12,17 +15,23 @@ use crate::statement::storage_of;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use futures::TryStreamExt;
+use sent_rows::{Lost, SentRows};
 use skep_catalog::catalog::{
-    NewManagedTable, TableWrite, WriteCommit, WriteMode, WriteTarget as CommitTarget,
+    NewFile, NewManagedTable, TableWrite, WriteCommit, WriteMode, WriteTarget as CommitTarget,
 };
 use skep_catalog::model::{Table, TableDefinition};
 use skep_catalog::{Catalog, CatalogError};
 use skep_planner::{PlanningContext, ResolvedQuery, WriteTarget};
 use skep_protocol::{ErrorCode, QueryError};
+use skep_writer::WrittenFile;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Mutex;
 use tokio_util::task::AbortOnDropHandle;
+
+/// With which attempt a statement begins.
+const FIRST_ATTEMPT: u32 = 1;
 
 /// What the list of queries shows of a request.
 pub(super) fn shown(request: &IngestRequest) -> String {
@@ -55,7 +64,7 @@ impl Coordinator {
     ) -> Result<u64, QueryError> {
         let outcome = tokio::select! {
             outcome = self.write_rows(&session, &handle, request) => outcome,
-            () = handle.cancellation().cancelled() => Err(handle.canceled_error()),
+            stopped = self.stopped(&session, &handle) => Err(stopped),
         };
         match outcome {
             Ok(rows) => {
@@ -67,7 +76,7 @@ impl Coordinator {
     }
 
     async fn write_rows(
-        &self,
+        self: &Arc<Self>,
         session: &Session,
         handle: &QueryHandle,
         request: IngestRequest,
@@ -89,7 +98,7 @@ impl Coordinator {
             ..
         } = request;
         check_columns(&schema)?;
-        let ticket = self.key.rows_ticket(handle.id());
+        let ticket = self.key.rows_ticket(handle.id(), FIRST_ATTEMPT);
         let source = context.client_rows(Arc::clone(&schema), ticket)?;
         let is_append = (if_missing, if_exists) == (IfMissing::Fail, IfExists::Append);
         let (catalog, place) = self.place(session, target, if_missing, is_append).await?;
@@ -109,14 +118,16 @@ impl Coordinator {
                 ..error
             })?;
         }
+        let memory = self.planner.memory.query_pool(handle.id(), 0);
         let client = SendingClient {
             schema,
             batches,
             admitted: Some(admitted),
             wait_max: self.config.queries.client_wait,
+            sent: SentRows::new(memory),
         };
         let (files, rows) = self
-            .feed_and_write(&context, handle, client, source, write, &definition)
+            .feed_and_write(&context, handle, client, write, &definition)
             .await?;
         let commit = WriteCommit {
             tables: vec![TableWrite {
@@ -126,7 +137,7 @@ impl Coordinator {
                 reads_target: false,
             }],
         };
-        catalog.commit_write(&commit).await?;
+        self.commit(session, catalog, handle, commit).await?;
         Ok(rows)
     }
 
@@ -160,35 +171,68 @@ impl Coordinator {
         Ok((catalog, place))
     }
 
-    /// Runs the write while the client's rows come in. Whichever fails first ends the other.
+    /// Writes the client's rows, in as many attempts as it takes and as long as those that were sent are
+    /// still there.
     async fn feed_and_write(
         &self,
         context: &PlanningContext,
         handle: &QueryHandle,
         client: SendingClient,
-        source: ResolvedQuery,
         write: WriteTarget,
         definition: &TableDefinition,
-    ) -> Result<(Vec<skep_catalog::catalog::NewFile>, u64), QueryError> {
-        let schema = Arc::clone(&client.schema);
-        let open = self.client_rows.open(handle.id(), schema);
+    ) -> Result<(Vec<NewFile>, u64), QueryError> {
+        let deadline = self.deadline(&context.session.settings, handle);
+        let mut attempts = self.attempts(context, handle, deadline);
+        let mut context = context.clone();
+        let client = Arc::new(Mutex::new(client));
+        loop {
+            let number = attempts.number();
+            let target = target_of_attempt(&write, number);
+            let written = self
+                .feed_attempt(&context, handle, &client, (number, target))
+                .await;
+            let error = match written {
+                Ok((reports, rows)) => {
+                    attempts.succeeded(handle);
+                    self.remove_attempts(&write.spec, number).await;
+                    let written = self.described(definition, reports).await?;
+                    return Ok((written.files, rows));
+                }
+                Err(error) => client.lock().await.sent.check(error)?,
+            };
+            let next = attempts.next(error, handle).await;
+            self.remove_attempts(&write.spec, number + 1).await;
+            context = next?;
+        }
+    }
+
+    /// Runs one attempt at writing while the client's rows come in. Whichever fails first ends the other.
+    async fn feed_attempt(
+        &self,
+        context: &PlanningContext,
+        handle: &QueryHandle,
+        client: &Arc<Mutex<SendingClient>>,
+        (attempt, target): (u32, WriteTarget),
+    ) -> Result<(Vec<WrittenFile>, u64), QueryError> {
+        let schema = Arc::clone(&client.lock().await.schema);
+        let ticket = self.key.rows_ticket(handle.id(), attempt);
+        let source = context.client_rows(Arc::clone(&schema), ticket)?;
+        let open = self.client_rows.open(handle.id(), attempt, schema);
         // The rows are decoded as they are fed, which is work.
-        let feeding = self
-            .threads
-            .compute
-            .spawn(feed(Arc::clone(&open.queue), client));
-        let feeding = AbortOnDropHandle::new(feeding);
+        let feeding = feed(Arc::clone(&open.queue), Arc::clone(client));
+        let feeding = AbortOnDropHandle::new(self.threads.compute.spawn(feeding));
         let feeding = async move {
             let fed = feeding.await;
             fed.map_err(|error| QueryError::internal(format!("reading the rows failed: {error}")))?
         };
-        let writing = self.run_write(context, source, write, definition, handle);
-        let ((fed, _admitted), written) = tokio::try_join!(feeding, writing)?;
-        if fed != written.rows {
-            let text = format!("{fed} rows came in and {} were written", written.rows);
+        let writing = self.write_attempt(context, source, target, handle);
+        let (fed, reports) = tokio::try_join!(feeding, writing)?;
+        let written: u64 = reports.iter().map(|file| file.rows).sum();
+        if fed != written {
+            let text = format!("{fed} rows came in and {written} were written");
             return Err(QueryError::new(ErrorCode::TruncatedExchange, text));
         }
-        Ok((written.files, fed))
+        Ok((reports, fed))
     }
 }
 
@@ -277,42 +321,56 @@ struct SendingClient {
     admitted: Option<admission::AdmissionPermit>,
     /// How long it may send nothing.
     wait_max: Duration,
+    sent: SentRows,
 }
 
 impl SendingClient {
+    /// The next rows, which are kept for another attempt.
     async fn next(&mut self) -> Result<Option<RecordBatch>, QueryError> {
+        if self.sent.is_complete {
+            return Ok(None);
+        }
+        let next = self.receive().await;
+        // What comes after an error is not the rest of the rows.
+        let next = next.inspect_err(|_| self.sent.give_up(Lost::Client))?;
+        match &next {
+            Some(batch) => self.sent.keep(batch),
+            None => self.sent.is_complete = true,
+        }
+        Ok(next)
+    }
+
+    async fn receive(&mut self) -> Result<Option<RecordBatch>, QueryError> {
         let next = self.batches.try_next();
         let next = wait_for_client(next, &mut self.admitted, self.wait_max).await;
-        next.unwrap_or_else(|| {
+        let next = next.unwrap_or_else(|| {
             let seconds = self.wait_max.as_secs_f32();
             let text = format!("the client sent nothing for {seconds} s (query.client_wait)");
             Err(QueryError::new(ErrorCode::Canceled, text))
+        })?;
+        let schema = &self.schema;
+        next.map(|batch| {
+            let batch = batch.with_schema(Arc::clone(schema));
+            batch.map_err(|error| QueryError::new(ErrorCode::InvalidArgument, error.to_string()))
         })
+        .transpose()
     }
 }
 
-/// Passes the client's batches on; returns how many rows there were, and the statement's place.
-async fn feed(
-    queue: Arc<RowQueue>,
-    mut client: SendingClient,
-) -> Result<(u64, Option<admission::AdmissionPermit>), QueryError> {
+/// Passes the client's batches on, those first that were sent in an earlier attempt; returns how many rows
+/// there were.
+async fn feed(queue: Arc<RowQueue>, client: Arc<Mutex<SendingClient>>) -> Result<u64, QueryError> {
+    let mut client = client.lock().await;
     let mut rows = 0;
-    loop {
-        match client.next().await {
-            Ok(Some(batch)) => {
-                rows += batch.num_rows() as u64;
-                let batch = batch.with_schema(Arc::clone(&client.schema));
-                let batch = batch.map_err(|error| {
-                    QueryError::new(ErrorCode::InvalidArgument, error.to_string())
-                })?;
-                queue.push(batch).await?;
-            }
-            Ok(None) => {
-                queue.end(Ok(()));
-                return Ok((rows, client.admitted));
-            }
-            // Not told to the queue: the client's error is to be seen, and no task's that follows from it.
-            Err(error) => return Err(error),
-        }
+    for batch in client.sent.batches().to_vec() {
+        rows += batch.num_rows() as u64;
+        queue.push(batch).await?;
     }
+    // An error is not told to the queue: the client's is to be seen, and no task's that follows from it.
+    while let Some(batch) = client.next().await? {
+        rows += batch.num_rows() as u64;
+        queue.push(batch).await?;
+    }
+    queue.end(Ok(()));
+    Ok(rows)
 }

@@ -53,7 +53,7 @@ impl Coordinator {
     /// Runs INSERT statements that have one snapshot and one commit; returns how many rows were
     /// written.
     pub(super) async fn insert(
-        &self,
+        self: &Arc<Self>,
         session: &Session,
         handle: &QueryHandle,
         inserts: Vec<Insert>,
@@ -65,9 +65,14 @@ impl Coordinator {
         let mut rows = 0;
         let catalog = self.catalog_of_all(session, &inserts)?;
         let mut resolved = Vec::new();
+        let snapshot = self.planning_context(session, handle.id());
         for insert in inserts {
-            let source = self.resolve(session, handle, &insert.source.statement);
-            let source = source.await?;
+            // Every source reads the same snapshot, and is watched by itself.
+            let context = PlanningContext {
+                monitor: Arc::default(),
+                ..snapshot.clone()
+            };
+            let source = self.resolve_in(context, &insert.source.statement).await?;
             resolved.push(self.resolved_insert(session, handle.id(), insert, source)?);
         }
         bind(&mut resolved, parameters)?;
@@ -79,7 +84,7 @@ impl Coordinator {
             add_write(&mut commit.tables, write)?;
             rows += count;
         }
-        self.commit(catalog, handle, &commit).await?;
+        self.commit(session, catalog, handle, commit).await?;
         Ok(rows)
     }
 

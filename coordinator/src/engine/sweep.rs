@@ -8,6 +8,7 @@
 
 use super::{Coordinator, Engine};
 use crate::query::QueryHandle;
+use crate::session::Session;
 use chrono::Utc;
 use object_store::ObjectMeta;
 use skep_catalog::catalog::WriteCommit;
@@ -75,15 +76,17 @@ impl Coordinator {
             .await
     }
 
-    /// Makes visible what a statement has written.
+    /// Makes visible what a statement has written. It runs to its end, even if whoever waits for it goes
+    /// away.
     ///
     /// # Errors
     /// Those of the catalog; `DeadlineExceeded` where its files may have been taken for abandoned ones.
     pub(super) async fn commit(
-        &self,
+        self: &Arc<Self>,
+        session: &Session,
         catalog: &Catalog,
         handle: &QueryHandle,
-        commit: &WriteCommit,
+        commit: WriteCommit,
     ) -> Result<(), QueryError> {
         let is_shared = matches!(self.config.catalog, CatalogLocation::Postgres(_));
         if is_shared {
@@ -91,8 +94,38 @@ impl Coordinator {
             let age = age.and_then(|age| age.to_std().ok()).unwrap_or_default();
             check_age(age, self.config.vacuum_safe_age)?;
         }
-        catalog.commit_write(commit).await?;
-        Ok(())
+        let is_temporary = !std::ptr::eq(catalog, &self.catalog);
+        let (inner, session) = (Arc::clone(self), session.clone());
+        self.uninterrupted(handle, async move {
+            let temporary = session.temporary.catalog().filter(|_| is_temporary);
+            let catalog = temporary.unwrap_or(&inner.catalog);
+            catalog.commit_write(&commit).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Makes a change that nothing ends once it has begun: a statement that is cancelled while its change is
+    /// committed would be told that nothing has happened, and the catalog would not know of its own change.
+    ///
+    /// # Errors
+    /// Those of the change; why the statement was ended before.
+    pub(super) async fn uninterrupted<T: Send + 'static>(
+        &self,
+        handle: &QueryHandle,
+        change: impl Future<Output = Result<T, QueryError>> + Send + 'static,
+    ) -> Result<T, QueryError> {
+        let committing = handle.begin_commit()?;
+        // The runtime owns the task, which is bounded by the time that the catalog takes.
+        let task = self.threads.planning.spawn(async move {
+            let result = change.await;
+            committing.ended(&result.as_ref().map(|_| ()).map_err(QueryError::clone));
+            result
+        });
+        task.await.unwrap_or_else(|error| {
+            let text = format!("the change was interrupted: {error}");
+            Err(QueryError::internal(text))
+        })
     }
 }
 

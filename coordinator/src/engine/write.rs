@@ -1,12 +1,11 @@
 //! Statements that write rows: plan, run on all executors, then make everything visible at once.
 //!
 //! The tasks write files that nobody sees and report them; one transaction of the catalog makes them
-//! part of their tables. Where anything fails before that, nothing has happened, and the files are
-//! swept later (`VACUUM`).
+//! part of their tables. Where anything fails before that, nothing has happened; the files of lost attempts
+//! are removed at once, others are swept later (`VACUUM`).
 
 use super::Coordinator;
 use crate::query::QueryHandle;
-use crate::results;
 use crate::session::Session;
 use crate::statement::{
     CreateTable, PartitionSpec, SORT_PROPERTY, file_bytes_target, file_options, new_managed_table,
@@ -27,7 +26,7 @@ use std::sync::Arc;
 impl Coordinator {
     /// Runs `CREATE TABLE … AS`; returns how many rows the table has.
     pub(super) async fn create_table_as(
-        &self,
+        self: &Arc<Self>,
         session: &Session,
         handle: &QueryHandle,
         create: CreateTable,
@@ -66,7 +65,7 @@ impl Coordinator {
                 reads_target: false,
             }],
         };
-        self.commit(catalog, handle, &commit).await?;
+        self.commit(session, catalog, handle, commit).await?;
         Ok(written.rows)
     }
 
@@ -79,10 +78,16 @@ impl Coordinator {
         definition: &TableDefinition,
         handle: &QueryHandle,
     ) -> Result<Written, QueryError> {
-        let write = context.write(source, target)?;
-        let run = self.plan_run(context, write, handle).await?;
-        let reports = results::collect_written(&run, handle, &self.threads.compute).await?;
-        drop(run);
+        let reports = self.write_files(context, source, target, handle).await?;
+        self.described(definition, reports).await
+    }
+
+    /// What was written, as the catalog is told of it.
+    pub(super) async fn described(
+        &self,
+        definition: &TableDefinition,
+        reports: Vec<WrittenFile>,
+    ) -> Result<Written, QueryError> {
         let rows = reports.iter().map(|file| file.rows).sum();
         let store = self.object_store(&definition.location)?;
         let files = describe(&store, definition, reports).await?;

@@ -10,7 +10,7 @@ pub enum Event {
     Admitted,
     /// Its plan is made and passed its check.
     Planned,
-    /// All of its rows were sent.
+    /// All of its rows were sent, or are written and about to be committed.
     RowsSent,
     /// Everything is cleaned up.
     CleanedUp,

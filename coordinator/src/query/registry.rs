@@ -5,7 +5,7 @@
 //! plan that were kept instead would hold its operators' memory.
 
 use super::life::{Event, QueryLife};
-use crate::service::{QueryState, QueryStatus};
+use crate::service::{AttemptStatus, QueryState, QueryStatus};
 use chrono::Utc;
 use futures::future::{BoxFuture, Shared};
 use parking_lot::Mutex;
@@ -13,6 +13,7 @@ use skep_exchange::monitor::AttemptMonitor;
 use skep_planner::PlanShape;
 use skep_protocol::ids::QueryIdGenerator;
 use skep_protocol::{ErrorCode, QueryError, QueryId};
+use skep_scheduler::attempts::{AttemptRecord, Outcome};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -61,7 +62,23 @@ struct Progress {
     error: Option<QueryError>,
     monitor: Option<Arc<AttemptMonitor>>,
     shape: PlanShape,
-    canceled_because: Option<String>,
+    /// Why it is not to go on, where somebody has ended it or its time is over.
+    stopped: Option<QueryError>,
+    commit: Commit,
+    attempts: Vec<AttemptRecord>,
+}
+
+/// How far the commit of what a query writes is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Commit {
+    /// It has not begun.
+    None,
+    /// It has, and runs to its end, whether or not whoever waits for it goes away.
+    Running,
+    /// Whoever waited for it went away, so that nobody else says how the query ended.
+    Abandoned,
+    /// It has ended.
+    Ended(Result<(), QueryError>),
 }
 
 /// A running query's own access to what is remembered of it. When it is dropped before the query
@@ -98,7 +115,9 @@ impl QueryRegistry {
                 error: None,
                 monitor: None,
                 shape: PlanShape::default(),
-                canceled_because: None,
+                stopped: None,
+                commit: Commit::None,
+                attempts: Vec::new(),
             }),
         });
         let mut queries = self.queries.lock();
@@ -184,13 +203,17 @@ impl QueryRegistry {
 
 impl QueryEntry {
     fn cancel(&self, reason: &str) -> bool {
+        let text = format!("query canceled: {reason}");
+        self.stop(QueryError::new(ErrorCode::Canceled, text))
+    }
+
+    /// Ends the query with `error`; false where it has ended, or where what it writes is being committed.
+    fn stop(&self, error: QueryError) -> bool {
         let mut progress = self.progress.lock();
-        if progress.life.state().is_final() {
+        if progress.life.state().is_final() || progress.commit != Commit::None {
             return false;
         }
-        progress
-            .canceled_because
-            .get_or_insert_with(|| reason.to_owned());
+        progress.stopped.get_or_insert(error);
         self.cancel.cancel();
         true
     }
@@ -223,8 +246,22 @@ impl QueryEntry {
             input_rows: progress.shape.input_rows,
             stages: (progress.shape.stages.len() as u32, ended.0),
             tasks: (tasks, statistics.tasks_finished.max(ended.1)),
+            attempts: progress.attempts.iter().map(attempt_status).collect(),
             error: progress.error.clone(),
         }
+    }
+}
+
+fn attempt_status(record: &AttemptRecord) -> AttemptStatus {
+    let until = record.ended_at.unwrap_or_else(Instant::now);
+    AttemptStatus {
+        number: record.number,
+        elapsed: until.saturating_duration_since(record.started_at),
+        ended: record.outcome.as_ref().map(|outcome| match outcome {
+            Outcome::Succeeded => "succeeded".to_owned(),
+            Outcome::Failed(error) | Outcome::LostExecutor(error) => error.to_string(),
+        }),
+        remark: record.remark(),
     }
 }
 
@@ -239,12 +276,49 @@ impl QueryHandle {
         &self.entry.cancel
     }
 
-    /// The error of a query that somebody ended.
+    /// When the query came in.
+    pub fn submitted_at(&self) -> Instant {
+        let submitted_at = self.entry.progress.lock().life.submitted_at();
+        submitted_at.unwrap_or_else(Instant::now)
+    }
+
+    /// The error of a query that somebody ended, or whose time is over.
     pub fn canceled_error(&self) -> QueryError {
-        let reason = self.entry.progress.lock().canceled_because.clone();
-        let reason = reason.unwrap_or_else(|| "its client went away".to_owned());
-        QueryError::new(ErrorCode::Canceled, format!("query canceled: {reason}"))
-            .of_query(self.id().as_str())
+        let stopped = self.entry.progress.lock().stopped.clone();
+        let gone = || {
+            let text = "query canceled: its client went away";
+            QueryError::new(ErrorCode::Canceled, text)
+        };
+        stopped.unwrap_or_else(gone).of_query(self.id().as_str())
+    }
+
+    /// Ends the query with `error`; false where that is too late.
+    pub fn stop(&self, error: QueryError) -> bool {
+        self.entry.stop(error)
+    }
+
+    /// What the query writes is about to be committed: from now on nothing ends it.
+    ///
+    /// # Errors
+    /// Where it has been ended before.
+    pub fn begin_commit(&self) -> Result<Committing, QueryError> {
+        let mut progress = self.entry.progress.lock();
+        if progress.stopped.is_some() {
+            drop(progress);
+            return Err(self.canceled_error());
+        }
+        progress.commit = Commit::Running;
+        drop(progress);
+        self.apply(Event::RowsSent);
+        Ok(Committing {
+            registry: Arc::clone(&self.registry),
+            entry: Arc::clone(&self.entry),
+        })
+    }
+
+    /// The query's attempts, which are shown with it.
+    pub fn show_attempts(&self, attempts: &[AttemptRecord]) {
+        self.entry.progress.lock().attempts = attempts.to_vec();
     }
 
     /// The query got its place.
@@ -284,34 +358,102 @@ impl QueryHandle {
     /// The query has ended with `error`; returns the error with the query's name in it.
     pub fn failed(&self, error: QueryError) -> QueryError {
         let error = error.of_query(self.id().as_str());
-        let event = match error.code {
-            ErrorCode::Canceled => Event::Canceled,
-            _ => Event::Failed,
-        };
-        let mut progress = self.entry.progress.lock();
-        if !progress.life.state().is_final() {
-            progress.error = Some(error.clone());
-        }
-        drop(progress);
-        self.apply(event);
+        self.registry.failed(&self.entry, error.clone());
         error
     }
 
     fn apply(&self, event: Event) {
-        let mut progress = self.entry.progress.lock();
-        let changed = progress.life.apply(event, Instant::now());
-        let is_final = progress.life.state().is_final();
-        drop(progress);
-        if changed && is_final {
-            self.registry.ended(&self.entry.id);
-        }
+        self.registry.apply(&self.entry, event);
     }
 }
 
 impl Drop for QueryHandle {
     fn drop(&mut self) {
-        if !self.entry.progress.lock().life.state().is_final() {
-            self.failed(self.canceled_error());
+        let mut progress = self.entry.progress.lock();
+        if progress.life.state().is_final() {
+            return;
+        }
+        let commit = progress.commit.clone();
+        if commit == Commit::Running {
+            // The commit tells how the query ended.
+            progress.commit = Commit::Abandoned;
+            return;
+        }
+        drop(progress);
+        match commit {
+            Commit::Ended(Ok(())) => self.finished(),
+            Commit::Ended(Err(error)) => drop(self.failed(error)),
+            _ => drop(self.failed(self.canceled_error())),
+        }
+    }
+}
+
+impl QueryRegistry {
+    fn failed(&self, entry: &QueryEntry, error: QueryError) {
+        let event = match error.code {
+            ErrorCode::Canceled => Event::Canceled,
+            _ => Event::Failed,
+        };
+        let mut progress = entry.progress.lock();
+        if !progress.life.state().is_final() {
+            progress.error = Some(error);
+        }
+        drop(progress);
+        self.apply(entry, event);
+    }
+
+    fn apply(&self, entry: &QueryEntry, event: Event) {
+        let mut progress = entry.progress.lock();
+        let changed = progress.life.apply(event, Instant::now());
+        let is_final = progress.life.state().is_final();
+        drop(progress);
+        if changed && is_final {
+            self.ended(&entry.id);
+        }
+    }
+}
+
+/// A commit that runs to its end, even if whoever waits for it goes away; then it says itself how the
+/// query has ended.
+#[derive(Debug)]
+pub struct Committing {
+    registry: Arc<QueryRegistry>,
+    entry: Arc<QueryEntry>,
+}
+
+impl Committing {
+    /// The commit has ended.
+    pub fn ended(self, result: &Result<(), QueryError>) {
+        let result = result.clone();
+        let result = result.map_err(|error| error.of_query(self.entry.id.as_str()));
+        let mut progress = self.entry.progress.lock();
+        let before = std::mem::replace(&mut progress.commit, Commit::Ended(result.clone()));
+        drop(progress);
+        if before == Commit::Abandoned {
+            match result {
+                Ok(()) => {
+                    self.registry.apply(&self.entry, Event::RowsSent);
+                    self.registry.apply(&self.entry, Event::CleanedUp);
+                }
+                Err(error) => self.registry.failed(&self.entry, error),
+            }
+        }
+    }
+}
+
+impl Drop for Committing {
+    fn drop(&mut self) {
+        // Not told how it ended: it panicked, or the process is about to end.
+        let is_open = matches!(
+            self.entry.progress.lock().commit,
+            Commit::Running | Commit::Abandoned
+        );
+        if is_open {
+            let committing = Self {
+                registry: Arc::clone(&self.registry),
+                entry: Arc::clone(&self.entry),
+            };
+            committing.ended(&Err(QueryError::internal("the commit was interrupted")));
         }
     }
 }
@@ -368,5 +510,70 @@ mod tests {
         registry.cancel_session("s1", "session closed");
         assert!(mine.cancellation().is_cancelled());
         assert!(!other.cancellation().is_cancelled());
+    }
+
+    #[test]
+    fn what_is_being_committed_cannot_be_cancelled() {
+        let registry = Arc::new(QueryRegistry::new(10));
+        let query = registry.register("u", "s", "INSERT");
+        query.admitted();
+        let committing = query.begin_commit().unwrap();
+        let state = || registry.status(query.id()).unwrap().state;
+        assert_eq!(state(), QueryState::Finishing);
+        assert!(!registry.cancel(query.id(), "killed by admin"));
+        assert!(!query.cancellation().is_cancelled());
+        committing.ended(&Ok(()));
+        assert!(!registry.cancel(query.id(), "killed by admin"));
+        query.finished();
+        assert_eq!(state(), QueryState::Finished);
+    }
+
+    #[test]
+    fn who_was_cancelled_before_does_not_commit() {
+        let registry = Arc::new(QueryRegistry::new(10));
+        let query = registry.register("u", "s", "INSERT");
+        query.admitted();
+        assert!(registry.cancel(query.id(), "killed by admin"));
+        let error = query.begin_commit().unwrap_err();
+        assert!(error.message.contains("killed by admin"), "{error}");
+    }
+
+    #[test]
+    fn a_commit_says_how_a_query_ended_that_nobody_waits_for() {
+        let registry = Arc::new(QueryRegistry::new(10));
+        let failure = QueryError::new(ErrorCode::WriteConflict, "changed");
+        for (result, expected) in [
+            (Ok(()), QueryState::Finished),
+            (Err(failure), QueryState::Failed),
+        ] {
+            for waits in [true, false] {
+                let query = registry.register("u", "s", "INSERT");
+                let id = query.id().clone();
+                query.admitted();
+                let committing = query.begin_commit().unwrap();
+                if waits {
+                    committing.ended(&result);
+                    drop(query);
+                } else {
+                    drop(query);
+                    let state = registry.status(&id).unwrap().state;
+                    assert_eq!(state, QueryState::Finishing);
+                    committing.ended(&result);
+                }
+                assert_eq!(registry.status(&id).unwrap().state, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_commit_that_panics_is_a_failure() {
+        let registry = Arc::new(QueryRegistry::new(10));
+        let query = registry.register("u", "s", "INSERT");
+        let id = query.id().clone();
+        query.admitted();
+        let committing = query.begin_commit().unwrap();
+        drop(query);
+        drop(committing);
+        assert_eq!(registry.status(&id).unwrap().state, QueryState::Failed);
     }
 }

@@ -74,6 +74,7 @@ impl Coordinator {
                 })?;
             }
             Statement::KillQuery(id) => self.kill(session, &id)?,
+            Statement::DrainExecutor(id) => self.drain_executor(session, &id)?,
             Statement::User(statement) => self.user_command(session, statement).await?,
             Statement::CopyFrom(_)
             | Statement::CopyTo(_)
@@ -114,6 +115,18 @@ impl Coordinator {
         {
             true => Ok(()),
             false => Err(not_found()),
+        }
+    }
+
+    /// Has an executor take no new tasks and leave once it has none.
+    fn drain_executor(&self, session: &Session, id: &str) -> Result<(), QueryError> {
+        self.check_admin(session, "drain executors")?;
+        match self.members.drain(id) {
+            true => Ok(()),
+            false => {
+                let text = format!("executor '{id}' not found; see SHOW EXECUTORS");
+                Err(QueryError::new(ErrorCode::InvalidArgument, text))
+            }
         }
     }
 

@@ -67,6 +67,8 @@ pub(crate) fn schema(what: &Show) -> SchemaRef {
             ("running_tasks", COUNT),
             ("version", TEXT),
             ("last_heartbeat", timestamp()),
+            ("task_failures", COUNT),
+            ("suspended_until", timestamp()),
         ],
         Show::Queries => vec![
             ("query_id", TEXT),
@@ -80,6 +82,7 @@ pub(crate) fn schema(what: &Show) -> SchemaRef {
             ("exchange_bytes", COUNT),
             ("spilled_bytes", COUNT),
             ("peak_memory", COUNT),
+            ("attempts", COUNT),
             ("error", TEXT),
             ("sql", TEXT),
         ],
@@ -167,11 +170,16 @@ fn count(values: impl Iterator<Item = u64>) -> ArrayRef {
 }
 
 fn times(values: impl Iterator<Item = SystemTime>) -> ArrayRef {
+    maybe_times(values.map(Some))
+}
+
+fn maybe_times(values: impl Iterator<Item = Option<SystemTime>>) -> ArrayRef {
     let micros = values.map(|time| {
-        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+        let since = time?.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Some(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
     });
-    Arc::new(TimestampMicrosecondArray::from_iter_values(micros).with_timezone("UTC"))
+    let micros: TimestampMicrosecondArray = micros.collect();
+    Arc::new(micros.with_timezone("UTC"))
 }
 
 /// All users to administrators; everybody else sees themselves.

@@ -79,6 +79,7 @@ mod tests {
         let ticket = RowsTicket {
             query_id: "q".into(),
             signature: vec![1, 2].into(),
+            attempt: 3,
         };
         let schema = Arc::new(Schema::new(fields));
         let sent = CoordinatorRowsExec::new(schema, vec![1], 3, ticket).unwrap();

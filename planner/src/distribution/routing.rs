@@ -35,6 +35,11 @@ impl Router {
         }
     }
 
+    /// How many executors there are.
+    pub(crate) fn executor_count(&self) -> usize {
+        self.executors.len()
+    }
+
     /// The executors of a stage's tasks, in the order of the tasks; `None` where there is no executor.
     fn route(&self, tasks: usize) -> Option<Vec<Url>> {
         let count = self.executors.len();

@@ -31,6 +31,13 @@ extensions_options! {
         pub query_memory_limit_bytes: usize, default = 0
         /// How many seconds a query may run; 0 for as long as the server allows.
         pub query_run_time_max_s: usize, default = 0
+        /// How often a query is started, where its attempts fail for reasons that are not its own: an executor
+        /// or a connection is lost, a disk is full, the storage fails. 1 for once.
+        pub query_attempts_max: usize, default = 4
+        /// How many bytes of a result are held back before the first row is sent: as long as none was sent, the
+        /// query can be started again. A result that is complete is sent at once. 0 for sending every row as
+        /// soon as it is there.
+        pub result_holdback: usize, default = 16777216
         /// How many tasks a stage may have; 0 for as many as there are executors.
         pub stage_tasks_max: usize, default = 0
         /// How many bytes of files one partition of a scan is expected to read. A scan of less than

@@ -8,6 +8,9 @@ use crate::progress;
 use skep_client::StatementResult;
 use std::time::Duration;
 
+/// The shortest time that a statement takes which was started again.
+const RESTART_MIN: Duration = Duration::from_millis(100);
+
 impl Runner {
     /// The line below a result, for people at a terminal.
     pub(super) async fn remark_on(
@@ -41,6 +44,22 @@ impl Runner {
         let remark = format!("({what}{timing})\n\n");
         let written = self.screen.output.remark(&remark).await;
         written.map_err(Trouble::Output)
+    }
+
+    /// A line for each time that the statement was started again. No pause before another attempt is shorter
+    /// than [`RESTART_MIN`], so that nothing is asked about statements that were faster.
+    pub(super) async fn remark_on_attempts(&mut self, result: &StatementResult, elapsed: Duration) {
+        if self.screen.quiet || elapsed < RESTART_MIN {
+            return;
+        }
+        let (Some(query), Some(aside)) = (&result.query_id, &mut self.aside) else {
+            return;
+        };
+        // Servers other than Skep do not know the call, and the statement has succeeded in any case.
+        let asked = tokio::time::timeout(FAREWELL_TIMEOUT, aside.remarks(query)).await;
+        for remark in asked.ok().and_then(Result::ok).unwrap_or_default() {
+            self.say(&format!("{remark}\n")).await;
+        }
     }
 
     pub(super) async fn ended_by(

@@ -192,9 +192,14 @@ fn alter(cursor: &mut Cursor) -> Result<Statement, QueryError> {
     if cursor.accept(&["view"]) {
         return view::alter_view(cursor);
     }
+    if cursor.accept(&["executor"]) {
+        let id = cursor.string("the id of an executor in quotes")?;
+        cursor.expect(&["drain"])?;
+        return Ok(Statement::DrainExecutor(id));
+    }
     match cursor.accept(&["table"]) {
         true => alter::alter_table(cursor),
-        false => Err(cursor.unexpected("TABLE, VIEW or DATABASE")),
+        false => Err(cursor.unexpected("TABLE, VIEW, DATABASE or EXECUTOR")),
     }
 }
 

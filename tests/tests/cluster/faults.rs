@@ -84,9 +84,10 @@ async fn assert_alive(cluster: &Cluster) {
 }
 
 #[tokio::test]
-async fn a_killed_executor_is_one_clear_error() {
+async fn a_killed_executor_is_one_clear_error_where_a_query_is_started_once() {
     let mut cluster = tpch_cluster(2).await;
     let mut client = spread(&cluster).await;
+    rows(&mut client, "SET skep.query_attempts_max = 1").await;
     let running = async { error(&mut client, ENDLESS).await };
     let killing = async {
         let id = running_everywhere(&cluster).await;

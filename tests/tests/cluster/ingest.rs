@@ -174,6 +174,7 @@ async fn with_endless_ingest(
     then: impl AsyncFnOnce(&mut Cluster),
 ) -> Option<Result<i64, ClientError>> {
     let mut sender = cluster.connect().await;
+    rows(&mut sender, "SET skep.query_attempts_max = 1").await;
     rows(
         &mut sender,
         "CREATE TABLE target (k BIGINT, c STRING, day STRING)",

@@ -15,6 +15,8 @@ mod ingest;
 mod life;
 mod many_files;
 mod membership;
+mod races;
+mod retry;
 mod scale;
 mod sql_model;
 mod temporary;

@@ -156,6 +156,7 @@ async fn an_executor_that_is_killed_during_a_write_leaves_nothing_that_is_seen()
     let mut cluster = cluster(2).await;
     let mut client = spread(&cluster).await;
     create_target(&mut client).await;
+    rows(&mut client, "SET skep.query_attempts_max = 1").await;
     let kill = async |cluster: &mut Cluster| cluster.executors[1].crash().await;
     let failed = interrupted(&mut cluster, &mut client, kill).await;
     assert!(failed.retryable, "{failed}");

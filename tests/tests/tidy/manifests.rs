@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::process::Command;
 
 /// What each crate may depend on among ours. The binary and the tests compose and may use all.
-const ALLOWED: [(&str, &[&str]); 18] = [
+const ALLOWED: [(&str, &[&str]); 19] = [
     ("skep-protocol", &[]),
     ("skep-parquet-statistics", &[]),
     ("skep-functions", &[]),
@@ -17,6 +17,7 @@ const ALLOWED: [(&str, &[&str]); 18] = [
         "skep-sql",
         &["skep-functions", "skep-protocol", "skep-runtime"],
     ),
+    ("skep-scheduler", &["skep-protocol"]),
     (
         "skep-catalog",
         &["skep-parquet-statistics", "skep-protocol"],
@@ -68,6 +69,7 @@ const ALLOWED: [(&str, &[&str]); 18] = [
             "skep-planner",
             "skep-protocol",
             "skep-runtime",
+            "skep-scheduler",
             "skep-sql",
             "skep-storage",
             "skep-writer",
@@ -85,7 +87,7 @@ const ALLOWED: [(&str, &[&str]); 18] = [
 const COMPOSING: [&str; 2] = ["skep", "skep-tests"];
 
 /// Who must do without which library.
-const WITHOUT: [(&str, &str); 11] = [
+const WITHOUT: [(&str, &str); 13] = [
     ("skep-protocol", "datafusion"),
     ("skep-listener", "datafusion"),
     ("skep-catalog", "datafusion"),
@@ -93,6 +95,8 @@ const WITHOUT: [(&str, &str); 11] = [
     ("skep-shell", "datafusion"),
     ("skep-coordinator", "datafusion-distributed"),
     ("skep-runtime", "datafusion-distributed"),
+    ("skep-scheduler", "datafusion"),
+    ("skep-scheduler", "tokio"),
     ("skep-flight-service", "datafusion-distributed"),
     ("skep-tpch", "datafusion-distributed"),
     ("skep-coordinator", "sqlx"),

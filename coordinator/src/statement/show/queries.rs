@@ -1,6 +1,6 @@
 //! The cluster and its queries.
 
-use super::{count, text, times};
+use super::{count, maybe_times, text, times};
 use crate::cluster::ExecutorInfo;
 use crate::engine::Coordinator;
 use crate::service::{QueryState, QueryStatus};
@@ -14,6 +14,10 @@ pub(super) fn executors(executors: &[ExecutorInfo]) -> Vec<ArrayRef> {
     let at =
         |executor: &ExecutorInfo| now.1 - now.0.saturating_duration_since(executor.last_heartbeat);
     let all = || executors.iter();
+    let until = |executor: &ExecutorInfo| {
+        let left = executor.suspended_until?;
+        Some(now.1 + left.saturating_duration_since(now.0))
+    };
     vec![
         text(all().map(|executor| Some(executor.id.clone()))),
         text(
@@ -27,6 +31,8 @@ pub(super) fn executors(executors: &[ExecutorInfo]) -> Vec<ArrayRef> {
         count(all().map(|executor| u64::from(executor.load.running_tasks))),
         text(all().map(|executor| Some(executor.version.clone()))),
         times(all().map(at)),
+        count(all().map(|executor| executor.task_failures as u64)),
+        maybe_times(all().map(until)),
     ]
 }
 
@@ -49,6 +55,7 @@ pub(super) fn queries(queries: &[QueryStatus]) -> Vec<ArrayRef> {
         count(all().map(|query| query.exchange_bytes)),
         count(all().map(|query| query.spilled_bytes)),
         count(all().map(|query| query.peak_memory_bytes)),
+        count(all().map(|query| query.attempts.len() as u64)),
         text(all().map(|query| query.error.as_ref().map(ToString::to_string))),
         text(all().map(|query| Some(query.sql.clone()))),
     ]
@@ -105,15 +112,27 @@ pub(super) fn one_query(engine: &Coordinator, id: &str) -> Result<Vec<ArrayRef>,
         ("exchange_bytes", status.exchange_bytes.to_string()),
         ("spilled_bytes", status.spilled_bytes.to_string()),
         ("peak_memory_bytes", status.peak_memory_bytes.to_string()),
+        ("attempts", status.attempts.len().to_string()),
     ]);
-    if let Some(error) = &status.error {
-        shown.push(("error_code", error.code.as_str().to_owned()));
-        shown.push(("error_kind", error.kind().as_str().to_owned()));
-        shown.push(("error", error.to_string()));
+    let mut shown: Vec<(String, String)> = shown
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    for attempt in &status.attempts {
+        let elapsed_ms = attempt.elapsed.as_millis();
+        let ended = attempt.ended.as_deref().unwrap_or("running");
+        let name = format!("attempt_{}", attempt.number);
+        shown.push((name, format!("{elapsed_ms} ms: {ended}")));
     }
-    shown.push(("sql", status.sql));
+    let mut more = |name: &str, value: String| shown.push((name.to_owned(), value));
+    if let Some(error) = &status.error {
+        more("error_code", error.code.as_str().to_owned());
+        more("error_kind", error.kind().as_str().to_owned());
+        more("error", error.to_string());
+    }
+    more("sql", status.sql);
     Ok(vec![
-        text(shown.iter().map(|(name, _)| Some((*name).to_owned()))),
+        text(shown.iter().map(|(name, _)| Some(name.clone()))),
         text(shown.iter().map(|(_, value)| Some(value.clone()))),
     ])
 }

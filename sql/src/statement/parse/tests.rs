@@ -47,6 +47,8 @@ fn skeps_own_statements() {
     ));
     assert!(matches!(parsed("SHOW PROFILE 'x'"), Statement::Show(Show::Profile(id)) if id == "x"));
     assert!(matches!(parsed("KILL QUERY 'x'"), Statement::KillQuery(id) if id == "x"));
+    let drain = parsed("ALTER EXECUTOR 'x' DRAIN");
+    assert!(matches!(drain, Statement::DrainExecutor(id) if id == "x"));
     assert!(matches!(parsed("DESCRIBE QUERY 'x'"), Statement::Show(Show::Query(id)) if id == "x"));
     assert!(matches!(parsed("USE sales"), Statement::Use(name) if name == "sales"));
     assert!(matches!(parsed("RESET ALL"), Statement::Reset(None)));
