@@ -3,6 +3,7 @@
 //! A change is decided from a snapshot and committed against that snapshot's version. Where somebody
 //! else was faster, it is decided again.
 
+mod access;
 mod alter;
 mod check;
 mod columns;
@@ -25,6 +26,7 @@ mod vacuum;
 mod views;
 mod write;
 
+pub use access::{Granting, Permit, RoleGranting, permitted};
 pub use alter::TableChange;
 pub use check::{CheckSummary, Finding};
 pub use columns::{BucketingSpec, ColumnPosition, ColumnSpec, PartitionColumnSpec};
@@ -34,6 +36,8 @@ pub use partitions::NewPartition;
 pub use repair::{RefreshSummary, RepairMode};
 pub use tables::{NewExternalTable, NewManagedTable};
 pub use transfer::TransferSummary;
+#[cfg(test)]
+pub(crate) use transfer::upgraded_role;
 pub use users::NewUser;
 pub use vacuum::{WRITTEN_FILE_PREFIX, query_of_file};
 pub use views::{NewView, ViewChange};
@@ -164,6 +168,14 @@ impl Catalog {
         base: &CatalogSnapshot,
         changes: &[Change],
     ) -> Result<bool, CatalogError> {
+        let mut followed = access::consequences(base, changes);
+        let changes = match followed.is_empty() {
+            true => changes,
+            false => {
+                followed.splice(0..0, changes.iter().cloned());
+                &followed
+            }
+        };
         let is_done = match self.store.commit(base.version(), changes).await {
             Ok(_) => true,
             Err(CatalogError::Conflict) => false,

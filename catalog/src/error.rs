@@ -177,6 +177,48 @@ pub enum CatalogError {
     /// The name is taken.
     #[error("user '{0}' already exists")]
     UserExists(String),
+    /// No such role.
+    #[error("role '{0}' not found")]
+    RoleNotFound(String),
+    /// The name is taken.
+    #[error("role '{0}' already exists")]
+    RoleExists(String),
+    /// A name is a user's and was to be a role's, or the other way round.
+    #[error("'{name}' is a {kind}: users and roles have different names")]
+    PrincipalExists {
+        /// Which.
+        name: String,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// A role would have itself.
+    #[error("role '{role}' cannot be granted to role '{member}', which it has itself")]
+    RoleCircle {
+        /// Which.
+        role: String,
+        /// To which.
+        member: String,
+    },
+    /// What is to be revoked was not granted.
+    #[error("{0}")]
+    NotGranted(String),
+    /// Somebody has to be left who can create others.
+    #[error("the first user has to be an administrator: write ADMIN after the password")]
+    FirstUserIsNoAdministrator,
+    /// Somebody has to be left who can create others.
+    #[error("'{0}' is the last administrator")]
+    LastAdministrator(String),
+    /// What somebody owns would be nobody's.
+    #[error("user '{user}' owns {what}: give it to somebody else first, with ALTER … OWNER TO")]
+    UserOwns {
+        /// Who.
+        user: String,
+        /// One thing.
+        what: String,
+    },
+    /// Somebody may not do it.
+    #[error("{0}")]
+    NotPermitted(String),
     /// Dropped without CASCADE.
     #[error(
         "database '{name}' is not empty: it has {tables} table(s); drop them first or use CASCADE"
@@ -355,17 +397,25 @@ impl CatalogError {
             Self::ColumnNotFound { .. } => ErrorCode::ColumnNotFound,
             Self::PartitionNotFound { .. } => ErrorCode::PartitionNotFound,
             Self::WriteConflict { .. } => ErrorCode::WriteConflict,
-            Self::UserNotFound(_) => ErrorCode::UserNotFound,
+            Self::UserNotFound(_) | Self::RoleNotFound(_) => ErrorCode::UserNotFound,
+            Self::NotPermitted(_) => ErrorCode::PermissionDenied,
             Self::DatabaseExists(_)
             | Self::TableExists { .. }
             | Self::ViewExists { .. }
             | Self::ColumnExists { .. }
             | Self::PartitionExists { .. }
-            | Self::UserExists(_) => ErrorCode::AlreadyExists,
+            | Self::UserExists(_)
+            | Self::RoleExists(_)
+            | Self::PrincipalExists { .. } => ErrorCode::AlreadyExists,
             Self::DatabaseNotEmpty { .. }
             | Self::DatabaseProtected(_)
             | Self::LocationTaken { .. }
             | Self::NotEmpty
+            | Self::RoleCircle { .. }
+            | Self::NotGranted(_)
+            | Self::FirstUserIsNoAdministrator
+            | Self::LastAdministrator(_)
+            | Self::UserOwns { .. }
             | Self::WrongKind { .. }
             | Self::PropertyNotFound { .. }
             | Self::DataDirectoryInUse { .. } => ErrorCode::InvalidState,

@@ -8,6 +8,7 @@ pub mod catalog;
 pub mod discovery;
 pub mod error;
 pub mod model;
+pub mod rights;
 pub mod snapshot;
 pub mod store;
 
@@ -17,6 +18,7 @@ pub use catalog::{
 };
 pub use error::CatalogError;
 pub use object_store::ObjectStore;
+pub use rights::{EnabledRoles, Rights};
 pub use snapshot::{CatalogSnapshot, Relation};
 pub use store::{CatalogLocation, DatabaseUrl};
 

@@ -1,5 +1,6 @@
 //! What the catalog holds. Plain data: nothing here reads or writes anything.
 
+mod access;
 pub mod bounds;
 mod file_bounds;
 mod files;
@@ -11,6 +12,10 @@ pub mod types;
 mod user;
 mod view;
 
+pub use access::{
+    AccessRules, Grant, GrantKey, Membership, PUBLIC, Principal, Privilege, PrivilegeSet, Role,
+    Securable,
+};
 pub use bounds::{BoundValue, ColumnBounds};
 pub use file_bounds::FileBounds;
 pub use files::{DataFile, Partition, TableFiles};

@@ -6,7 +6,7 @@ pub(crate) use file_cache::FileCache;
 
 use crate::error::CatalogError;
 use crate::model::{
-    CatalogVersion, Database, Partition, Table, TableFiles, TableId, User, View, name,
+    AccessRules, CatalogVersion, Database, Partition, Table, TableFiles, TableId, User, View, name,
 };
 use crate::store::{CatalogState, CatalogStore, StateChanges};
 use skep_protocol::storage_url::StorageUrl;
@@ -21,6 +21,7 @@ pub struct CatalogSnapshot {
     version: CatalogVersion,
     databases: BTreeMap<String, DatabaseEntry>,
     users: BTreeMap<String, Arc<User>>,
+    access: Arc<AccessRules>,
     abandoned_locations: Vec<StorageUrl>,
     store: Arc<dyn CatalogStore>,
     file_cache: Arc<FileCache>,
@@ -42,15 +43,24 @@ pub enum Relation {
 }
 
 impl Relation {
-    fn id(&self) -> TableId {
+    /// Its id, whatever it is called.
+    pub fn id(&self) -> TableId {
         match self {
             Self::Table(table) => table.id,
             Self::View(view) => view.id,
         }
     }
 
+    /// Whose it is.
+    pub fn owner(&self) -> &str {
+        match self {
+            Self::Table(table) => &table.definition.owner,
+            Self::View(view) => &view.definition.owner,
+        }
+    }
+
     /// The names of its database and of itself.
-    fn names(&self) -> (&str, &str) {
+    pub fn names(&self) -> (&str, &str) {
         let (database, name) = match self {
             Self::Table(table) => (&table.definition.database, &table.definition.name),
             Self::View(view) => (&view.definition.database, &view.definition.name),
@@ -69,6 +79,7 @@ impl CatalogSnapshot {
             version: state.version,
             databases: BTreeMap::new(),
             users: BTreeMap::new(),
+            access: Arc::default(),
             abandoned_locations: Vec::new(),
             store,
             file_cache,
@@ -119,12 +130,18 @@ impl CatalogSnapshot {
             Arc::make_mut(&mut entry.relations).insert(name, relation);
         }
         let users = state.users.into_iter();
+        // Whoever keeps what follows from the rules sees by their address that they are the same.
+        let access = match *self.access == state.access {
+            true => Arc::clone(&self.access),
+            false => Arc::new(state.access),
+        };
         Ok(Self {
             version: state.version,
             databases,
             users: users
                 .map(|user| (user.name.clone(), Arc::new(user)))
                 .collect(),
+            access,
             abandoned_locations: state.abandoned_locations,
             store: Arc::clone(&self.store),
             file_cache: Arc::clone(&self.file_cache),
@@ -245,6 +262,15 @@ impl CatalogSnapshot {
         }
     }
 
+    /// The table or view of that id.
+    pub fn relation_by_id(&self, id: TableId) -> Option<&Relation> {
+        let mut relations = self
+            .databases
+            .values()
+            .flat_map(|entry| entry.relations.values());
+        relations.find(|relation| relation.id() == id)
+    }
+
     /// Where managed tables lay that have been dropped and whose files may still be there.
     pub fn abandoned_locations(&self) -> &[StorageUrl] {
         &self.abandoned_locations
@@ -262,6 +288,11 @@ impl CatalogSnapshot {
         self.users
             .get(&name)
             .ok_or(CatalogError::UserNotFound(name))
+    }
+
+    /// Roles, who has them, and who may do what.
+    pub fn access(&self) -> &Arc<AccessRules> {
+        &self.access
     }
 
     /// All that the table consists of in this state. Read from the store once, then from memory, by

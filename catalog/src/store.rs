@@ -4,6 +4,7 @@
 //! [`crate::catalog::Catalog`] from a snapshot, and a store refuses it if the catalog is no longer in
 //! the state from which it was decided. [`contract`] holds what every store must do.
 
+mod access;
 mod changes;
 #[cfg(test)]
 pub(crate) mod contract;
@@ -24,8 +25,8 @@ pub use location::{CatalogLocation, DatabaseUrl};
 
 use crate::error::CatalogError;
 use crate::model::{
-    CatalogVersion, DataFile, Database, Partition, Table, TableDefinition, TableFiles, TableId,
-    User, View, ViewDefinition,
+    AccessRules, CatalogVersion, DataFile, Database, Grant, GrantKey, Membership, Partition,
+    Principal, Role, Table, TableDefinition, TableFiles, TableId, User, View, ViewDefinition,
 };
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -50,6 +51,8 @@ pub struct CatalogState {
     pub views: Vec<View>,
     /// By name.
     pub users: Vec<User>,
+    /// Roles, who has them, and who may do what.
+    pub access: AccessRules,
     /// Where managed tables lay that have been dropped and whose files may still be there.
     pub abandoned_locations: Vec<StorageUrl>,
 }
@@ -68,6 +71,7 @@ impl CatalogState {
             (&left.database, &left.name).cmp(&(&right.database, &right.name))
         });
         self.users.sort_by(|left, right| left.name.cmp(&right.name));
+        self.access.sort();
         self.abandoned_locations.sort();
     }
 }
@@ -118,6 +122,28 @@ pub enum Change {
         /// Who.
         name: String,
     },
+    /// A new role.
+    CreateRole(Role),
+    /// A role goes. Nobody has it, and nothing is granted to it (any more).
+    DropRole {
+        /// Which.
+        name: String,
+    },
+    /// Somebody has a role, whether or not they had it before.
+    SetMembership(Membership),
+    /// Somebody no longer has a role.
+    RemoveMembership {
+        /// Which.
+        role: String,
+        /// Who.
+        member: Principal,
+    },
+    /// Somebody may do something, whether or not they might before.
+    SetGrant(Grant),
+    /// Somebody may do something with the table or view that was created last among the same changes.
+    GrantOnCreated(Grant),
+    /// Somebody may no longer do something.
+    RemoveGrant(GrantKey),
     /// A new table with all that it consists of.
     CreateTable {
         /// The table.

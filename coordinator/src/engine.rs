@@ -18,7 +18,7 @@ use crate::cluster::{ClusterService, Members, RowsDoor};
 use crate::config::Authentication;
 use crate::config::CoordinatorConfig;
 use crate::engine::metadata::MetadataCache;
-use crate::identity::{FIRST_ADMIN, Identity};
+use crate::identity::{FIRST_ADMIN, Identity, KnownRights};
 use crate::query::QueryRegistry;
 use crate::query::admission::Admission;
 use crate::service::{
@@ -29,7 +29,7 @@ use crate::session::{Session, SessionCatalog, Sessions};
 use crate::statement::without_secrets;
 use async_trait::async_trait;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use skep_catalog::catalog::NewDatabase;
+use skep_catalog::catalog::{NewDatabase, permitted};
 use skep_catalog::{Catalog, CatalogError, CatalogOptions, NewUser};
 use skep_exchange::channel::{Connections, SharedKey};
 use skep_exchange::monitor::AttemptMonitor;
@@ -76,6 +76,7 @@ pub(crate) struct Coordinator {
     pub(crate) key: ClusterKey,
     pub(crate) catalog: Catalog,
     pub(crate) identity: Identity,
+    pub(crate) known_rights: KnownRights,
     pub(crate) metadata: MetadataCache,
     pub(crate) members: Arc<Members>,
     pub(crate) sessions: Sessions,
@@ -133,6 +134,7 @@ impl Engine {
             key,
             catalog,
             identity,
+            known_rights: KnownRights::default(),
             metadata: MetadataCache::default(),
             members: Arc::new(Members::new()),
             sessions: Sessions::new(config.queries.clone()),
@@ -224,7 +226,7 @@ async fn set_up_users(
                 admin: true,
                 if_not_exists: true,
             };
-            catalog.create_user(new).await?;
+            catalog.create_user(new, &permitted).await?;
             Ok(())
         }
         None if is_empty && config.authentication == Authentication::Required => {
@@ -237,7 +239,9 @@ async fn set_up_users(
 impl Coordinator {
     /// The catalog as `session` sees it now.
     pub(crate) fn session_catalog(&self, session: &Session) -> SessionCatalog {
-        SessionCatalog::new(self.catalog.snapshot(), session.temporary.snapshot())
+        let snapshot = self.catalog.snapshot();
+        let rights = self.rights_in(&snapshot, session);
+        SessionCatalog::new(snapshot, session.temporary.snapshot(), rights)
     }
 
     /// The catalog that has the table or view of that name, or would have it.
@@ -258,7 +262,8 @@ impl Coordinator {
         session: &'a Session,
         database: &str,
     ) -> Result<&'a Catalog, QueryError> {
-        let name = self.catalog.snapshot().database(database)?.name.clone();
+        let catalog = self.session_catalog(session);
+        let name = catalog.database(database)?.name.clone();
         let store = |location: &StorageUrl| self.object_store(location);
         let catalog = session
             .temporary

@@ -5,6 +5,7 @@
 //! [`service::QueryService`].
 
 mod attempts;
+mod access;
 mod client_rows;
 pub mod cluster;
 pub mod config;

@@ -10,6 +10,7 @@ pub use temporary::Temporary;
 
 use crate::config::QueryLimits;
 use parking_lot::Mutex;
+use skep_catalog::EnabledRoles;
 use skep_protocol::{ErrorCode, QueryError};
 use std::collections::HashMap;
 use std::fmt;
@@ -42,6 +43,8 @@ pub struct Session {
     pub settings: Settings,
     /// Its temporary tables and views.
     pub temporary: Temporary,
+    /// Which of its user's roles count.
+    pub roles: EnabledRoles,
 }
 
 impl Session {
@@ -101,6 +104,7 @@ impl Sessions {
             database: DEFAULT_DATABASE.to_owned(),
             settings: Settings::default(),
             temporary: Temporary::default(),
+            roles: EnabledRoles::default(),
         };
         open.insert(
             id.clone(),

@@ -3,7 +3,6 @@
 mod commands;
 pub(crate) mod explain;
 pub(crate) mod show;
-mod users;
 
 pub(crate) use commands::{
     HEADER_PROPERTY, SORT_PROPERTY, complete, file_bytes_target, file_options, new_managed_table,

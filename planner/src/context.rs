@@ -12,6 +12,7 @@ use datafusion::config::ConfigOptions;
 use datafusion::execution::SessionState;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion_distributed::DistributedExt;
+use skep_catalog::model::Privilege;
 use skep_exchange::channel::Connections;
 use skep_exchange::direct::ClientAddress;
 use skep_exchange::monitor::AttemptMonitor;
@@ -96,6 +97,12 @@ impl PlanningContext {
     /// Where the tasks of this statement go.
     pub(crate) fn router(&self) -> Router {
         Router::new(&self.query, self.executors.addresses())
+    }
+
+    /// Where the statement may read files that it names itself.
+    pub(crate) fn readable_roots(&self) -> AllowedRoots {
+        let roots = &self.planner.allowed_roots;
+        self.catalog.rights().narrow(roots, &[Privilege::Select])
     }
 
     /// What a statement is planned with.

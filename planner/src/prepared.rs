@@ -1,7 +1,7 @@
 //! The plan of a prepared statement, kept from one run to the next.
 //!
-//! What is kept is the statement with all names resolved. It holds for the catalog, the database and the
-//! settings that it was made with, and is made again where one of them is another. What depends on the moment, such as `now()` and which executors there are,
+//! What is kept is the statement with all names resolved. It holds for the catalog, the database, the
+//! settings and the user with their roles that it was made with, and is made again where one of them is another. What depends on the moment, such as `now()` and which executors there are,
 //! is decided anew in every run.
 //!
 //! Decision: What is kept of a prepared statement is its resolved plan, for one snapshot of the catalog. Nothing
@@ -12,6 +12,7 @@ use crate::session::{SessionCatalogVersion, Settings};
 use crate::{PlanningContext, ResolvedQuery};
 use datafusion::logical_expr::LogicalPlan;
 use parking_lot::Mutex;
+use skep_catalog::Rights;
 use skep_protocol::QueryError;
 use std::fmt;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ struct Kept {
     catalog: SessionCatalogVersion,
     database: String,
     settings: Settings,
+    rights: Arc<Rights>,
     logical: LogicalPlan,
     names: ShownNames,
 }
@@ -42,6 +44,7 @@ impl Kept {
         self.catalog == context.catalog.version()
             && self.database == context.session.database
             && self.settings == context.session.settings
+            && self.rights.are_of_same(context.catalog.rights())
     }
 }
 
@@ -61,6 +64,7 @@ impl PreparedPlan {
             catalog: context.catalog.version(),
             database: context.session.database.clone(),
             settings: context.session.settings.clone(),
+            rights: Arc::clone(context.catalog.rights()),
             logical: resolved.logical.clone(),
             names: resolved.names.clone(),
         }));

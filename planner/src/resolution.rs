@@ -9,6 +9,7 @@ pub(crate) mod information_schema;
 pub(crate) mod loose_files;
 pub(crate) mod names;
 pub(crate) mod parameters;
+pub(crate) mod readable;
 pub(crate) mod relations;
 pub(crate) mod resolve;
 pub(crate) mod series;

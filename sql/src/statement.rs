@@ -3,6 +3,7 @@
 //! The statements that only Skep has are read by a small parser of its own in front; everything else is
 //! DataFusion's affair. Both see the same tokens, so that places in the text are right.
 
+mod access;
 mod cursor;
 mod definition;
 mod parse;
@@ -11,6 +12,10 @@ mod size;
 mod users;
 mod write;
 
+pub use access::{
+    AccessStatement, ObjectName, PrincipalName, PrivilegeName, RoleChoice, SECURITY_INVOKER,
+    SECURITY_PROPERTY, ShowAccess,
+};
 pub use cursor::{Cursor, position};
 pub use definition::{
     Buckets, ColumnDefinition, ColumnPlace, Comparison, CreateDatabase, CreateTable, CreateView,
@@ -136,6 +141,8 @@ pub enum Statement {
     DrainExecutor(String),
     /// `CREATE USER`, `ALTER USER` and `DROP USER`.
     User(UserStatement),
+    /// A statement about roles and grants.
+    Access(AccessStatement),
 }
 
 impl Statement {
@@ -269,6 +276,8 @@ pub enum Show {
     Queries,
     /// The users.
     Users,
+    /// Roles and grants.
+    Access(ShowAccess),
     /// One query.
     Query(String),
     /// What the steps of a query did.

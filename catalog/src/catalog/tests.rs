@@ -362,31 +362,59 @@ async fn users_are_known_by_their_names_in_any_case() {
         admin: true,
         if_not_exists,
     };
-    assert!(catalog.create_user(new("Ada@x.org", false)).await.unwrap());
-    assert!(!catalog.create_user(new("ada@X.org", true)).await.unwrap());
+    assert!(
+        catalog
+            .create_user(new("Ada@x.org", false), &permitted)
+            .await
+            .unwrap()
+    );
+    assert!(
+        !catalog
+            .create_user(new("ada@X.org", true), &permitted)
+            .await
+            .unwrap()
+    );
     assert_code(
-        catalog.create_user(new("ada@x.org", false)).await,
+        catalog
+            .create_user(new("ada@x.org", false), &permitted)
+            .await,
         ErrorCode::AlreadyExists,
     );
     for bad in ["", "a b", "a:b"] {
-        let created = catalog.create_user(new(bad, false)).await;
+        let created = catalog.create_user(new(bad, false), &permitted).await;
         assert_code(created, ErrorCode::InvalidArgument);
     }
-    catalog.alter_user("ADA@x.org", "two").await.unwrap();
+    catalog
+        .alter_user("ADA@x.org", "two", &permitted)
+        .await
+        .unwrap();
     let snapshot = catalog.snapshot();
     let user = snapshot.user("Ada@X.org").unwrap();
     assert_eq!((&*user.password_hash, user.admin), ("two", true));
     assert_eq!(snapshot.users().count(), 1);
     assert_code(
-        catalog.alter_user("bob", "x").await,
+        catalog.alter_user("bob", "x", &permitted).await,
         ErrorCode::UserNotFound,
     );
     assert_code(
-        catalog.drop_user("bob", false).await,
+        catalog.drop_user("bob", false, &permitted).await,
         ErrorCode::UserNotFound,
     );
-    assert!(!catalog.drop_user("bob", true).await.unwrap());
-    assert!(catalog.drop_user("ada@x.org", false).await.unwrap());
+    assert!(!catalog.drop_user("bob", true, &permitted).await.unwrap());
+    assert_code(
+        catalog.drop_user("ada@x.org", false, &permitted).await,
+        ErrorCode::InvalidState,
+    );
+    catalog
+        .create_user(new("eve", false), &permitted)
+        .await
+        .unwrap();
+    assert!(
+        catalog
+            .drop_user("ada@x.org", false, &permitted)
+            .await
+            .unwrap()
+    );
     assert!(catalog.snapshot().user("ada@x.org").is_err());
     assert!(snapshot.user("ada@x.org").is_ok(), "a snapshot stays");
 }

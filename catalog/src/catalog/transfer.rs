@@ -1,20 +1,25 @@
 //! A catalog as lines of JSON, with which it moves from one database to another.
 //!
 //! Each line is an object with one member, whose name says what it is: first `catalog`, with the number
-//! of this form; then `database`, `user`, `abandoned`, `view`, and each `table`, followed by its
-//! `partition`s and `file`s; last `end`, with the number of the lines before it, without which a file
-//! is not whole. Ids and versions are not kept: a table has others where it arrives.
+//! of this form; then `database`, `user`, `role`, `member`, `grant`, `abandoned`, and each `view` and `table`,
+//! followed by the `grant`s on it and its `partition`s and `file`s; last `end`, with the number of the lines before
+//! it, without which a file is not whole. Ids and versions are not kept: a table has others where it arrives.
 
+mod access_lines;
 mod lines;
+
+#[cfg(test)]
+pub(crate) use access_lines::upgraded_role;
 
 use super::{Catalog, DEFAULT_DATABASE};
 use crate::error::CatalogError;
-use crate::model::{Partition, TableFiles};
+use crate::model::{Partition, Securable, TableFiles, TableId, User};
 use crate::snapshot::{CatalogSnapshot, Relation};
 use crate::store::Change;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use lines::{End, Header, Line};
+use std::collections::VecDeque;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt, Lines};
 
 /// How many partitions' files are in memory at the same time.
@@ -67,6 +72,16 @@ impl Catalog {
         for user in snapshot.users() {
             writer.write(Line::User(user.into())).await?;
         }
+        let rules = snapshot.access();
+        for role in &rules.roles {
+            writer.write(Line::Role(role.into())).await?;
+        }
+        for membership in &rules.memberships {
+            writer.write(Line::Member(membership.into())).await?;
+        }
+        for grant in access_lines::grants_besides_relations(rules) {
+            writer.write(Line::Grant(grant.into())).await?;
+        }
         for location in snapshot.abandoned_locations() {
             writer.write(Line::Abandoned(location.to_string())).await?;
         }
@@ -99,7 +114,8 @@ impl Catalog {
         let snapshot = self.snapshot();
         let is_new = snapshot.databases().count() == 1
             && snapshot.relations(DEFAULT_DATABASE)?.next().is_none()
-            && snapshot.users().next().is_none();
+            && snapshot.users().next().is_none()
+            && snapshot.access().roles.is_empty();
         if !is_new {
             return Err(CatalogError::NotEmpty);
         }
@@ -132,17 +148,35 @@ impl<W: AsyncWrite + Unpin + Send> Writer<'_, W> {
         Ok(())
     }
 
+    /// What is granted on a table or a view.
+    async fn grants(
+        &mut self,
+        snapshot: &CatalogSnapshot,
+        id: TableId,
+    ) -> Result<(), CatalogError> {
+        let object = Securable::Relation(id);
+        let grants = snapshot.access().grants.iter();
+        for grant in grants.filter(|grant| grant.key.object == object) {
+            self.write(Line::Grant(grant.into())).await?;
+        }
+        Ok(())
+    }
+
     async fn relation(
         &mut self,
         snapshot: &CatalogSnapshot,
         relation: &Relation,
     ) -> Result<(), CatalogError> {
         let table = match relation {
-            Relation::View(view) => return self.write(Line::View((&**view).into())).await,
+            Relation::View(view) => {
+                self.write(Line::View((&**view).into())).await?;
+                return self.grants(snapshot, view.id).await;
+            }
             Relation::Table(table) => table,
         };
         let line = lines::TableLine::new(&table.definition)?;
         self.write(Line::Table(Box::new(line))).await?;
+        self.grants(snapshot, table.id).await?;
         let partitions = snapshot.table_partitions(table).await?;
         if table.definition.partition_columns.is_empty() {
             let files = snapshot.table_files(table).await?;
@@ -172,6 +206,12 @@ struct Reader<R> {
     is_over: bool,
     /// A line that was read and belongs to the next change.
     pending: Option<Line>,
+    /// Changes that follow from lines that were read.
+    queued: VecDeque<Change>,
+    /// Whether users could do everything when it was written.
+    is_without_access: bool,
+    /// Whether there is the role for that already.
+    has_upgraded_role: bool,
     summary: TransferSummary,
 }
 
@@ -182,6 +222,9 @@ impl<R: AsyncBufRead + Unpin + Send> Reader<R> {
             number: 0,
             is_over: false,
             pending: None,
+            queued: VecDeque::new(),
+            is_without_access: false,
+            has_upgraded_role: false,
             summary: TransferSummary::default(),
         }
     }
@@ -220,8 +263,11 @@ impl<R: AsyncBufRead + Unpin + Send> Reader<R> {
         let line: Line =
             serde_json::from_str(&text).map_err(|error| self.invalid(error.to_string()))?;
         match &line {
-            Line::Catalog(header) if self.number == 1 => match header.is_current() {
-                true => Box::pin(self.next_line()).await,
+            Line::Catalog(header) if self.number == 1 => match header.is_known() {
+                true => {
+                    self.is_without_access = header.is_without_access();
+                    Box::pin(self.next_line()).await
+                }
                 false => Err(self.invalid("it is in a form that this version does not know")),
             },
             _ if self.number == 1 => Err(self.invalid("it is not an exported catalog")),
@@ -239,6 +285,9 @@ impl<R: AsyncBufRead + Unpin + Send> Reader<R> {
     }
 
     async fn next_change(&mut self) -> Result<Option<Change>, CatalogError> {
+        if let Some(change) = self.queued.pop_front() {
+            return Ok(Some(change));
+        }
         let Some(line) = self.next_line().await? else {
             return Ok(None);
         };
@@ -251,7 +300,10 @@ impl<R: AsyncBufRead + Unpin + Send> Reader<R> {
                     false => Change::CreateDatabase(database),
                 }
             }
-            Line::User(user) => Change::CreateUser(user.decode()?),
+            Line::User(user) => self.user(user.decode()?),
+            Line::Role(role) => role.decode()?,
+            Line::Member(membership) => membership.decode()?,
+            Line::Grant(grant) => grant.decode()?,
             Line::Abandoned(location) => Change::AbandonLocation(lines::location(&location)?),
             Line::View(view) => Change::CreateView(view.decode()?),
             Line::Table(table) => Change::CreateTable {
@@ -266,6 +318,18 @@ impl<R: AsyncBufRead + Unpin + Send> Reader<R> {
             }
             Line::Catalog(_) | Line::End(_) => return Err(self.invalid("it is out of place")),
         }))
+    }
+
+    /// A user, who may do afterwards what they could.
+    fn user(&mut self, user: User) -> Change {
+        if self.is_without_access && !user.admin {
+            if !std::mem::replace(&mut self.has_upgraded_role, true) {
+                self.queued.extend(access_lines::upgraded_role());
+            }
+            self.queued
+                .push_back(access_lines::upgraded_user(&user.name));
+        }
+        Change::CreateUser(user)
     }
 
     /// The partitions and files that come next, but not too many.

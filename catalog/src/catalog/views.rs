@@ -50,6 +50,8 @@ pub enum ViewChange {
         /// What it is to be called.
         name: String,
     },
+    /// SET OWNER.
+    SetOwner(String),
     /// SET TBLPROPERTIES: others stay as they are.
     SetProperties(BTreeMap<String, String>),
     /// UNSET TBLPROPERTIES.
@@ -174,6 +176,7 @@ fn altered(
             (definition.database, definition.name) =
                 super::free_name(snapshot, "view", database, name)?;
         }
+        ViewChange::SetOwner(owner) => definition.owner.clone_from(owner),
         ViewChange::SetProperties(properties) => definition.properties.extend(properties.clone()),
         ViewChange::UnsetProperties { keys, if_exists } => super::unset_properties(
             &definition.name,

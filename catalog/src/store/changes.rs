@@ -1,10 +1,10 @@
 //! How changes are written into the catalog's database, within the transaction that commits them.
 
 use super::database::{Transaction, Value};
-use super::{Change, Cleared, FileChanges, encoding, rows, sql};
+use super::{Change, Cleared, FileChanges, access, encoding, rows, sql};
 use crate::error::CatalogError;
 use crate::model::{
-    CatalogVersion, Database, TableDefinition, TableFiles, TableId, User, ViewDefinition,
+    CatalogVersion, Database, Securable, TableDefinition, TableFiles, TableId, User, ViewDefinition,
 };
 use std::collections::BTreeMap;
 
@@ -25,6 +25,13 @@ impl Applier {
         }
     }
 
+    fn last_created(&self) -> Result<TableId, CatalogError> {
+        let id = self.last_created;
+        id.ok_or_else(|| {
+            CatalogError::Damaged("what belongs to a table comes before any".to_owned())
+        })
+    }
+
     /// Carries out one change.
     pub(super) async fn apply(
         &mut self,
@@ -39,11 +46,18 @@ impl Applier {
                 write_table(transaction, sql::INSERT_TABLE, id, version, definition).await?;
                 insert_files(transaction, id, version, files).await
             }
+            Change::CreateView(definition) => {
+                let id = take_id(transaction).await?;
+                self.last_created = Some(id);
+                write_view(transaction, sql::INSERT_VIEW, id, version, definition).await
+            }
             Change::ExtendTable { files } => {
-                let id = self.last_created.ok_or_else(|| {
-                    CatalogError::Damaged("files come before any table".to_owned())
-                })?;
-                insert_files(transaction, id, version, files).await
+                insert_files(transaction, self.last_created()?, version, files).await
+            }
+            Change::GrantOnCreated(grant) => {
+                let mut grant = grant.clone();
+                grant.key.object = Securable::Relation(self.last_created()?);
+                access::apply(transaction, &Change::SetGrant(grant)).await
             }
             Change::UpdateTable {
                 id,
@@ -90,6 +104,12 @@ async fn apply_small(
         Change::DropUser { name } => {
             write_one(transaction, sql::DELETE_USER, vec![name.as_str().into()]).await
         }
+        Change::CreateRole(_)
+        | Change::DropRole { .. }
+        | Change::SetMembership(_)
+        | Change::RemoveMembership { .. }
+        | Change::SetGrant(_)
+        | Change::RemoveGrant(_) => access::apply(transaction, change).await,
         Change::AbandonLocation(location) => {
             let values = vec![location.to_string().into()];
             write(transaction, sql::INSERT_ABANDONED, values).await?;
@@ -100,10 +120,6 @@ async fn apply_small(
             write(transaction, sql::FORGET_LOCATION, values).await?;
             Ok(())
         }
-        Change::CreateView(definition) => {
-            let id = take_id(transaction).await?;
-            write_view(transaction, sql::INSERT_VIEW, id, version, definition).await
-        }
         Change::UpdateView { id, definition } => {
             write_view(transaction, sql::UPDATE_VIEW, *id, version, definition).await
         }
@@ -112,6 +128,8 @@ async fn apply_small(
             write_one(transaction, sql::DROP_VIEW, values).await
         }
         Change::CreateTable { .. }
+        | Change::CreateView(_)
+        | Change::GrantOnCreated(_)
         | Change::ExtendTable { .. }
         | Change::UpdateTable { .. }
         | Change::DropTable { .. } => Err(CatalogError::Damaged(

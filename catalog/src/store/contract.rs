@@ -1,5 +1,6 @@
 //! What every [`CatalogStore`] must do, as tests that are run against each of them.
 
+mod access_rules;
 mod state_changes;
 
 use super::{CatalogStore, Change, Cleared, FileChanges, ReaderId, RemovedFile};
@@ -29,6 +30,7 @@ where
     purging_forgets_only_what_nobody_sees(make_store().await).await;
     many_files_go_in_and_out(make_store().await).await;
     users_come_change_and_go(make_store().await).await;
+    access_rules::come_change_and_go(make_store().await).await;
     databases_change(make_store().await).await;
     views_come_change_and_go(make_store().await).await;
     state_changes::are_told_from_what_stays(make_store().await).await;

@@ -10,7 +10,11 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_users.sql"),
     include_str!("migrations/0003_hive.sql"),
     include_str!("migrations/0004_changes.sql"),
+    include_str!("migrations/0005_access.sql"),
 ];
+
+/// The version of the schema that has roles and grants.
+const ACCESS_VERSION: i64 = 5;
 
 /// Brings the schema up to date. A newer one is refused and left alone.
 pub(super) async fn migrate(database: &Database) -> Result<(), CatalogError> {
@@ -56,5 +60,22 @@ pub(super) async fn migrate(database: &Database) -> Result<(), CatalogError> {
             .await
             .map_err(&failed)?;
     }
-    transaction.commit().await.map_err(&failed)
+    let is_upgraded = (1..ACCESS_VERSION).contains(&found);
+    let kept = match is_upgraded {
+        true => {
+            let count = "SELECT COUNT(*) FROM role_members";
+            let read = rows::read_number;
+            transaction.query(count, Vec::new(), read, &failed).await?
+        }
+        false => Vec::new(),
+    };
+    transaction.commit().await.map_err(&failed)?;
+    if let Some(users) = kept.first().filter(|users| **users > 0) {
+        tracing::warn!(
+            users,
+            "the catalog has roles and grants now: the users that were there may do what they could, by the \
+             role 'upgraded_users'; new users may do nothing until something is granted to them"
+        );
+    }
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! The catalog in an SQL database, whichever it is.
 
+use super::access;
 use super::changes::Applier;
 use super::database::{Database, Row, Transaction, Value, failed};
 use super::{
@@ -354,6 +355,7 @@ async fn read_state(
         tables,
         views,
         users: read_all(transaction, sql::SELECT_USERS, rows::read_user).await?,
+        access: access::read(transaction).await?,
         abandoned_locations: read_all(transaction, locations, rows::read_location).await?,
     };
     state.sort();

@@ -127,6 +127,48 @@ mod tests {
         assert!(matches!(error, CatalogError::Store { .. }), "{error}");
     }
 
+    /// Users of a catalog from before there were grants may do what they could, and say so.
+    #[tokio::test]
+    async fn users_keep_what_they_could_when_a_catalog_is_upgraded() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("catalog.sqlite");
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .create_if_missing(true);
+        let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+        for script in [
+            include_str!("migrations/0001_first.sql"),
+            include_str!("migrations/0002_users.sql"),
+            include_str!("migrations/0003_hive.sql"),
+            include_str!("migrations/0004_changes.sql"),
+            "CREATE TABLE schema_version (version BIGINT NOT NULL);
+             INSERT INTO schema_version (version) VALUES (4);
+             INSERT INTO users VALUES ('ada', 'x', TRUE, 1);
+             INSERT INTO users VALUES ('bob', 'x', FALSE, 1);
+             INSERT INTO users VALUES ('eve', 'x', FALSE, 1);",
+        ] {
+            sqlx::raw_sql(script).execute(&pool).await.unwrap();
+        }
+        pool.close().await;
+        let store = open_file(&path).await.unwrap();
+        let rules = store.load().await.unwrap().access;
+        let members: Vec<&str> = rules.memberships.iter().map(|m| m.member.name()).collect();
+        assert_eq!((rules.roles.len(), members), (1, vec!["bob", "eve"]));
+        // The same as for users that come with an export of those times.
+        let mut expected: Vec<_> = crate::catalog::upgraded_role()
+            .into_iter()
+            .filter_map(|change| match change {
+                Change::SetGrant(grant) => Some(grant),
+                _ => None,
+            })
+            .collect();
+        expected.sort();
+        assert_eq!(rules.grants, expected);
+        store.database.close().await;
+        let again = open_file(&path).await.unwrap();
+        assert_eq!(again.load().await.unwrap().access, rules);
+    }
+
     /// A catalog as the first version of the schema had it comes up with all that it held.
     #[tokio::test]
     async fn a_catalog_of_the_first_schema_is_upgraded() {

@@ -3,6 +3,7 @@
 use super::Coordinator;
 use super::views;
 use crate::attempts::Deadline;
+use crate::access::Verdict;
 use crate::query::QueryHandle;
 use crate::query::admission::AdmissionPermit;
 use crate::results::{self, ReaderLimits, Reading, Replan, Run};
@@ -151,6 +152,12 @@ impl Coordinator {
         if !takes_parameters(&statement) && !parameters.is_empty() {
             let text = "statements have parameters where they are queries, write a query's rows or explain one";
             return Err(QueryError::new(ErrorCode::InvalidArgument, text));
+        }
+        if self.authorise(session, &statement).await? == Verdict::NothingThere {
+            handle.admitted();
+            return Ok(Dispatched::Done {
+                affected_rows: None,
+            });
         }
         match statement {
             Statement::Query(statement) => {
@@ -502,6 +509,7 @@ impl Coordinator {
             true => StatementKind::Query,
             false => StatementKind::Command,
         };
+        self.authorise(session, &statement).await?;
         let nothing: SchemaRef = Arc::new(Schema::empty());
         let plan = Arc::<PreparedPlan>::default();
         // A description is not a query of its own: it takes no place and is not in the list.

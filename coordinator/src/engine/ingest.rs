@@ -101,6 +101,7 @@ impl Coordinator {
         let ticket = self.key.rows_ticket(handle.id(), FIRST_ATTEMPT);
         let source = context.client_rows(Arc::clone(&schema), ticket)?;
         let is_append = (if_missing, if_exists) == (IfMissing::Fail, IfExists::Append);
+        self.authorise_ingest(session, &target, (if_missing, if_exists))?;
         let (catalog, place) = self.place(session, target, if_missing, is_append).await?;
         let (definition, target) = target_of(catalog, session, &source, place, if_exists).await?;
         let listed = schema.fields().iter().map(|field| field.name().clone());

@@ -8,17 +8,48 @@ use crate::service::{
 use crate::session::{Session, Temporary, name_of};
 use arrow::datatypes::{Schema, SchemaRef};
 use parking_lot::Mutex;
-use skep_catalog::Relation;
 use skep_catalog::model::{CatalogVersion, Table, View};
+use skep_catalog::rights::Readable;
+use skep_catalog::{Relation, Rights};
 use skep_planner::CATALOG_NAME;
 use skep_planner::table_schema;
 use skep_protocol::QueryError;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// The metadata of the version that was asked for last.
+/// For how many users metadata is kept.
+const KEPT_MAX: usize = 16;
+
+/// The metadata of the version that was asked for last, for each of the users who asked for it.
 #[derive(Default)]
-pub(crate) struct MetadataCache(Mutex<Option<(CatalogVersion, Arc<CatalogMetadata>)>>);
+pub(crate) struct MetadataCache(Mutex<Vec<Kept>>);
+
+struct Kept {
+    version: CatalogVersion,
+    rights: Arc<Rights>,
+    metadata: Arc<CatalogMetadata>,
+}
+
+impl MetadataCache {
+    fn get(&self, version: CatalogVersion, rights: &Rights) -> Option<Arc<CatalogMetadata>> {
+        let kept = self.0.lock();
+        let found = kept
+            .iter()
+            .find(|kept| kept.version == version && kept.rights.are_of_same(rights));
+        found.map(|kept| Arc::clone(&kept.metadata))
+    }
+
+    fn keep(&self, version: CatalogVersion, rights: &Arc<Rights>, metadata: &Arc<CatalogMetadata>) {
+        let mut kept = self.0.lock();
+        kept.retain(|kept| kept.version == version && !kept.rights.are_of_same(rights));
+        kept.truncate(KEPT_MAX - 1);
+        kept.push(Kept {
+            version,
+            rights: Arc::clone(rights),
+            metadata: Arc::clone(metadata),
+        });
+    }
+}
 
 impl Coordinator {
     pub(super) async fn metadata(
@@ -37,7 +68,9 @@ impl Coordinator {
                     continue;
                 }
                 let (table_type, schema) = match relation {
-                    Relation::Table(table) => ("LOCAL TEMPORARY", described_schema(table)),
+                    Relation::Table(table) => {
+                        ("LOCAL TEMPORARY", described_schema(table, Readable::All))
+                    }
                     Relation::View(view) => ("VIEW", self.view_schema(session, view).await),
                 };
                 let name = name_of(relation);
@@ -54,41 +87,37 @@ impl Coordinator {
         Ok(Arc::new(metadata))
     }
 
-    /// What everybody sees.
+    /// What is not temporary.
     async fn permanent_metadata(
         &self,
         session: &Session,
     ) -> Result<Arc<CatalogMetadata>, QueryError> {
-        let snapshot = self.catalog.snapshot();
-        let version = snapshot.version();
         // A temporary table must not hide what everybody sees.
         let session = &Session {
             temporary: Temporary::default(),
             ..session.clone()
         };
-        if let Some((known, metadata)) = self.metadata.0.lock().as_ref()
-            && *known == version
-        {
-            return Ok(Arc::clone(metadata));
+        let catalog = self.session_catalog(session);
+        let version = catalog.version().permanent;
+        if let Some(metadata) = self.metadata.get(version, catalog.rights()) {
+            return Ok(metadata);
         }
         let mut databases = Vec::new();
-        for database in snapshot.databases() {
-            let tables = snapshot.tables(&database.name)?;
-            let mut tables: Vec<_> = tables
-                .map(|table| TableMetadata {
-                    name: table.definition.name.clone(),
-                    table_type: "TABLE".to_owned(),
-                    schema: described_schema(table),
-                })
-                .collect();
-            for view in snapshot.views(&database.name)? {
+        for database in catalog.databases() {
+            let mut tables = Vec::new();
+            for (relation, _) in catalog.relations(&database.name)? {
+                let (table_type, schema) = match relation {
+                    Relation::Table(table) => {
+                        ("TABLE", described_schema(table, catalog.shown(relation)))
+                    }
+                    Relation::View(view) => ("VIEW", self.view_schema(session, view).await),
+                };
                 tables.push(TableMetadata {
-                    name: view.definition.name.clone(),
-                    table_type: "VIEW".to_owned(),
-                    schema: self.view_schema(session, view).await,
+                    name: name_of(relation).to_owned(),
+                    table_type: table_type.to_owned(),
+                    schema,
                 });
             }
-            tables.sort_by(|left, right| left.name.cmp(&right.name));
             databases.push(DatabaseMetadata {
                 name: database.name.clone(),
                 tables,
@@ -98,7 +127,7 @@ impl Coordinator {
             catalog: CATALOG_NAME.to_owned(),
             databases,
         });
-        *self.metadata.0.lock() = Some((version, Arc::clone(&metadata)));
+        self.metadata.keep(version, catalog.rights(), &metadata);
         Ok(metadata)
     }
 
@@ -114,9 +143,9 @@ impl Coordinator {
     }
 }
 
-/// A table's columns with what the catalog says of them besides: comments, and the types that the table was
-/// made with.
-fn described_schema(table: &Table) -> SchemaRef {
+/// A table's columns that are shown, with what the catalog says of them besides: comments, and the types that the
+/// table was made with.
+fn described_schema(table: &Table, shown: Readable<'_>) -> SchemaRef {
     let definition = &table.definition;
     let columns = definition.columns.iter();
     let columns = columns.map(|column| (&column.name, (&column.comment, &column.sql_type)));
@@ -125,7 +154,9 @@ fn described_schema(table: &Table) -> SchemaRef {
         partitioning.map(|column| (&column.name, (&column.comment, &column.sql_type)));
     let known: HashMap<_, _> = columns.chain(partitioning).collect();
     let schema = table_schema(table);
-    let fields = schema.fields().iter().map(|field| {
+    let fields = schema.fields().iter();
+    let fields = fields.filter(|field| shown.has(field.name()));
+    let fields = fields.map(|field| {
         let mut metadata = field.metadata().clone();
         if let Some((comment, sql_type)) = known.get(field.name()) {
             let told = [(COLUMN_COMMENT, *comment), (COLUMN_SQL_TYPE, *sql_type)];

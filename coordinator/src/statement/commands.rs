@@ -13,10 +13,12 @@ pub(crate) use storage::{
 pub(crate) use table::{complete, new_managed_table};
 
 use super::{Statement, TableName};
+use crate::access::denied;
 use crate::engine::Coordinator;
 use crate::session::Session;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use object_store::ObjectStore;
+use skep_catalog::model::Privilege;
 use skep_protocol::storage_url::StorageUrl;
 use skep_protocol::{ErrorCode, QueryError, QueryId};
 use skep_runtime::error::from_datafusion;
@@ -32,7 +34,7 @@ impl Coordinator {
     ) -> Result<Option<u64>, QueryError> {
         match command {
             Statement::Use(name) => {
-                let name = self.catalog.snapshot().database(&name)?.name.clone();
+                let name = self.session_catalog(session).database(&name)?.name.clone();
                 self.sessions.update(&session.id, |session| {
                     session.database = name;
                     Ok(())
@@ -76,6 +78,7 @@ impl Coordinator {
             Statement::KillQuery(id) => self.kill(session, &id)?,
             Statement::DrainExecutor(id) => self.drain_executor(session, &id)?,
             Statement::User(statement) => self.user_command(session, statement).await?,
+            Statement::Access(statement) => self.access_command(session, statement).await?,
             Statement::CopyFrom(_)
             | Statement::CopyTo(_)
             | Statement::CreateView(_)
@@ -107,7 +110,15 @@ impl Coordinator {
         let query: QueryId = id.parse().map_err(|_| not_found())?;
         let owner = self.queries.status(&query).map(|status| status.user);
         if owner.is_some_and(|owner| owner != session.user) {
-            self.check_admin(session, "end the queries of others")?;
+            let rights = self.rights(session);
+            match rights.may_with_system(Privilege::KillQueries) {
+                true => {}
+                false if rights.may_with_system(Privilege::ViewQueries) => {
+                    return Err(denied(&session.user, "end the queries of others"));
+                }
+                // Who may not see it is not told that it is there.
+                false => return Err(not_found()),
+            }
         }
         match self
             .queries

@@ -10,11 +10,13 @@ mod queries;
 pub(crate) use like::is_like;
 
 use super::Show;
+use crate::access;
 use crate::engine::Coordinator;
 use crate::session::{Session, Settings};
 use arrow::array::{ArrayRef, StringArray, TimestampMicrosecondArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::record_batch::RecordBatch;
+use skep_catalog::model::Privilege;
 use skep_protocol::{ErrorCode, QueryError, QueryId};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -86,6 +88,7 @@ pub(crate) fn schema(what: &Show) -> SchemaRef {
             ("error", TEXT),
             ("sql", TEXT),
         ],
+        Show::Access(what) => return access::schema(what),
         Show::Users => vec![("user", TEXT), ("admin", TEXT), ("created_at", timestamp())],
         Show::Setting(_) => vec![("name", TEXT), ("value", TEXT), ("description", TEXT)],
     };
@@ -106,7 +109,7 @@ pub(crate) async fn rows(
     query: &QueryId,
 ) -> Result<RecordBatch, QueryError> {
     let columns = match what {
-        Show::Databases(like) => catalog::databases(engine, like.as_deref()),
+        Show::Databases(like) => catalog::databases(engine, session, like.as_deref()),
         Show::Tables { database, like } | Show::Views { database, like } => {
             let database = database.as_ref().unwrap_or(&session.database);
             let views_only = matches!(what, Show::Views { .. });
@@ -142,10 +145,11 @@ pub(crate) async fn rows(
             chosen,
         } => partitions::partitions(engine, session, table, partition, chosen.as_ref()).await?,
         Show::Executors => queries::executors(&engine.members.snapshot().executors),
-        Show::Queries => queries::queries(&engine.queries.all()),
-        Show::Query(id) => queries::one_query(engine, id)?,
+        Show::Queries => queries::queries(&queries::shown(engine, session)),
+        Show::Query(id) => queries::one_query(engine, session, id)?,
         Show::Users => users(engine, session),
-        Show::Profile(id) => queries::profile(engine, id).await?,
+        Show::Access(what) => access::rows(engine, session, what)?,
+        Show::Profile(id) => queries::profile(engine, session, id).await?,
         Show::Setting(name) => {
             let config = engine.planning_context(session, query).session_config()?;
             let entries = Settings::show(config.options(), name.as_deref())?;
@@ -182,10 +186,12 @@ fn maybe_times(values: impl Iterator<Item = Option<SystemTime>>) -> ArrayRef {
     Arc::new(micros.with_timezone("UTC"))
 }
 
-/// All users to administrators; everybody else sees themselves.
+/// All users to administrators and those who manage users; everybody else sees themselves.
 fn users(engine: &Coordinator, session: &Session) -> Vec<ArrayRef> {
     let snapshot = engine.catalog.snapshot();
-    let sees_all = engine.identity.is_admin(&snapshot, &session.user);
+    let sees_all = engine
+        .rights(session)
+        .may_with_system(Privilege::ManageUsers);
     let users: Vec<_> = snapshot
         .users()
         .filter(|user| sees_all || user.name == session.user)
@@ -214,7 +220,9 @@ async fn definitions(
                 text(rows.iter().map(|row| row.2.clone())),
             ]
         }
-        Show::Database { name, extended } => pairs(details::database(engine, name, *extended)?),
+        Show::Database { name, extended } => {
+            pairs(details::database(engine, session, name, *extended)?)
+        }
         Show::CreateTable(table) => {
             let database = engine.database_of(session, table);
             let relation = snapshot.relation(&database, &table.table)?;

@@ -4,6 +4,7 @@
 //! what Skep knows besides.
 
 mod columns;
+mod privileges;
 mod rows;
 
 use crate::PlannedViews;
@@ -18,16 +19,22 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{LogicalPlanBuilder, col, lit};
 use rows::Rows;
 use skep_catalog::Relation;
+use skep_catalog::model::Privilege;
+use skep_catalog::rights::Readable;
 use skep_runtime::error::to_datafusion;
 use std::sync::Arc;
 
 /// The tables that are made here.
 const TABLES: &[&str] = &[
+    "applicable_roles",
+    "column_privileges",
     "columns",
+    "enabled_roles",
     "key_column_usage",
     "referential_constraints",
     "schemata",
     "table_constraints",
+    "table_privileges",
     "table_statistics",
     "tables",
     "views",
@@ -88,6 +95,9 @@ impl InformationSchema {
     }
 
     async fn batch(&self, name: &str) -> Result<RecordBatch> {
+        if let Some(table) = privileges::table(self, name) {
+            return table;
+        }
         match name {
             "columns" => columns::columns(self),
             "schemata" => self.schemata(),
@@ -220,6 +230,10 @@ impl InformationSchema {
             let Relation::Table(table) = relation else {
                 continue;
             };
+            // How many rows there are is told to those who may read them.
+            if self.snapshot.readable(relation) != Readable::All {
+                continue;
+            }
             let definition = &table.definition;
             let owner = self.snapshot.owner(&definition.database, &definition.name);
             let files = owner.table_files(table).await;
@@ -248,10 +262,12 @@ impl InformationSchema {
         ]);
         for relation in self.relations() {
             if let Relation::View(view) = relation {
+                let is_told = self.snapshot.may(relation, &[Privilege::Alter]);
+                let definition = is_told.then_some(view.definition.sql.as_str());
                 rows.text(self.catalog_name)
                     .text(&view.definition.database)
                     .text(&view.definition.name)
-                    .text(&view.definition.sql)
+                    .maybe(definition)
                     .text("NONE")
                     .text("NO")
                     .maybe(view.definition.comment.as_deref());

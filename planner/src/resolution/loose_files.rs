@@ -25,7 +25,7 @@ use skep_protocol::QueryError;
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 
-/// The database in which such tables are. No name that is written begins with a space.
+/// The database in which such tables are. No statement may name it: it has what views read, too.
 pub(crate) const LOOSE_DATABASE: &str = " files";
 
 /// How many such relations one statement may have.
@@ -44,6 +44,7 @@ pub(crate) async fn plan_loose_files<'a>(
     let DataFusionStatement::Statement(inner) = statement else {
         return Ok(Cow::Borrowed(statement));
     };
+    check_names(inner)?;
     if !names_files(inner) {
         return Ok(Cow::Borrowed(statement));
     }
@@ -64,6 +65,28 @@ pub(crate) async fn plan_loose_files<'a>(
         })?);
     }
     Ok(Cow::Owned(DataFusionStatement::Statement(inner)))
+}
+
+/// Refuses names of tables that only plans may have.
+fn check_names(statement: &SqlStatement) -> Result<(), QueryError> {
+    let found = visit_relations(statement, |name| {
+        let parts = name.0.iter().filter_map(|part| part.as_ident());
+        let mut parts = parts.filter(|part| part.value.eq_ignore_ascii_case(LOOSE_DATABASE));
+        match parts.next() {
+            Some(part) => ControlFlow::Break(part.value.clone()),
+            None => ControlFlow::Continue(()),
+        }
+    });
+    match found {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(name) => {
+            let text = format!("database '{name}' not found");
+            Err(QueryError::new(
+                skep_protocol::ErrorCode::DatabaseNotFound,
+                text,
+            ))
+        }
+    }
 }
 
 /// Whether a relation may be one of files. Most statements have none, and are not copied.

@@ -3,6 +3,7 @@
 use crate::PlanningContext;
 use crate::resolution::catalog_names::{CATALOG_NAME, INFORMATION_SCHEMA};
 use crate::resolution::loose_files::LOOSE_DATABASE;
+use crate::resolution::readable::check_readable;
 use datafusion::common::{Column, SchemaError, TableReference};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
@@ -40,10 +41,11 @@ pub(crate) fn check_tables(
         {
             continue;
         }
-        context
-            .catalog
-            .relation(database, reference.table())
-            .map_err(|error| QueryError::from(error).at(place_of(statement, reference)))?;
+        let found = context.catalog.relation(database, reference.table());
+        found
+            .map_err(QueryError::from)
+            .and_then(|relation| check_readable(&context.catalog, relation))
+            .map_err(|error| error.at(place_of(statement, reference)))?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use crate::resolution::catalog_names::CATALOG_NAME;
 use crate::resolution::catalog_names::INFORMATION_SCHEMA;
 use crate::resolution::information_schema::InformationSchema;
 use crate::resolution::loose_files::LOOSE_DATABASE;
+use crate::resolution::readable::{check_readable, with_readable_columns};
 use crate::session::{SessionCatalog, name_of};
 use crate::table_scan::CatalogTable;
 use async_trait::async_trait;
@@ -14,7 +15,7 @@ use datafusion::common::DataFusionError;
 use datafusion::logical_expr::TableType;
 use parking_lot::RwLock;
 use skep_catalog::Relation;
-use skep_catalog::model::Table;
+use skep_runtime::error::to_datafusion;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -40,6 +41,8 @@ pub(crate) struct ViewKey {
     pub(crate) database: String,
     pub(crate) name: String,
     pub(crate) is_temporary: bool,
+    /// Whose rights it has where it has the caller's.
+    pub(crate) invoker: Option<String>,
 }
 
 impl ViewKey {
@@ -49,6 +52,7 @@ impl ViewKey {
             database: database.to_lowercase(),
             name: name.to_lowercase(),
             is_temporary: catalog.is_temporary(database, name),
+            invoker: catalog.invoker_of(database, name),
         }
     }
 }
@@ -57,6 +61,14 @@ impl PlannedViews {
     /// Whether the view has been planned.
     pub(crate) fn has(&self, view: &ViewKey) -> bool {
         self.views.read().contains_key(view)
+    }
+
+    /// Whether the view of that name has been planned, with whosever rights.
+    pub(super) fn has_named(&self, database: &str, name: &str, is_temporary: bool) -> bool {
+        let views = self.views.read();
+        views.keys().any(|key| {
+            key.database == database && key.name == name && key.is_temporary == is_temporary
+        })
     }
 
     /// Adds a view.
@@ -167,15 +179,6 @@ struct SnapshotDatabase {
     owner: String,
 }
 
-impl SnapshotDatabase {
-    fn find(&self, name: &str) -> Option<&Arc<Table>> {
-        match self.catalog.snapshot.find_relation(&self.name, name)? {
-            Relation::Table(table) => Some(table),
-            Relation::View(_) => None,
-        }
-    }
-}
-
 #[async_trait]
 impl SchemaProvider for SnapshotDatabase {
     fn owner_name(&self) -> Option<&str> {
@@ -195,16 +198,26 @@ impl SchemaProvider for SnapshotDatabase {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        let key = ViewKey::new(&self.catalog.snapshot, &self.name, name);
-        if let Some(view) = self.catalog.views.get(&key) {
-            return Ok(Some(view));
-        }
-        let Some(table) = self.find(name) else {
+        let catalog = &self.catalog.snapshot;
+        let Some(relation) = catalog.find_relation(&self.name, name) else {
             return Ok(None);
         };
-        let snapshot = Arc::clone(self.catalog.snapshot.owner(&self.name, name));
-        let table = CatalogTable::new(snapshot, Arc::clone(table), self.catalog.uses_views);
-        Ok(Some(Arc::new(table)))
+        check_readable(catalog, relation).map_err(to_datafusion)?;
+        let provider: Arc<dyn TableProvider> = match relation {
+            Relation::View(_) => {
+                let key = ViewKey::new(catalog, &self.name, name);
+                match self.catalog.views.get(&key) {
+                    Some(view) => view,
+                    None => return Ok(None),
+                }
+            }
+            Relation::Table(table) => {
+                let snapshot = Arc::clone(catalog.owner(&self.name, name));
+                let uses_views = self.catalog.uses_views;
+                Arc::new(CatalogTable::new(snapshot, Arc::clone(table), uses_views))
+            }
+        };
+        with_readable_columns(provider, relation, catalog.readable(relation)).map(Some)
     }
 
     async fn table_type(&self, name: &str) -> Result<Option<TableType>, DataFusionError> {
@@ -216,7 +229,13 @@ impl SchemaProvider for SnapshotDatabase {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        let key = ViewKey::new(&self.catalog.snapshot, &self.name, name);
-        self.catalog.views.has(&key) || self.find(name).is_some()
+        match self.catalog.snapshot.find_relation(&self.name, name) {
+            Some(Relation::Table(_)) => true,
+            Some(Relation::View(_)) => {
+                let key = ViewKey::new(&self.catalog.snapshot, &self.name, name);
+                self.catalog.views.has(&key)
+            }
+            None => false,
+        }
     }
 }

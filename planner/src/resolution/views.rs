@@ -17,7 +17,7 @@ use datafusion::sql::parser::Statement as DataFusionStatement;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use skep_catalog::Relation;
-use skep_catalog::model::View;
+use skep_catalog::model::{Privilege, View};
 use skep_protocol::{ErrorCode, QueryError};
 use skep_runtime::error::from_datafusion;
 use skep_sql::statement::{Dialect, ParseOptions, Statement, parse};
@@ -59,6 +59,9 @@ pub(crate) fn plan_views<'a>(
                 continue;
             }
             let of_view = |error: QueryError| {
+                if !is_told(context, &view, &error) {
+                    return broken(&view);
+                }
                 let message = format!("in view '{}.{}': {}", name.0, name.1, error.message);
                 // A place in the view's text is none in the statement's.
                 QueryError {
@@ -80,6 +83,27 @@ pub(crate) fn plan_views<'a>(
         Ok(())
     }
     .boxed()
+}
+
+/// Whether what is wrong with a view's query may be told: it names what its owner knows of.
+fn is_told(context: &PlanningContext, view: &Arc<View>, error: &QueryError) -> bool {
+    let names_something = matches!(
+        error.code,
+        ErrorCode::PermissionDenied
+            | ErrorCode::DatabaseNotFound
+            | ErrorCode::TableNotFound
+            | ErrorCode::ColumnNotFound
+    );
+    let relation = Relation::View(Arc::clone(view));
+    !names_something || context.catalog.may(&relation, &[Privilege::Alter])
+}
+
+fn broken(view: &View) -> QueryError {
+    let (database, name) = (&view.definition.database, &view.definition.name);
+    let text = format!(
+        "view '{database}.{name}' cannot be read: something that it reads is not there for the user whose rights it has"
+    );
+    QueryError::new(ErrorCode::Semantic, text)
 }
 
 /// Plans the views of a statement.
@@ -130,11 +154,8 @@ impl PlanningContext {
             return Ok(true);
         }
         plan_views_of(self, &state, statement, &planned).await?;
-        Ok(planned.has(&ViewKey {
-            database: database.to_lowercase(),
-            name: name.to_lowercase(),
-            is_temporary,
-        }))
+        let (database, name) = (database.to_lowercase(), name.to_lowercase());
+        Ok(planned.has_named(&database, &name, is_temporary))
     }
 }
 
@@ -187,7 +208,7 @@ async fn plan_view(
         true => context,
         false => {
             permanent = PlanningContext {
-                catalog: context.catalog.without_temporary(),
+                catalog: context.catalog.of_view(view),
                 ..context.clone()
             };
             &permanent

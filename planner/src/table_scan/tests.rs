@@ -89,7 +89,7 @@ impl Warehouse {
             .with_default_catalog_and_schema("skep", "default")
             .with_create_default_catalog_and_schema(false);
         let context = SessionContext::new_with_config(config);
-        let catalog = SnapshotCatalog::new(SessionCatalog::new(self.catalog.snapshot(), None));
+        let catalog = SnapshotCatalog::new(SessionCatalog::unchecked(self.catalog.snapshot()));
         context.register_catalog("skep", Arc::new(catalog));
         context
     }
@@ -397,7 +397,7 @@ async fn an_empty_table_and_missing_names_are_what_they_are() {
 #[tokio::test]
 async fn text_is_read_without_views_where_that_is_set() {
     let warehouse = events().await;
-    let catalog = SnapshotCatalog::new(SessionCatalog::new(warehouse.catalog.snapshot(), None))
+    let catalog = SnapshotCatalog::new(SessionCatalog::unchecked(warehouse.catalog.snapshot()))
         .with_views(false);
     let context = warehouse.session(2);
     context.register_catalog("skep", Arc::new(catalog));

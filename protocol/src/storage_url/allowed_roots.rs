@@ -17,6 +17,8 @@ pub struct AllowedRoots {
     unrestricted: bool,
     /// A directory whose own files are nobody's to read or to replace.
     withheld: Option<StorageUrl>,
+    /// What somebody was granted of all that, where not all of it.
+    granted: Option<Vec<StorageUrl>>,
 }
 
 impl AllowedRoots {
@@ -26,6 +28,7 @@ impl AllowedRoots {
             roots,
             unrestricted: false,
             withheld: None,
+            granted: None,
         }
     }
 
@@ -38,24 +41,34 @@ impl AllowedRoots {
         }
     }
 
+    /// Of these, only what lies under one of `locations`.
+    pub fn within(&self, locations: Vec<StorageUrl>) -> Self {
+        Self {
+            granted: Some(locations),
+            ..self.clone()
+        }
+    }
+
     /// Everything: for an engine that is embedded in its user's own process.
     pub fn unrestricted() -> Self {
         Self {
             roots: Vec::new(),
             unrestricted: true,
             withheld: None,
+            granted: None,
         }
     }
 
     /// Whether every location is allowed.
     pub fn is_unrestricted(&self) -> bool {
-        self.unrestricted
+        self.unrestricted && self.granted.is_none()
     }
 
     /// Whether `location` may be used. For local locations, symbolic links are followed first, which
     /// reads the file system and may block for a moment.
     pub fn check(&self, location: &StorageUrl) -> Result<(), StorageUrlError> {
-        match self.unrestricted || self.permits(location) {
+        let is_open = self.unrestricted || self.permits(location);
+        match is_open && self.grants(location) {
             true => Ok(()),
             false => Err(StorageUrlError::NotAllowed(location.to_string())),
         }
@@ -94,6 +107,20 @@ impl AllowedRoots {
             .map_or("", |(parent, _)| parent);
         let is_directory = || location.to_local_path().is_some_and(|path| path.is_dir());
         location.key() == directory.key() || (parent == directory.key() && !is_directory())
+    }
+
+    fn grants(&self, location: &StorageUrl) -> bool {
+        let Some(granted) = &self.granted else {
+            return true;
+        };
+        if location.scheme() != StorageScheme::File {
+            return granted.iter().any(|granted| granted.contains(location));
+        }
+        let Some(location) = resolved(location) else {
+            return false;
+        };
+        let mut granted = granted.iter().filter_map(resolved);
+        granted.any(|granted| granted.contains(&location))
     }
 
     fn is_under_root(&self, location: &StorageUrl) -> bool {

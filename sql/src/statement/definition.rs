@@ -140,6 +140,8 @@ pub enum TableChange {
         /// Whether a missing one is no error.
         if_exists: bool,
     },
+    /// OWNER TO and SET OWNER.
+    SetOwner(String),
     /// SET LOCATION, of the table or of one partition.
     SetLocation {
         /// PARTITION.
@@ -254,6 +256,8 @@ pub enum ViewChange {
     SetProperties(BTreeMap<String, String>),
     /// UNSET TBLPROPERTIES.
     UnsetProperties(Vec<String>),
+    /// OWNER TO and SET OWNER.
+    SetOwner(String),
 }
 
 /// Which partitions `MSCK REPAIR TABLE` looks for.

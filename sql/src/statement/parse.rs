@@ -1,5 +1,6 @@
 //! Text to [`Statement`].
 
+mod access;
 mod aggregates;
 mod alter;
 mod balance;
@@ -123,6 +124,9 @@ fn parse_own(cursor: &mut Cursor) -> Result<Option<Statement>, QueryError> {
         return summary::summarize(cursor).map(Some);
     }
     if let Some(statement) = super::users::parse(cursor)? {
+        return Ok(Some(statement));
+    }
+    if let Some(statement) = access::parse(cursor)? {
         return Ok(Some(statement));
     }
     if cursor.accept(&["create"]) {

@@ -1,5 +1,6 @@
 //! The lines of an exported catalog, and how they become parts of the model.
 
+use super::access_lines::{GrantLine, MembershipLine, RoleLine};
 use crate::error::CatalogError;
 use crate::model::{
     Bucketing, ColumnBounds, DataFile, Database, FileFormat, Partition, RetiredColumn,
@@ -11,8 +12,9 @@ use serde_json::Value;
 use skep_protocol::storage_url::StorageUrl;
 use std::collections::BTreeMap;
 
-/// The number of the form.
-const FORM: u32 = 1;
+/// The number of the form, and of the one before there were roles and grants.
+const FORM: u32 = 2;
+const FORM_WITHOUT_ACCESS: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -20,6 +22,9 @@ pub(super) enum Line {
     Catalog(Header),
     Database(DatabaseLine),
     User(UserLine),
+    Role(RoleLine),
+    Member(MembershipLine),
+    Grant(GrantLine),
     Abandoned(String),
     View(ViewLine),
     Table(Box<TableLine>),
@@ -38,8 +43,13 @@ impl Header {
         Self { form: FORM }
     }
 
-    pub(super) fn is_current(&self) -> bool {
-        self.form == FORM
+    pub(super) fn is_known(&self) -> bool {
+        [FORM, FORM_WITHOUT_ACCESS].contains(&self.form)
+    }
+
+    /// Whether users could do everything when it was written.
+    pub(super) fn is_without_access(&self) -> bool {
+        self.form == FORM_WITHOUT_ACCESS
     }
 }
 

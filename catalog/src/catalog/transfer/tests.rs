@@ -4,11 +4,16 @@ use super::*;
 use crate::catalog::test_catalog::{
     TestCatalog, assert_code, column, flat, new_file, partitioned, write,
 };
-use crate::catalog::{NewDatabase, NewUser, NewView, TableChange, WriteMode};
+use crate::catalog::{
+    Granting, NewDatabase, NewUser, NewView, RoleGranting, TableChange, WriteMode, permitted,
+};
+use crate::model::{GrantKey, Principal, Privilege};
+use crate::rights::{EnabledRoles, Rights};
 use crate::store::CatalogLocation;
 use crate::test_postgres::TestPostgres;
 use arrow::datatypes::DataType;
 use skep_protocol::ErrorCode;
+use skep_protocol::storage_url::StorageUrl;
 use std::collections::BTreeMap;
 
 async fn filled() -> TestCatalog {
@@ -29,7 +34,7 @@ async fn filled() -> TestCatalog {
         admin: true,
         if_not_exists: false,
     };
-    catalog.create_user(user).await.unwrap();
+    catalog.create_user(user, &permitted).await.unwrap();
     let view = NewView {
         database: "shop".to_owned(),
         name: "v".to_owned(),
@@ -63,9 +68,49 @@ async fn filled() -> TestCatalog {
     ] {
         catalog.alter_table("default", "few", change).await.unwrap();
     }
+    grant_something(catalog).await;
     test.create(flat("gone")).await;
     catalog.drop_table("default", "gone", false).await.unwrap();
     test
+}
+
+/// Roles, and grants of every kind.
+async fn grant_something(catalog: &Catalog) {
+    catalog
+        .create_role("r", "ada", false, &permitted)
+        .await
+        .unwrap();
+    let user = Principal::User("ada".to_owned());
+    let roles = RoleGranting {
+        roles: vec!["r".to_owned()],
+        members: vec![user.clone()],
+        admin_option: true,
+        grantor: "ada".to_owned(),
+    };
+    catalog.grant_roles(&roles, &permitted).await.unwrap();
+    let snapshot = catalog.snapshot();
+    let id = |database: &str, name: &str| snapshot.relation(database, name).unwrap().id();
+    let on = |object, column: Option<&str>| GrantKey {
+        grantee: Principal::Role("r".to_owned()),
+        object,
+        privilege: Privilege::Select,
+        column: column.map(str::to_owned),
+    };
+    let granting = Granting {
+        keys: vec![
+            on(Securable::Relation(id("shop", "v")), None),
+            on(Securable::Relation(id("default", "many")), None),
+            on(Securable::Relation(id("default", "few")), Some("more")),
+            on(Securable::Database("shop".to_owned()), None),
+            on(
+                Securable::Location(StorageUrl::parse("/x y/").unwrap()),
+                None,
+            ),
+        ],
+        grant_option: true,
+        grantor: "ada".to_owned(),
+    };
+    catalog.grant(&granting, &permitted).await.unwrap();
 }
 
 async fn exported(test: &TestCatalog) -> Vec<u8> {
@@ -120,7 +165,7 @@ async fn what_is_not_whole_leaves_the_catalog_empty() {
         without(0),
         without(lines.len() - 1),
         without(lines.len() / 2),
-        text.replace("\"form\":1", "\"form\":2"),
+        text.replace("\"form\":2", "\"form\":3"),
         text.replacen("\"kind\":\"MANAGED\"", "\"kind\":\"x\"", 1),
     ];
     let copy = TestCatalog::new().await;
@@ -130,4 +175,31 @@ async fn what_is_not_whole_leaves_the_catalog_empty() {
         assert_eq!(exported(&copy).await, before);
     }
     copy.catalog.import(text.as_bytes()).await.unwrap();
+}
+
+/// Users of exports from before there were grants may do what they could.
+#[tokio::test]
+async fn users_of_older_exports_keep_what_they_could() {
+    let test = TestCatalog::new().await;
+    let user = |name: &str, admin| NewUser {
+        name: name.to_owned(),
+        password_hash: "hash".to_owned(),
+        admin,
+        if_not_exists: false,
+    };
+    for new in [user("ada", true), user("bob", false)] {
+        test.catalog.create_user(new, &permitted).await.unwrap();
+    }
+    test.create(flat("t")).await;
+    let text = String::from_utf8(exported(&test).await).unwrap();
+    let may_read = async |text: String| {
+        let copy = TestCatalog::new().await;
+        copy.catalog.import(text.as_bytes()).await.unwrap();
+        let snapshot = copy.catalog.snapshot();
+        let rights = Rights::of(&snapshot, "bob", &EnabledRoles::All);
+        let relation = snapshot.relation("default", "t").unwrap();
+        rights.may(&snapshot, relation, &[Privilege::Select])
+    };
+    assert!(!may_read(text.clone()).await, "nothing was granted");
+    assert!(may_read(text.replace("\"form\":2", "\"form\":1")).await);
 }

@@ -434,6 +434,7 @@ fn catalog_change(
                 None => CatalogChange::SetProperties(properties.clone()),
             }
         }
+        TableChange::SetOwner(owner) => CatalogChange::SetOwner(owner.clone()),
         TableChange::UnsetProperties { keys, if_exists } => CatalogChange::UnsetProperties {
             keys: keys.clone(),
             if_exists: *if_exists,

@@ -99,6 +99,7 @@ impl Coordinator {
                 database: to.database,
                 name: to.table,
             },
+            ViewChange::SetOwner(owner) => CatalogChange::SetOwner(owner),
             ViewChange::SetProperties(properties) => CatalogChange::SetProperties(properties),
             ViewChange::UnsetProperties(keys) => CatalogChange::UnsetProperties {
                 keys,

@@ -11,8 +11,12 @@ use skep_protocol::{ErrorCode, QueryError, partition_path};
 use skep_runtime::sql_type::sql_type;
 use std::sync::Arc;
 
-pub(super) fn databases(engine: &Coordinator, like: Option<&str>) -> Vec<ArrayRef> {
-    let snapshot = engine.catalog.snapshot();
+pub(super) fn databases(
+    engine: &Coordinator,
+    session: &Session,
+    like: Option<&str>,
+) -> Vec<ArrayRef> {
+    let snapshot = engine.session_catalog(session);
     let names = snapshot.databases().map(|database| database.name.clone());
     vec![text(names.filter(|name| is_like(name, like)).map(Some))]
 }
@@ -89,8 +93,14 @@ pub(super) async fn columns(
 ) -> Result<Vec<ShownColumn>, QueryError> {
     let snapshot = engine.session_catalog(session);
     let database = engine.database_of(session, name);
-    match snapshot.relation(&database, &name.table)? {
-        Relation::Table(table) => Ok(columns_of(&table.definition)),
+    let relation = snapshot.relation(&database, &name.table)?;
+    match relation {
+        Relation::Table(table) => {
+            let shown = snapshot.shown(relation);
+            let mut columns = columns_of(&table.definition);
+            columns.retain(|column| shown.has(&column.name));
+            Ok(columns)
+        }
         Relation::View(view) => {
             let sql = format!("SELECT * FROM `{database}`.`{}`", name.table);
             let schema = engine.describe(session, &sql).await?.schema;

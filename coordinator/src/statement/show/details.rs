@@ -41,7 +41,7 @@ pub(super) async fn details(
         .filter(|column| !column.is_partition)
         .map(column_row)
         .collect();
-    match snapshot.relation(&database, &name.table)? {
+    match catalog.relation(&database, &name.table)? {
         Relation::View(view) => {
             if !partition.is_empty() {
                 let text = "a view has no partitions";
@@ -208,10 +208,11 @@ fn view_rows(rows: &mut Vec<DetailRow>, view: &Arc<View>) {
 /// `DESCRIBE DATABASE`.
 pub(super) fn database(
     engine: &Coordinator,
+    session: &Session,
     name: &str,
     extended: bool,
 ) -> Result<Vec<(String, String)>, QueryError> {
-    let snapshot = engine.catalog.snapshot();
+    let snapshot = engine.session_catalog(session);
     let database = snapshot.database(name)?;
     let location = engine.catalog.database_location(database)?;
     let mut rows = vec![

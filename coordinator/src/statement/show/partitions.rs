@@ -28,7 +28,7 @@ pub(super) async fn partitions(
     let catalog = engine.session_catalog(session);
     let database = engine.database_of(session, name);
     let snapshot = catalog.owner(&database, &name.table);
-    let table = snapshot.table(&database, &name.table)?;
+    let table = catalog.table(&database, &name.table)?;
     let definition = &table.definition;
     if definition.partition_columns.is_empty() {
         let text = format!("table '{}' has no partition columns", definition.name);

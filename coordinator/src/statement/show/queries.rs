@@ -4,7 +4,9 @@ use super::{count, maybe_times, text, times};
 use crate::cluster::ExecutorInfo;
 use crate::engine::Coordinator;
 use crate::service::{QueryState, QueryStatus};
+use crate::session::Session;
 use arrow::array::{ArrayRef, Int64Array};
+use skep_catalog::model::Privilege;
 use skep_protocol::{ErrorCode, QueryError, QueryId};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -61,9 +63,37 @@ pub(super) fn queries(queries: &[QueryStatus]) -> Vec<ArrayRef> {
     ]
 }
 
+/// The queries that the user may see: their own, or everybody's.
+pub(super) fn shown(engine: &Coordinator, session: &Session) -> Vec<QueryStatus> {
+    let mut all = engine.queries.all();
+    if !engine
+        .rights(session)
+        .may_with_system(Privilege::ViewQueries)
+    {
+        all.retain(|query| query.user == session.user);
+    }
+    all
+}
+
+/// What is known of a query that the user may see.
+fn status(engine: &Coordinator, session: &Session, id: &QueryId) -> Option<QueryStatus> {
+    let is_shown = |query: &QueryStatus| {
+        query.user == session.user
+            || engine
+                .rights(session)
+                .may_with_system(Privilege::ViewQueries)
+    };
+    engine.queries.status(id).filter(is_shown)
+}
+
 /// What the steps of a query did, as one text.
-pub(super) async fn profile(engine: &Coordinator, id: &str) -> Result<Vec<ArrayRef>, QueryError> {
+pub(super) async fn profile(
+    engine: &Coordinator,
+    session: &Session,
+    id: &str,
+) -> Result<Vec<ArrayRef>, QueryError> {
     let known: Option<QueryId> = id.parse().ok();
+    let known = known.filter(|id| status(engine, session, id).is_some());
     let profile = known.and_then(|id| engine.queries.profile(&id));
     let profile = profile.ok_or_else(|| {
         let text = format!(
@@ -75,10 +105,14 @@ pub(super) async fn profile(engine: &Coordinator, id: &str) -> Result<Vec<ArrayR
     Ok(vec![text(std::iter::once(Some(profile)))])
 }
 
-pub(super) fn one_query(engine: &Coordinator, id: &str) -> Result<Vec<ArrayRef>, QueryError> {
+pub(super) fn one_query(
+    engine: &Coordinator,
+    session: &Session,
+    id: &str,
+) -> Result<Vec<ArrayRef>, QueryError> {
     let known: Option<QueryId> = id.parse().ok();
     let status = known
-        .and_then(|id| engine.queries.status(&id))
+        .and_then(|id| status(engine, session, &id))
         .ok_or_else(|| {
             let text = format!("there is no query '{id}'; see SHOW QUERIES");
             QueryError::new(ErrorCode::QueryNotFound, text)

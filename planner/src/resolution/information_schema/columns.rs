@@ -8,6 +8,7 @@ use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::error::Result;
 use skep_catalog::Relation;
 use skep_catalog::model::{TableDefinition, ViewDefinition};
+use skep_catalog::rights::Readable;
 use skep_runtime::sql_type::sql_type;
 
 /// A column to be shown.
@@ -44,15 +45,21 @@ pub(super) fn columns(schema: &InformationSchema) -> Result<RecordBatch> {
         "datetime_precision",
     ]);
     for relation in schema.relations() {
+        let shown = schema.snapshot.shown(relation);
         match relation {
-            Relation::Table(table) => add_table(&mut rows, schema, &table.definition),
-            Relation::View(view) => add_view(&mut rows, schema, &view.definition),
+            Relation::Table(table) => add_table(&mut rows, schema, &table.definition, shown),
+            Relation::View(view) => add_view(&mut rows, schema, &view.definition, shown),
         }
     }
     rows.finish()
 }
 
-fn add_table(rows: &mut Rows, schema: &InformationSchema, definition: &TableDefinition) {
+fn add_table(
+    rows: &mut Rows,
+    schema: &InformationSchema,
+    definition: &TableDefinition,
+    shown: Readable<'_>,
+) {
     let stored = definition.columns.iter().map(|column| Shown {
         database: &definition.database,
         table: &definition.name,
@@ -75,24 +82,36 @@ fn add_table(rows: &mut Rows, schema: &InformationSchema, definition: &TableDefi
         comment: column.comment.as_deref(),
         is_partition: true,
     });
-    for (position, column) in (1..).zip(stored.chain(partitioning)) {
+    let columns = stored.chain(partitioning);
+    let columns = columns.filter(|column| shown.has(column.name));
+    for (position, column) in (1..).zip(columns) {
         add(rows, schema, &Shown { position, ..column });
     }
 }
 
 /// A view whose query makes no sense any more has no columns.
-fn add_view(rows: &mut Rows, schema: &InformationSchema, definition: &ViewDefinition) {
+fn add_view(
+    rows: &mut Rows,
+    schema: &InformationSchema,
+    definition: &ViewDefinition,
+    shown: Readable<'_>,
+) {
     let key = ViewKey::new(&schema.snapshot, &definition.database, &definition.name);
     let Some(planned) = schema.views.get(&key) else {
         return;
     };
+    let mut position = 0;
     for (index, field) in planned.schema().fields().iter().enumerate() {
+        if !shown.has(&field.name().to_lowercase()) {
+            continue;
+        }
+        position += 1;
         let comment = definition.columns.get(index);
         let column = Shown {
             database: &definition.database,
             table: &definition.name,
             name: field.name(),
-            position: index as u64 + 1,
+            position,
             nullable: true,
             data_type: field.data_type(),
             sql_type: None,

@@ -89,7 +89,7 @@ async fn list(
     store: Arc<dyn ObjectStore>,
     url: StorageUrl,
 ) -> Result<Vec<ObjectMeta>, QueryError> {
-    let roots = &context.planner.allowed_roots;
+    let roots = &context.readable_roots();
     let none = || {
         let text = format!("there are no files at '{url}'");
         QueryError::new(ErrorCode::FileNotFound, text)

@@ -137,7 +137,7 @@ async fn parquet(
     request: &Request,
 ) -> Result<Discovered, QueryError> {
     let Located { store, root, files } = located;
-    let roots = &context.planner.allowed_roots;
+    let roots = &context.readable_roots();
     let mut expectation = Expectation::default();
     let first;
     if !request.options.union_by_name && files.len() > 1 {
@@ -187,7 +187,7 @@ async fn others(
         columns_are_final: true,
         ..Expectation::default()
     };
-    let roots = &context.planner.allowed_roots;
+    let roots = &context.readable_roots();
     let found = discover_files(&store, &root, files, roots, expectation).await?;
     Ok((found, rows))
 }

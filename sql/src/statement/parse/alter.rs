@@ -1,5 +1,6 @@
 //! `ALTER TABLE`.
 
+use super::access::new_owner;
 use super::clauses::{
     comment, if_exists, if_not_exists, partition_values, properties, property_key, unsupported,
 };
@@ -23,6 +24,9 @@ fn table_change(cursor: &mut Cursor) -> Result<TableChange, QueryError> {
     if cursor.accept(&["partition"]) {
         let partition = partition_values(cursor)?;
         return partition_change(cursor, partition);
+    }
+    if let Some(owner) = new_owner(cursor)? {
+        return Ok(TableChange::SetOwner(owner));
     }
     if cursor.accept(&["rename", "to"]) {
         return Ok(TableChange::Rename(cursor.table_name()?));

@@ -1,5 +1,6 @@
 //! Databases.
 
+use super::access::new_owner;
 use super::clauses::{comment, if_exists, if_not_exists, properties, unsupported};
 use crate::statement::{CreateDatabase, Cursor, DatabaseChange, Statement};
 use skep_protocol::QueryError;
@@ -37,12 +38,8 @@ pub(super) fn alter_database(cursor: &mut Cursor) -> Result<Statement, QueryErro
     let name = cursor.name("a database's name")?;
     let change = if cursor.accept(&["set", "dbproperties"]) {
         DatabaseChange::SetProperties(properties(cursor)?)
-    } else if cursor.accept(&["set", "owner"]) {
-        if cursor.accept(&["role"]) {
-            return Err(unsupported("SET OWNER ROLE"));
-        }
-        cursor.accept(&["user"]);
-        DatabaseChange::SetOwner(cursor.name("a user's name")?)
+    } else if let Some(owner) = new_owner(cursor)? {
+        DatabaseChange::SetOwner(owner)
     } else if cursor.accept(&["set", "location"]) {
         DatabaseChange::SetLocation(cursor.string("a location in quotes")?)
     } else if cursor.is_next(&["set", "managedlocation"]) {

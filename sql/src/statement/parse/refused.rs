@@ -18,7 +18,6 @@ const REFUSED: &[(&[&str], &str)] = &[
         "CREATE OR REPLACE TABLE",
     ),
     (&["create", "materialized"], "CREATE MATERIALIZED VIEW"),
-    (&["create", "role"], "CREATE ROLE"),
     (
         &["create", "temporary", "function"],
         "CREATE TEMPORARY FUNCTION",
@@ -30,7 +29,6 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["dfs"], "DFS"),
     (&["drop", "function"], "DROP FUNCTION"),
     (&["drop", "materialized"], "DROP MATERIALIZED VIEW"),
-    (&["drop", "role"], "DROP ROLE"),
     (
         &["drop", "temporary", "function"],
         "DROP TEMPORARY FUNCTION",
@@ -39,7 +37,6 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["drop", "index"], "DROP INDEX"),
     (&["execute"], "EXECUTE"),
     (&["export"], "EXPORT TABLE"),
-    (&["grant"], "GRANT"),
     (&["import"], "IMPORT TABLE"),
     (&["invalidate"], "INVALIDATE METADATA; write REFRESH TABLE"),
     (&["list"], "LIST"),
@@ -47,9 +44,7 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["merge"], "MERGE"),
     (&["prepare"], "PREPARE"),
     (&["reload"], "RELOAD FUNCTIONS"),
-    (&["revoke"], "REVOKE"),
     (&["rollback"], "ROLLBACK"),
-    (&["set", "role"], "SET ROLE"),
     (&["start", "transaction"], "START TRANSACTION"),
     (&["uncache"], "UNCACHE TABLE"),
     (&["unlock"], "UNLOCK TABLE"),

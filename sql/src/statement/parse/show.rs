@@ -1,5 +1,6 @@
 //! `SHOW` and `DESCRIBE`.
 
+use super::access;
 use super::clauses::{in_database, partition, property_key, table_in, unsupported};
 use super::database::accept_word;
 use super::query::source_query_behind;
@@ -32,6 +33,9 @@ pub(super) fn show(cursor: &mut Cursor) -> Result<Show, QueryError> {
         let table = table_in(cursor)?;
         let like = like(cursor)?;
         return Ok(Show::ColumnNames { table, like });
+    }
+    if let Some(shown) = access::show(cursor)? {
+        return Ok(Show::Access(shown));
     }
     if cursor.accept(&["partitions"]) {
         return partitions(cursor);
@@ -69,6 +73,10 @@ pub(super) fn show(cursor: &mut Cursor) -> Result<Show, QueryError> {
     if let Some(name) = refused(cursor) {
         return Err(unsupported(name));
     }
+    setting(cursor)
+}
+
+fn setting(cursor: &mut Cursor) -> Result<Show, QueryError> {
     cursor.accept(&["conf"]);
     match cursor.string("a setting") {
         Ok(name) => Ok(Show::Setting(Some(name))),
@@ -106,11 +114,6 @@ fn refused(cursor: &Cursor) -> Option<&'static str> {
         (&["locks"], "SHOW LOCKS"),
         (&["transactions"], "SHOW TRANSACTIONS"),
         (&["compactions"], "SHOW COMPACTIONS"),
-        (&["roles"], "SHOW ROLES"),
-        (&["current", "roles"], "SHOW CURRENT ROLES"),
-        (&["principals"], "SHOW PRINCIPALS"),
-        (&["grant"], "SHOW GRANT"),
-        (&["role"], "SHOW ROLE"),
     ]
     .into_iter()
     .find(|(words, _)| cursor.is_next(words))

@@ -1,8 +1,11 @@
 //! Views.
 
+use super::access::new_owner;
 use super::clauses::{comment, if_not_exists, properties, property_key};
 use super::query::source_query;
-use crate::statement::{CreateView, Cursor, Statement, ViewChange};
+use crate::statement::{
+    CreateView, Cursor, SECURITY_INVOKER, SECURITY_PROPERTY, Statement, ViewChange,
+};
 use datafusion::sql::sqlparser::tokenizer::Token;
 use skep_protocol::QueryError;
 use std::collections::BTreeMap;
@@ -29,6 +32,9 @@ pub(super) fn create_view(
             text = Some(found);
         } else if cursor.accept(&["tblproperties"]) {
             all_properties.extend(properties(cursor)?);
+        } else if let Some(security) = security(cursor)? {
+            let key = SECURITY_PROPERTY.to_owned();
+            all_properties.insert(key, security.to_owned());
         } else {
             break;
         }
@@ -47,10 +53,24 @@ pub(super) fn create_view(
     })))
 }
 
+/// Reads `[WITH] SECURITY INVOKER` and `[WITH] SECURITY DEFINER`: with whose rights the query runs.
+fn security(cursor: &mut Cursor) -> Result<Option<&'static str>, QueryError> {
+    if !cursor.accept(&["with", "security"]) && !cursor.accept(&["security"]) {
+        return Ok(None);
+    }
+    if cursor.accept(&["invoker"]) {
+        return Ok(Some(SECURITY_INVOKER));
+    }
+    cursor.expect(&["definer"])?;
+    Ok(Some("definer"))
+}
+
 /// Reads what follows `ALTER VIEW`.
 pub(super) fn alter_view(cursor: &mut Cursor) -> Result<Statement, QueryError> {
     let name = cursor.table_name()?;
-    let change = if cursor.accept(&["rename", "to"]) {
+    let change = if let Some(owner) = new_owner(cursor)? {
+        ViewChange::SetOwner(owner)
+    } else if cursor.accept(&["rename", "to"]) {
         ViewChange::Rename(cursor.table_name()?)
     } else if cursor.accept(&["set", "tblproperties"]) {
         ViewChange::SetProperties(properties(cursor)?)
@@ -70,7 +90,7 @@ pub(super) fn alter_view(cursor: &mut Cursor) -> Result<Statement, QueryError> {
             query: source_query(cursor)?,
         })));
     } else {
-        return Err(cursor.unexpected("AS, RENAME, SET or UNSET"));
+        return Err(cursor.unexpected("AS, RENAME, OWNER, SET or UNSET"));
     };
     Ok(Statement::AlterView { name, change })
 }
