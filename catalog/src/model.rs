@@ -7,6 +7,7 @@ mod files;
 pub mod name;
 pub mod partition_value;
 mod storage;
+mod summary;
 mod table;
 pub mod types;
 mod user;
@@ -20,6 +21,7 @@ pub use bounds::{BoundValue, ColumnBounds};
 pub use file_bounds::FileBounds;
 pub use files::{DataFile, Partition, TableFiles};
 pub use storage::{FileFormat, StorageOptions, TextLayout};
+pub use summary::{ColumnSummary, SUMMARY_PROPERTY, TableSummary};
 pub use table::{
     Bucketing, Column, PartitionColumn, RetiredColumn, SortColumn, Table, TableDefinition,
     TableKind,

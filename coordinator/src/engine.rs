@@ -1,6 +1,7 @@
 //! The coordinator as a whole: what every statement passes through, in order.
 
 mod attempts;
+mod analyze;
 mod copy;
 mod dispatch;
 mod explain;

@@ -291,6 +291,21 @@ pub(crate) async fn drain(
     Ok(rows)
 }
 
+/// Runs a query on `compute` for the few rows that it has.
+pub(crate) async fn collect(
+    run: &Run,
+    handle: &QueryHandle,
+    compute: &Handle,
+) -> Result<Vec<RecordBatch>, QueryError> {
+    let mut batches = Vec::new();
+    run_through(run, handle, compute, |batch| {
+        batches.push(batch);
+        Ok(())
+    })
+    .await?;
+    Ok(batches)
+}
+
 /// Runs a query that writes on `compute`; returns the files that it has written.
 pub(crate) async fn collect_written(
     run: &Run,

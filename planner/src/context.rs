@@ -13,6 +13,8 @@ use datafusion::execution::SessionState;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion_distributed::DistributedExt;
 use skep_catalog::model::Privilege;
+use datafusion::prelude::SessionConfig;
+use datafusion_distributed::{DistributedExt, get_distributed_worker_resolver};
 use skep_exchange::channel::Connections;
 use skep_exchange::direct::ClientAddress;
 use skep_exchange::monitor::AttemptMonitor;
@@ -24,6 +26,13 @@ use skep_runtime::memory::NodeMemory;
 use skep_runtime::session::TaskSession;
 use std::sync::Arc;
 use url::Url;
+
+/// How many executors a plan of this session may use.
+pub(crate) fn node_count(config: &SessionConfig) -> usize {
+    let resolver = get_distributed_worker_resolver(config);
+    let executors = resolver.and_then(|resolver| resolver.get_urls());
+    executors.map_or(1, |executors| executors.len())
+}
 
 /// What all statements of a coordinator are planned with.
 #[derive(Clone)]

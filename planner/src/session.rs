@@ -5,7 +5,7 @@ mod options;
 mod settings;
 
 pub use catalog::{SessionCatalog, SessionCatalogVersion, name_of};
-pub use options::{FlightOptions, SkepOptions};
+pub use options::{FlightOptions, JoinOrder, SkepOptions};
 pub use settings::{SettingEntry, Settings};
 
 /// The session of a statement.

@@ -14,11 +14,13 @@
 mod format;
 mod pruning_summary;
 mod schema;
+mod selected;
 mod selection;
 mod statistics;
 mod values;
 
 pub use pruning_summary::{PruningSummary, ScanLog};
+pub(crate) use selected::SelectedFiles;
 
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -36,7 +38,7 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 use schema::ScanSchema;
 use selection::{PartitionValues, Selection};
-use skep_catalog::model::{DataFile, FileFormat, Partition, Table, TableFiles};
+use skep_catalog::model::{DataFile, FileFormat, Partition, Table, TableDefinition, TableFiles};
 use skep_catalog::{CatalogError, CatalogSnapshot};
 use skep_hive_text::RowFormat;
 use skep_runtime::bulk_scan::{FileList, FileShare, ListedFile};
@@ -155,6 +157,21 @@ impl CatalogTable {
             known: KnownFiles::Statement(files, rows),
             table,
         }
+    }
+
+    /// What the catalog says of the table.
+    pub(crate) fn definition(&self) -> &TableDefinition {
+        &self.table.definition
+    }
+
+    /// The files that a scan with those filters reads.
+    pub(crate) async fn selected_files(
+        &self,
+        state: &dyn Session,
+        filters: &[Expr],
+    ) -> Result<SelectedFiles> {
+        let scanned = self.select(state, filters).await?;
+        Ok(SelectedFiles::new(scanned.files, scanned.selection.files))
     }
 
     fn reader(&self, state: &dyn Session) -> Result<Reader> {

@@ -4,6 +4,7 @@
 //! DataFusion's affair. Both see the same tokens, so that places in the text are right.
 
 mod access;
+mod analyze;
 mod cursor;
 mod definition;
 mod parse;
@@ -16,6 +17,7 @@ pub use access::{
     AccessStatement, ObjectName, PrincipalName, PrivilegeName, RoleChoice, SECURITY_INVOKER,
     SECURITY_PROPERTY, ShowAccess,
 };
+pub use analyze::{AnalyzeTable, AnalyzedColumns};
 pub use cursor::{Cursor, position};
 pub use definition::{
     Buckets, ColumnDefinition, ColumnPlace, Comparison, CreateDatabase, CreateTable, CreateView,
@@ -82,6 +84,8 @@ pub enum Statement {
         /// Only these partitions; all where it is empty.
         partition: PartitionSpec,
     },
+    /// `ANALYZE TABLE`.
+    Analyze(AnalyzeTable),
     /// `REFRESH TABLE`.
     RefreshTable(TableName),
     /// `MSCK REPAIR TABLE`.
@@ -270,6 +274,8 @@ pub enum Show {
     },
     /// `DESCRIBE QUERY SELECT …`: the columns of a query.
     QueryColumns(String),
+    /// `SHOW STATS`: what planning knows of a table's columns.
+    Statistics(TableName),
     /// The executors.
     Executors,
     /// The queries.

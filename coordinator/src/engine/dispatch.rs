@@ -246,6 +246,10 @@ impl Coordinator {
                 Ok(Some(rows))
             }
             Statement::LoadData(load) => self.load_data(session, handle, load).await,
+            Statement::Analyze(analyze) => {
+                self.analyze(session, handle, analyze).await?;
+                Ok(None)
+            }
             command => {
                 handle.admitted();
                 self.run_command(session, handle, command).await

@@ -79,7 +79,8 @@ impl Coordinator {
             Statement::DrainExecutor(id) => self.drain_executor(session, &id)?,
             Statement::User(statement) => self.user_command(session, statement).await?,
             Statement::Access(statement) => self.access_command(session, statement).await?,
-            Statement::CopyFrom(_)
+            Statement::Analyze(_)
+            | Statement::CopyFrom(_)
             | Statement::CopyTo(_)
             | Statement::CreateView(_)
             | Statement::Explain(_)

@@ -6,7 +6,9 @@ mod functions;
 mod like;
 mod partitions;
 mod queries;
+mod statistics;
 
+pub(crate) use catalog::check_names as check_partition_names;
 pub(crate) use like::is_like;
 
 use super::Show;
@@ -89,6 +91,7 @@ pub(crate) fn schema(what: &Show) -> SchemaRef {
             ("sql", TEXT),
         ],
         Show::Access(what) => return access::schema(what),
+        Show::Statistics(_) => statistics::columns(),
         Show::Users => vec![("user", TEXT), ("admin", TEXT), ("created_at", timestamp())],
         Show::Setting(_) => vec![("name", TEXT), ("value", TEXT), ("description", TEXT)],
     };
@@ -144,6 +147,7 @@ pub(crate) async fn rows(
             partition,
             chosen,
         } => partitions::partitions(engine, session, table, partition, chosen.as_ref()).await?,
+        Show::Statistics(table) => statistics::rows(engine, session, table, query).await?,
         Show::Executors => queries::executors(&engine.members.snapshot().executors),
         Show::Queries => queries::queries(&queries::shown(engine, session)),
         Show::Query(id) => queries::one_query(engine, session, id)?,
@@ -237,7 +241,7 @@ async fn definitions(
         Show::TableProperties { table, key } => {
             let database = engine.database_of(session, table);
             let properties = match snapshot.relation(&database, &table.table)? {
-                skep_catalog::Relation::Table(table) => table.definition.properties.clone(),
+                skep_catalog::Relation::Table(table) => table.definition.shown_properties(),
                 skep_catalog::Relation::View(view) => view.definition.properties.clone(),
             };
             let wanted = |name: &String| key.as_ref().is_none_or(|key| key == name);

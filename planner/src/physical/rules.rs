@@ -1,5 +1,6 @@
 //! The rules for physical plans: DataFusion's, with what keeps them right.
 
+use crate::join_order::with_decided_joins;
 use crate::physical::bounds_pushdown::with_safe_bounds;
 use crate::physical::ordered_limits::OrderedLimits;
 use crate::physical::padded_constants::PaddedConstants;
@@ -23,7 +24,7 @@ pub(crate) fn physical_rules() -> Vec<Rule> {
     for rule in PhysicalOptimizer::new().rules {
         rules.push(match DISPENSABLE.contains(&rule.name()) {
             true => Arc::new(Dispensable(rule)),
-            false => guarded(with_safe_bounds(rule)),
+            false => guarded(with_decided_joins(with_safe_bounds(rule))),
         });
     }
     rules

@@ -1,8 +1,45 @@
 //! The settings of Skep's own that a session may change.
 
-use datafusion::common::{config_namespace, extensions_options};
+use datafusion::common::{
+    DataFusionError, config_err, config_field, config_namespace, extensions_options,
+};
 use datafusion::config::ConfigExtension;
 use skep_sql::Dialect;
+use std::fmt;
+use std::str::FromStr;
+
+config_field!(JoinOrder);
+
+/// Who decides in which order tables are joined.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum JoinOrder {
+    /// The planner, by what it estimates the orders to cost.
+    #[default]
+    Cost,
+    /// Whoever wrote the statement.
+    AsWritten,
+}
+
+impl fmt::Display for JoinOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cost => "cost",
+            Self::AsWritten => "as_written",
+        })
+    }
+}
+
+impl FromStr for JoinOrder {
+    type Err = DataFusionError;
+
+    fn from_str(name: &str) -> Result<Self, DataFusionError> {
+        match name.to_ascii_lowercase().as_str() {
+            "cost" => Ok(Self::Cost),
+            "as_written" => Ok(Self::AsWritten),
+            _ => config_err!("the join orders are cost and as_written"),
+        }
+    }
+}
 
 config_namespace! {
     /// Settings that begin with `skep.flight.`.
@@ -50,6 +87,9 @@ extensions_options! {
         /// Whether a plan is refused that would arrive at executors other than it was sent. It takes time, and
         /// is meant for tests.
         pub verify_sent_plans: bool, default = false
+        /// In which order tables are joined: by what it is estimated to cost (`cost`), or as the statement has
+        /// them (`as_written`).
+        pub join_order: JoinOrder, default = JoinOrder::Cost
         /// How results are sent to Flight SQL clients.
         pub flight: FlightOptions, default = FlightOptions::default()
         /// How statements are read.

@@ -3,6 +3,7 @@
 mod access;
 mod aggregates;
 mod alter;
+mod analyze;
 mod balance;
 mod blank;
 mod calls;
@@ -227,6 +228,9 @@ fn drop(cursor: &mut Cursor) -> Result<Statement, QueryError> {
 
 /// Statements about tables' files.
 fn upkeep(cursor: &mut Cursor) -> Result<Option<Statement>, QueryError> {
+    if cursor.accept(&["analyze", "table"]) {
+        return Ok(Some(Statement::Analyze(analyze::analyze(cursor)?)));
+    }
     if cursor.accept(&["refresh", "table"]) {
         return Ok(Some(Statement::RefreshTable(cursor.table_name()?)));
     }

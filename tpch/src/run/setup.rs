@@ -33,7 +33,7 @@ pub(super) async fn data(options: &RunOptions) -> anyhow::Result<Vec<Table>> {
 
 /// Creates the database and the external tables, and makes the database the session's own.
 /// Tables over files that were just written are created anew: what the catalog knows of the
-/// files before them no longer holds.
+/// files before them no longer holds, and what no file says is counted once.
 pub(super) async fn tables(
     cluster: &mut Cluster,
     options: &RunOptions,
@@ -56,6 +56,11 @@ fn statements(options: &RunOptions, database: &str, generated: &[Table]) -> Vec<
             "CREATE EXTERNAL TABLE IF NOT EXISTS {database}.{table} STORED AS PARQUET LOCATION '{}'",
             options.data.table_url(table).replace('\'', "''")
         ));
+        if generated.contains(&table) {
+            statements.push(format!(
+                "ANALYZE TABLE {database}.{table} COMPUTE STATISTICS FOR ALL COLUMNS"
+            ));
+        }
     }
     statements.push(format!("USE {database}"));
     statements
@@ -71,7 +76,7 @@ mod tests {
         let data = DataLocation::parse("/it's/sf1", &[]).expect("a location");
         let options = RunOptions::new(1.0, "flight://localhost", data);
         let statements = statements(&options, "tpch_sf1", &[Table::Orders]);
-        assert_eq!(statements.len(), 11);
+        assert_eq!(statements.len(), 12);
         assert_eq!(statements[0], "CREATE DATABASE IF NOT EXISTS tpch_sf1");
         let orders: Vec<_> = statements
             .iter()
@@ -83,6 +88,10 @@ mod tests {
             "CREATE EXTERNAL TABLE IF NOT EXISTS tpch_sf1.orders STORED AS PARQUET \
              LOCATION 'file:///it''s/sf1/orders/'"
         );
-        assert_eq!(statements[10], "USE tpch_sf1");
+        assert_eq!(
+            orders[2],
+            "ANALYZE TABLE tpch_sf1.orders COMPUTE STATISTICS FOR ALL COLUMNS"
+        );
+        assert_eq!(statements[11], "USE tpch_sf1");
     }
 }

@@ -111,7 +111,7 @@ impl Coordinator {
             if create.storage == Default::default() {
                 (new.format, new.storage) = (model.format, model.storage.clone());
             }
-            let mut properties = model.properties.clone();
+            let mut properties = model.shown_properties();
             properties.extend(new.properties);
             new.properties = properties;
         }

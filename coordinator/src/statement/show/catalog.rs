@@ -142,7 +142,8 @@ pub(super) fn rows_of(file: &DataFile) -> u64 {
     file.rows.unwrap_or(0)
 }
 
-pub(super) fn check_names(table: &Arc<Table>, wanted: &PartitionSpec) -> Result<(), QueryError> {
+/// Whether a statement names partition columns of the table alone.
+pub(crate) fn check_names(table: &Arc<Table>, wanted: &PartitionSpec) -> Result<(), QueryError> {
     for (name, _) in wanted {
         if table.definition.partition_column_index(name).is_none() {
             let text = format!(

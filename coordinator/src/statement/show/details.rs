@@ -102,7 +102,8 @@ fn table_rows(
     rows.push(row("Rows:", count.unwrap_or_else(|| "unknown".to_owned())));
     rows.push(row("Bytes:", files.size_bytes().to_string()));
     rows.push(row("Catalog Version:", table.version.0.to_string()));
-    property_rows(rows, &definition.properties);
+    property_rows(rows, &definition.shown_properties());
+    summary_rows(rows, definition);
     section(rows, "Storage Information");
     rows.push(row("Format:", definition.format.as_str()));
     for (name, value) in storage_parts(&definition.storage) {
@@ -122,6 +123,28 @@ fn table_rows(
         });
         let sorted: Vec<_> = sorted.collect();
         rows.push(row("Sort Columns:", format!("[{}]", sorted.join(", "))));
+    }
+}
+
+/// What ANALYZE found; SHOW STATS says more of each column.
+fn summary_rows(rows: &mut Vec<DetailRow>, definition: &TableDefinition) {
+    let Some(summary) = definition.summary() else {
+        return;
+    };
+    rows.push(row("Analyzed:", summary.at.to_rfc3339()));
+    rows.push(row("Analyzed Rows:", summary.rows.to_string()));
+    for column in &summary.columns {
+        let known = definition
+            .columns
+            .iter()
+            .find(|known| known.id == column.column);
+        if let Some((known, distinct)) = known.zip(column.distinct) {
+            let name = format!("  {}", known.name);
+            rows.push(row(
+                &name,
+                format!("{distinct} values, {} NULL", column.nulls),
+            ));
+        }
     }
 }
 
@@ -339,12 +362,9 @@ fn create_table(definition: &TableDefinition, is_temporary: bool) -> String {
         let location = definition.location.to_string();
         let _ = write!(sql, "\nLOCATION {}", quoted(&location));
     }
-    if !definition.properties.is_empty() {
-        let _ = write!(
-            sql,
-            "\nTBLPROPERTIES {}",
-            property_list(&definition.properties)
-        );
+    let properties = definition.shown_properties();
+    if !properties.is_empty() {
+        let _ = write!(sql, "\nTBLPROPERTIES {}", property_list(&properties));
     }
     sql
 }

@@ -3,6 +3,7 @@
 use super::call::{Guarding, parts, unhidden};
 use super::conditions::{balanced, chain, relevant};
 use super::failure::{Failure, failure};
+use crate::join_order::{self, EstimatePlanner};
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::DFSchema;
@@ -29,8 +30,10 @@ impl QueryPlanner for GuardedPlanner {
         plan: &LogicalPlan,
         session: &dyn Session,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let lowered = lower(plan.clone())?;
-        let planner = DefaultPhysicalPlanner::default();
+        let ordered = join_order::ordered(plan.clone(), session).await?;
+        let lowered = lower(ordered)?;
+        let planner =
+            DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(EstimatePlanner)]);
         planner.create_physical_plan(&lowered, session).await
     }
 }

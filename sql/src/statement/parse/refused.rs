@@ -8,7 +8,6 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["add", "file"], "ADD FILE"),
     (&["add", "archive"], "ADD ARCHIVE"),
     (&["alter", "materialized"], "ALTER MATERIALIZED VIEW"),
-    (&["analyze", "table"], "ANALYZE TABLE"),
     (&["begin"], "BEGIN"),
     (&["cache"], "CACHE TABLE"),
     (&["commit"], "COMMIT"),

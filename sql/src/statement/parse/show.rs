@@ -44,16 +44,11 @@ pub(super) fn show(cursor: &mut Cursor) -> Result<Show, QueryError> {
         return show_create(cursor);
     }
     if cursor.accept(&["tblproperties"]) {
-        let table = cursor.table_name()?;
-        let key = match cursor.accept_token(&Token::LParen) {
-            true => {
-                let key = property_key(cursor)?;
-                cursor.expect_token(&Token::RParen)?;
-                Some(key)
-            }
-            false => None,
-        };
-        return Ok(Show::TableProperties { table, key });
+        return table_properties(cursor);
+    }
+    if cursor.accept(&["stats"]) {
+        cursor.expect(&["for"])?;
+        return Ok(Show::Statistics(cursor.table_name()?));
     }
     if cursor.accept(&["profile"]) {
         let id = cursor.string("the id of a query in quotes")?;
@@ -82,6 +77,19 @@ fn setting(cursor: &mut Cursor) -> Result<Show, QueryError> {
         Ok(name) => Ok(Show::Setting(Some(name))),
         Err(_) => Ok(Show::Setting(Some(cursor.setting_name()?))),
     }
+}
+
+fn table_properties(cursor: &mut Cursor) -> Result<Show, QueryError> {
+    let table = cursor.table_name()?;
+    let key = match cursor.accept_token(&Token::LParen) {
+        true => {
+            let key = property_key(cursor)?;
+            cursor.expect_token(&Token::RParen)?;
+            Some(key)
+        }
+        false => None,
+    };
+    Ok(Show::TableProperties { table, key })
 }
 
 fn partitions(cursor: &mut Cursor) -> Result<Show, QueryError> {
