@@ -3,6 +3,7 @@
 mod convert;
 mod csv;
 mod functions;
+mod made;
 mod path;
 mod schema;
 mod standard;
@@ -14,6 +15,7 @@ use crate::registry::Functions;
 pub(crate) fn add(functions: &mut Functions) {
     functions::add(functions);
     standard::add(functions);
+    made::add(functions);
     convert::add(functions);
     csv::add(functions);
 }

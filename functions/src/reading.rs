@@ -36,6 +36,10 @@ impl Dialect for WithLambdas {
         GenericDialect {}.is_identifier_part(letter)
     }
 
+    fn supports_cross_join_constraint(&self) -> bool {
+        true
+    }
+
     fn supports_lambda_functions(&self) -> bool {
         true
     }

@@ -14,4 +14,8 @@ pub(crate) mod numeric_types;
 pub(crate) mod set_multiplicity;
 pub(crate) mod sql_types;
 pub(crate) mod subqueries;
+pub(crate) mod window_arguments;
 pub(crate) mod window_flags;
+
+#[cfg(test)]
+mod every_function;

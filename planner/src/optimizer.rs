@@ -2,5 +2,6 @@
 
 pub(crate) mod flat_unions;
 pub(crate) mod guards;
+pub(crate) mod leaves;
 pub(crate) mod null_aware_joins;
 pub(crate) mod rules;

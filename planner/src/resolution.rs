@@ -4,6 +4,7 @@
 pub(crate) mod catalog_names;
 pub(crate) mod field_names;
 pub(crate) mod filter_batch;
+pub(crate) mod function_clauses;
 pub(crate) mod function_errors;
 pub(crate) mod information_schema;
 pub(crate) mod loose_files;

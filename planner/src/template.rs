@@ -21,6 +21,7 @@ use crate::analyzer::numeric_types::{DecimalPlanner, NumericTypes};
 use crate::analyzer::set_multiplicity::CountedCopies;
 use crate::analyzer::sql_types::SqlTypes;
 use crate::analyzer::subqueries::UnnestedSubqueries;
+use crate::analyzer::window_arguments::WindowArguments;
 use crate::analyzer::window_flags::WindowFlags;
 use crate::distribution::bulk_scan;
 use crate::distribution::client_rows::spread_over;
@@ -181,31 +182,10 @@ impl Planner {
         key: &Key,
     ) -> Result<SessionState, DataFusionError> {
         let zone = time::session_zone(config.options());
-        let mut builder = SessionStateBuilder::new().with_default_features();
-        let planners = builder.expr_planners().get_or_insert_default();
-        planners.insert(0, Arc::new(IntervalOperators));
-        planners.insert(0, Arc::new(FieldNames));
-        let mut state = builder
+        let mut state = with_rules(&zone)
             .with_config(spread_over(config, key.executors.len()))
             .with_runtime_env(Arc::clone(&self.runtime))
-            .with_analyzer_rules(first_rules())
-            .with_analyzer_rule(Arc::new(Microseconds))
-            .with_analyzer_rule(Arc::new(CountedCopies))
-            .with_analyzer_rule(Arc::new(IntervalOrder))
-            .with_analyzer_rule(Arc::new(WholeDecimalSums))
-            .with_analyzer_rule(Arc::new(CheckedArithmetic))
-            .with_analyzer_rule(Arc::new(UnnestedSubqueries))
-            .with_analyzer_rule(Arc::new(DistributeByHash))
-            .with_analyzer_rule(Arc::new(AggregateOrders))
-            .with_analyzer_rule(Arc::new(NullFields))
-            .with_analyzer_rule(Arc::new(FloatKeys))
-            .with_analyzer_rule(Arc::new(WindowFlags))
-            .with_type_planner(Arc::new(SqlTypes { zone }))
-            .with_query_planner(Arc::new(GuardedPlanner))
-            .with_optimizer_rules(logical_rules())
-            .with_relation_planners(vec![Arc::new(HiveRelations)])
             .with_distributed_channel_resolver(self.connections.clone())
-            .with_physical_optimizer_rules(physical_rules())
             .with_distributed_user_codec(WriteCodec)
             .with_distributed_user_codec(TextScanCodec)
             .with_distributed_user_codec(RowsCodec)
@@ -229,6 +209,35 @@ impl Planner {
         }
         Ok(state)
     }
+}
+
+/// What plans statements: rules and planners, without what depends on a cluster.
+pub(super) fn with_rules(zone: &Arc<str>) -> SessionStateBuilder {
+    let mut builder = SessionStateBuilder::new().with_default_features();
+    let planners = builder.expr_planners().get_or_insert_default();
+    planners.insert(0, Arc::new(IntervalOperators));
+    planners.insert(0, Arc::new(FieldNames));
+    planners.insert(0, Arc::new(WindowArguments));
+    builder
+        .with_analyzer_rules(first_rules())
+        .with_analyzer_rule(Arc::new(Microseconds))
+        .with_analyzer_rule(Arc::new(CountedCopies))
+        .with_analyzer_rule(Arc::new(IntervalOrder))
+        .with_analyzer_rule(Arc::new(WholeDecimalSums))
+        .with_analyzer_rule(Arc::new(CheckedArithmetic))
+        .with_analyzer_rule(Arc::new(UnnestedSubqueries))
+        .with_analyzer_rule(Arc::new(DistributeByHash))
+        .with_analyzer_rule(Arc::new(AggregateOrders))
+        .with_analyzer_rule(Arc::new(NullFields))
+        .with_analyzer_rule(Arc::new(FloatKeys))
+        .with_analyzer_rule(Arc::new(WindowFlags))
+        .with_type_planner(Arc::new(SqlTypes {
+            zone: Arc::clone(zone),
+        }))
+        .with_query_planner(Arc::new(GuardedPlanner))
+        .with_optimizer_rules(logical_rules())
+        .with_relation_planners(vec![Arc::new(HiveRelations)])
+        .with_physical_optimizer_rules(physical_rules())
 }
 
 /// DataFusion's rules; before its type coercion, the types of decimals and the order of windows by intervals.

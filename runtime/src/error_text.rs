@@ -38,6 +38,11 @@ pub(crate) fn in_sql(code: ErrorCode, text: &str) -> (ErrorCode, String) {
     if let Some((code, told)) = expression_out_of_place(&text) {
         return (code, told);
     }
+    if code == ErrorCode::Internal
+        && let Some((code, told)) = fault_of_values(&text)
+    {
+        return (code, told);
+    }
     if text.contains("Unnest should be rewritten") {
         let told = "unnest is not supported where it stands";
         return (ErrorCode::Unsupported, told.to_owned());
@@ -56,6 +61,27 @@ pub(crate) fn in_sql(code: ErrorCode, text: &str) -> (ErrorCode, String) {
         false => lower_first(told),
     };
     (code, told)
+}
+
+/// Functions of other libraries call some faults of their arguments their own.
+fn fault_of_values(text: &str) -> Option<(ErrorCode, String)> {
+    if let Some((_, rest)) = text.split_once("regex parse error:") {
+        let told = format!("invalid regular expression: {}", one_line(rest));
+        return Some((ErrorCode::Evaluation, told));
+    }
+    let lower = text.to_lowercase();
+    [
+        "unsupported data type",
+        "is no decimal",
+        "not implemented for type",
+        "not supported for",
+    ]
+    .iter()
+    .any(|part| lower.contains(part))
+    .then(|| {
+        let told = with_sql_types(without_structures(text));
+        (ErrorCode::Unsupported, lower_first(&one_line(&told)))
+    })
 }
 
 /// Whether the message of something that is not implemented says that.
@@ -303,7 +329,9 @@ pub(crate) fn with_sql_types(text: &str) -> String {
     let mut is_quoted = false;
     let mut before = ' ';
     while let Some(letter) = rest.chars().next() {
-        if letter == '\'' {
+        // The one in `isn't` quotes nothing.
+        let behind = rest.chars().nth(1).is_some_and(char::is_alphanumeric);
+        if letter == '\'' && !(before.is_alphanumeric() && behind && !is_quoted) {
             is_quoted = !is_quoted;
         }
         let begins = letter.is_ascii_uppercase() && !is_quoted && !before.is_alphanumeric();
@@ -380,6 +408,31 @@ mod tests {
 
     fn told(text: &str) -> String {
         in_sql(ErrorCode::Semantic, text).1
+    }
+
+    #[test]
+    fn faults_of_values_are_no_faults_of_the_engine() {
+        for (text, code, expected) in [
+            (
+                "External error: regex parse error: (?x\n^ error: unrecognized flag",
+                ErrorCode::Evaluation,
+                "invalid regular expression: (?x ^ error: unrecognized flag",
+            ),
+            (
+                "Min/Max accumulator not implemented for type Int64",
+                ErrorCode::Unsupported,
+                "min/Max accumulator not implemented for type bigint",
+            ),
+        ] {
+            let told = in_sql(ErrorCode::Internal, text);
+            assert_eq!(told, (code, expected.to_owned()));
+        }
+        let other = in_sql(ErrorCode::Internal, "lost a column");
+        assert_eq!(other.0, ErrorCode::Internal);
+        assert_eq!(
+            told("There isn't a common type to coerce Int64 and Utf8 in LIKE expression"),
+            "there isn't a common type to coerce bigint and string in LIKE expression"
+        );
     }
 
     #[test]

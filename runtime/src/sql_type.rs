@@ -17,6 +17,7 @@ pub fn sql_type(data_type: &DataType) -> String {
         DataType::Date32 => "date".to_owned(),
         DataType::Decimal128(precision, scale) => format!("decimal({precision},{scale})"),
         DataType::Timestamp(_, None) => "timestamp".to_owned(),
+        DataType::Interval(_) => "interval".to_owned(),
         DataType::Time32(_) | DataType::Time64(_) => "time".to_owned(),
         DataType::Timestamp(_, Some(_)) => "timestamp with local time zone".to_owned(),
         DataType::List(item) | DataType::LargeList(item) => {

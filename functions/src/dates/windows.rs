@@ -6,12 +6,19 @@ use crate::registry::Functions;
 use crate::rows;
 use crate::scalar::{Body, Call, scalar};
 use crate::value::{Argument, Double, Kind, Long, Output, Text, Time};
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, IntervalMonthDayNanoArray, StructArray};
-use datafusion::arrow::buffer::NullBuffer;
-use datafusion::arrow::datatypes::{DataType, Field, Fields, IntervalMonthDayNano, IntervalUnit};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, IntervalMonthDayNanoArray, ListArray, StructArray,
+};
+use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
+use datafusion::arrow::datatypes::{
+    DataType, Field, FieldRef, Fields, IntervalMonthDayNano, IntervalUnit,
+};
 use datafusion::common::exec_err;
 use datafusion::error::Result;
 use std::sync::Arc;
+
+/// In how many windows a time may lie.
+const WINDOWS_MAX: i64 = 10_000;
 
 /// A length of time, for results.
 struct Span;
@@ -77,7 +84,7 @@ fn window(call: &Call) -> Result<ArrayRef> {
         if let Some(slide) = slides.as_ref().and_then(|slides| Text::at(slides, row))
             && length(slide)? != size
         {
-            return exec_err!("windows of time that overlap are not supported");
+            return exec_err!("windows of time that overlap stand in GROUP BY alone");
         }
         let offset = match offsets.as_ref().and_then(|offsets| Text::at(offsets, row)) {
             Some(offset) => length(offset)?,
@@ -99,7 +106,71 @@ fn window(call: &Call) -> Result<ArrayRef> {
     )?))
 }
 
+/// All windows that a time lies in, the latest first, for windows that begin every `slide`.
+fn sliding(call: &Call) -> Result<ArrayRef> {
+    let times = Time::open(call.array(0)?)?;
+    let lengths = Text::open(call.array(1)?)?;
+    let slides = Text::open(call.array(2)?)?;
+    let offsets = call.arrays.get(3).map(Text::open).transpose()?;
+    let (mut starts, mut ends, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
+    for row in 0..call.rows {
+        let known = Time::at(&times, row)
+            .zip(Text::at(&lengths, row))
+            .zip(Text::at(&slides, row));
+        let before = starts.len();
+        if let Some(((time, size), slide)) = known {
+            let (size, slide) = (length(size)?, length(slide)?);
+            if size / slide > WINDOWS_MAX {
+                return exec_err!("a time may lie in {WINDOWS_MAX} windows, not in more");
+            }
+            let offset = match offsets.as_ref().and_then(|offsets| Text::at(offsets, row)) {
+                Some(offset) => length(offset)?,
+                None => 0,
+            };
+            let mut start = (time - offset).div_euclid(slide) * slide + offset;
+            while start.saturating_add(size) > time {
+                starts.push(Some(start));
+                ends.push(start.checked_add(size));
+                start = start.saturating_sub(slide);
+            }
+        }
+        sizes.push(starts.len() - before);
+    }
+    let columns = vec![
+        <Time as Output>::collect(starts),
+        <Time as Output>::collect(ends),
+    ];
+    let windows = StructArray::try_new(fields(), columns, None)?;
+    Ok(Arc::new(ListArray::try_new(
+        item_of_windows(),
+        OffsetBuffer::from_lengths(sizes),
+        Arc::new(windows),
+        None,
+    )?))
+}
+
+fn item_of_windows() -> FieldRef {
+    Arc::new(Field::new_list_field(DataType::Struct(fields()), true))
+}
+
+fn add_sliding(functions: &mut Functions) {
+    let kinds = [Kind::Time, Kind::Text, Kind::Text, Kind::Text];
+    let body = |count: usize| {
+        let kinds = kinds.into_iter().take(count).collect();
+        Body::new(kinds, |_| Ok(DataType::List(item_of_windows())), sliding)
+    };
+    functions.add(
+        scalar(
+            "skep_windows(timestamp, length, slide[, offset])",
+            "The windows of time that overlap and that a time lies in.",
+        )
+        .body(body(3))
+        .body(body(4)),
+    );
+}
+
 pub(super) fn add(functions: &mut Functions) {
+    add_sliding(functions);
     let kinds = [Kind::Time, Kind::Text, Kind::Text, Kind::Text];
     let windows = |count: usize| {
         let kinds = kinds.into_iter().take(count).collect();
@@ -109,7 +180,8 @@ pub(super) fn add(functions: &mut Functions) {
         scalar(
             "window(timestamp, length[, slide, offset])",
             "The window of time, a struct of its start and its end, that a time lies in. All have the length \
-             '5 minutes', say, which slide must be equal to.",
+             '5 minutes', say. Windows that begin every `slide` may overlap; they stand in GROUP BY, where a row counts in \
+             each of its windows.",
         )
         .example(
             "window(TIMESTAMP '2021-01-01 00:06:30', '5 minutes')",

@@ -15,6 +15,7 @@
 
 use crate::optimizer::flat_unions::FlatUnions;
 use crate::optimizer::guards::{GuardConditions, OrderedFilters};
+use crate::optimizer::leaves::{EXTRACT_LEAVES, SafeLeaves};
 use crate::optimizer::null_aware_joins::NullAwareJoinsHaveOneKey;
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::common::{JoinType, NullEquality};
@@ -45,6 +46,7 @@ pub(crate) fn logical_rules() -> Vec<Rule> {
             rules.push(Arc::new(NullEqualKeys));
         }
         rules.push(match rule.name() {
+            EXTRACT_LEAVES => Arc::new(SafeLeaves(rule)),
             PUSH_DOWN_FILTER => Arc::new(HeldFilters(Arc::new(OrderedFilters(rule)))),
             _ => rule,
         });

@@ -5,18 +5,25 @@
 //! - Two columns of a result may have one name (`names/select.rs`); it is ambiguous only where it is used.
 //! - A name is that of a column in other letters' case where there is none in its own (`names/scope.rs`).
 //! - Grouping sets may name a column more than once (`names/grouping.rs`).
+//! - A table may be called as a column of a subquery is (`names/hidden.rs`).
+//! - PIVOT, UNPIVOT and ASOF JOIN, which need to know columns, are put into other words (`names/pivot.rs`,
+//!   `names/asof.rs`).
 //!
 //! Everything else stays as it is, and so do names that stand for nothing: the planner says so. Types are not
 //! known here.
 
+mod asof;
 mod expressions;
 mod from;
 mod grouping;
+mod hidden;
+mod pivot;
 mod scope;
 mod select;
 mod wildcard;
 
 use crate::resolution::catalog_names::CATALOG_NAME;
+use crate::resolution::function_clauses;
 use datafusion::common::TableReference;
 use datafusion::execution::SessionState;
 use datafusion::sql::parser::Statement as DataFusionStatement;
@@ -52,18 +59,29 @@ pub(crate) async fn resolve_names(
     statement: &mut DataFusionStatement,
     purpose: Purpose,
 ) -> Result<Option<Vec<String>>, QueryError> {
+    function_clauses::check(state, statement)?;
     let tables = tables_of(state, statement).await?;
     let DataFusionStatement::Statement(statement) = statement else {
         return Ok(None);
     };
+    let hidden = hidden::column_names(statement, &tables);
     let Statement::Query(query) = statement.as_mut() else {
         return Ok(None);
     };
     let database = &state.config_options().catalog.default_schema;
     let mut names = Names::new(&tables, database);
+    names.hidden = hidden;
+    names.is_hive = speaks_hive(state);
     let columns = names.query(query, None, purpose)?;
     let shown = |columns: Vec<Column>| columns.into_iter().map(|column| column.name).collect();
     Ok(columns.map(shown))
+}
+
+/// Whether the session's functions are Hive's.
+fn speaks_hive(state: &SessionState) -> bool {
+    let planners = state.expr_planners().iter();
+    let mut names = planners.map(|planner| format!("{planner:?}"));
+    names.any(|name| name == "DialectPlanner(Hive)")
 }
 
 /// The columns of all tables and views, by database and name.
@@ -88,7 +106,11 @@ async fn tables_of(
         if let Ok(Some(table)) = schema.table(&found.table).await {
             let schema = table.schema();
             let columns = schema.fields().iter();
-            let columns = columns.map(|field| Column::named(field.name())).collect();
+            let columns = columns.map(|field| Column {
+                has_fields: field.data_type().is_nested(),
+                ..Column::named(field.name())
+            });
+            let columns = columns.collect();
             tables.insert(key, columns);
         }
     }
@@ -106,6 +128,10 @@ struct Names<'a> {
     ctes: Vec<Ctes>,
     /// How many aliases have been made up.
     aliases: usize,
+    /// The names that tables cannot have for the planner (`names/hidden.rs`).
+    hidden: HashSet<String>,
+    /// Whether the statement is one of Hive's dialect.
+    is_hive: bool,
 }
 
 impl<'a> Names<'a> {
@@ -115,6 +141,8 @@ impl<'a> Names<'a> {
             database,
             ctes: Vec::new(),
             aliases: 0,
+            hidden: HashSet::new(),
+            is_hive: false,
         }
     }
 

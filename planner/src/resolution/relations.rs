@@ -5,6 +5,7 @@ mod summary;
 mod table_sample;
 
 use datafusion::error::Result;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::planner::{
     PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
 };
@@ -27,18 +28,14 @@ impl RelationPlanner for HiveRelations {
                 table_with_joins,
                 alias: None,
             } if lateral_view::is_lateral_view(&table_with_joins) => {
-                let plan = lateral_view::plan(*table_with_joins, context)?;
-                let planned = PlannedRelation::new(plan, None);
-                Ok(RelationPlanning::Planned(Box::new(planned)))
+                Ok(planned(lateral_view::plan(*table_with_joins, context)?))
             }
             TableFactor::Derived {
                 subquery,
                 alias: Some(alias),
                 ..
             } if alias.name.value == SUMMARY_ALIAS => {
-                let plan = summary::plan(subquery, context)?;
-                let planned = PlannedRelation::new(plan, None);
-                Ok(RelationPlanning::Planned(Box::new(planned)))
+                Ok(planned(summary::plan(subquery, context)?))
             }
             TableFactor::Table {
                 sample: Some(sample),
@@ -64,9 +61,21 @@ impl RelationPlanner for HiveRelations {
                     json_path,
                     index_hints,
                 };
-                let plan = table_sample::plan(whole, sample, context)?;
-                let planned = PlannedRelation::new(plan, None);
-                Ok(RelationPlanning::Planned(Box::new(planned)))
+                Ok(planned(table_sample::plan(whole, sample, context)?))
+            }
+            TableFactor::Derived {
+                sample: Some(sample),
+                lateral,
+                subquery,
+                alias,
+            } => {
+                let whole = TableFactor::Derived {
+                    sample: None,
+                    lateral,
+                    subquery,
+                    alias,
+                };
+                Ok(planned(table_sample::plan(whole, sample, context)?))
             }
             other => match not_supported(&other) {
                 Some(name) => {
@@ -77,6 +86,10 @@ impl RelationPlanner for HiveRelations {
             },
         }
     }
+}
+
+fn planned(plan: LogicalPlan) -> RelationPlanning {
+    RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, None)))
 }
 
 /// What is called so that nobody plans.

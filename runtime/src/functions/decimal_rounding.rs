@@ -251,9 +251,10 @@ fn round(
     to: &DataType,
 ) -> Result<ArrayRef> {
     let from = DecimalType::of(value.data_type());
-    let (Some(from), Some(target)) = (from, DecimalType::of(to)) else {
+    let target = DecimalType::of(to).filter(|_| matches!(to, DataType::Decimal128(_, _)));
+    let (Some(from), Some(target)) = (from, target) else {
         let text = format!("{} is not a decimal", sql_type(value.data_type()));
-        return Err(DataFusionError::Internal(text));
+        return Err(DataFusionError::Plan(text));
     };
     let value = cast(value, &from.data_type())?;
     let values = value.as_primitive::<Decimal128Type>();

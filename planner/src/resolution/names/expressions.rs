@@ -1,5 +1,6 @@
 //! The names in expressions: written so that the planner finds what they stand for.
 
+use super::hidden::is_of_outer;
 use super::scope::{Access, Chain, Scope, exact, matching, normalised};
 use super::select::Output;
 use super::{Names, Purpose, error_at};
@@ -203,6 +204,10 @@ impl References<'_, '_, '_> {
             }
             let found = link.scope.find(names.first().map_or("", String::as_str));
             if let [visible] = found.as_slice() {
+                if is_of_outer(visible, &names, link.outer) {
+                    chain = link.outer;
+                    continue;
+                }
                 return Ok(field_of(link.scope, visible, parts));
             }
             if !found.is_empty() {
@@ -260,7 +265,7 @@ fn of_relation(
     let own = found.full_name.iter().rev();
     let written = parts.iter().take(length).rev();
     let mut pairs = own.zip(written);
-    if is_found && pairs.all(|(own, part)| *own == normalised(part)) {
+    if is_found && found.keeps_name() && pairs.all(|(own, part)| *own == normalised(part)) {
         return Ok(None);
     }
     let Expr::CompoundIdentifier(mut written) = scope.column(relation, *index, parts.first())

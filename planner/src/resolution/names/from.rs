@@ -54,8 +54,12 @@ impl Names<'_> {
         let mut scope = self.relation(&mut table.relation, before, outer, has_others)?;
         for join in &mut table.joins {
             let seen = before.clone().joined(scope.clone());
+            let using = self.asof(join, &scope)?;
             let right = self.relation(&mut join.relation, &seen, outer, true)?;
-            scope = self.join(scope, right, join, outer)?;
+            scope = match using {
+                Some(using) if !using.is_empty() => merged_left(scope, right, &using)?,
+                _ => self.join(scope, right, join, outer)?,
+            };
         }
         Ok(scope)
     }
@@ -108,7 +112,7 @@ impl Names<'_> {
         })
     }
 
-    fn relation(
+    pub(super) fn relation(
         &mut self,
         relation: &mut TableFactor,
         before: &Scope,
@@ -119,13 +123,18 @@ impl Names<'_> {
             scope: before,
             outer,
         };
+        self.pivots(relation, before, outer)?;
         match relation {
             TableFactor::Table {
                 name,
                 alias,
                 args: None,
                 ..
-            } => Ok(Scope::of(self.table(name, alias.as_ref()))),
+            } => {
+                let mut found = self.table(name, alias.as_ref());
+                self.uncover(&mut found, alias);
+                Ok(Scope::of(found))
+            }
             TableFactor::Derived {
                 lateral: is_lateral,
                 subquery,
@@ -141,7 +150,11 @@ impl Names<'_> {
                 if alias.is_none() && has_others {
                     *alias = Some(self.new_alias());
                 }
-                Ok(Scope::of(aliased(alias.as_ref(), columns)))
+                let mut found = aliased(alias.as_ref(), columns);
+                if !is_summary {
+                    self.uncover(&mut found, alias);
+                }
+                Ok(Scope::of(found))
             }
             TableFactor::NestedJoin {
                 table_with_joins,
@@ -161,18 +174,30 @@ impl Names<'_> {
                 self.expressions(&mut args.args, Some(&lateral), &[], false)?;
                 Ok(Scope::of(aliased(alias.as_ref(), None)))
             }
+            other => self.made_by_function(other, &lateral),
+        }
+    }
+
+    /// What a function makes, or something else whose columns are not known.
+    fn made_by_function(
+        &mut self,
+        relation: &mut TableFactor,
+        lateral: &Chain,
+    ) -> Result<Scope, QueryError> {
+        let alias = match relation {
             TableFactor::Function { args, alias, .. } => {
-                self.expressions(args, Some(&lateral), &[], false)?;
-                Ok(Scope::of(aliased(alias.as_ref(), None)))
+                self.expressions(args, Some(lateral), &[], false)?;
+                alias.as_ref()
             }
             TableFactor::UNNEST {
                 array_exprs, alias, ..
             } => {
-                self.expressions(array_exprs, Some(&lateral), &[], false)?;
-                Ok(Scope::of(aliased(alias.as_ref(), None)))
+                self.expressions(array_exprs, Some(lateral), &[], false)?;
+                alias.as_ref()
             }
-            other => Ok(Scope::of(aliased(alias_of(other), None))),
-        }
+            other => alias_of(other),
+        };
+        Ok(Scope::of(aliased(alias, None)))
     }
 
     /// `(a JOIN b USING (k)) AS j` as the query that `j` is.
@@ -231,7 +256,7 @@ impl Names<'_> {
         }
     }
 
-    fn new_alias(&mut self) -> TableAlias {
+    pub(super) fn new_alias(&mut self) -> TableAlias {
         self.aliases += 1;
         TableAlias {
             explicit: true,
@@ -302,6 +327,16 @@ fn constraint_of(operator: &mut JoinOperator) -> Option<(&mut JoinConstraint, Si
     })
 }
 
+/// Both sides of a join whose columns of USING are those of the left.
+fn merged_left(left: Scope, right: Scope, names: &[Ident]) -> Result<Scope, QueryError> {
+    let keys = names
+        .iter()
+        .map(|name| Ok((key(&left, name, "left")?, key(&right, name, "right")?)))
+        .collect::<Result<Vec<_>, QueryError>>()?;
+    let merged = keys.iter().map(|(key, _)| key.clone()).collect();
+    Ok(showing(left, right, &keys, merged))
+}
+
 fn remaining(left: Scope, right: Scope, sides: Sides) -> Scope {
     match sides {
         Sides::Left | Sides::Either => left.joined(right),
@@ -310,7 +345,7 @@ fn remaining(left: Scope, right: Scope, sides: Sides) -> Scope {
     }
 }
 
-fn using_names(names: &[ObjectName]) -> Result<Vec<Ident>, QueryError> {
+pub(super) fn using_names(names: &[ObjectName]) -> Result<Vec<Ident>, QueryError> {
     let name = |name: &ObjectName| match name.0.as_slice() {
         [part] => part.as_ident().cloned(),
         _ => None,
@@ -339,7 +374,7 @@ fn common_names(left: &Scope, right: &Scope) -> Vec<Ident> {
 }
 
 /// The one column of a side that is called so.
-fn key(side: &Scope, name: &Ident, which: &str) -> Result<Visible, QueryError> {
+pub(super) fn key(side: &Scope, name: &Ident, which: &str) -> Result<Visible, QueryError> {
     let found = side.find(&normalised(name));
     let (code, text) = match found.as_slice() {
         [one] => return Ok((*one).clone()),
@@ -395,6 +430,7 @@ fn merged(
         });
         visible.push(Visible {
             name: left_key.name.clone(),
+            has_fields: left_key.has_fields,
             access: match sides {
                 Sides::Either => {
                     let either = call("coalesce", vec![left_read, right_read]);
@@ -426,7 +462,7 @@ fn showing(
     left.joined(right).showing(merged)
 }
 
-fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+pub(super) fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
     Expr::BinaryOp {
         left: Box::new(left),
         op,
@@ -437,6 +473,7 @@ fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
 fn shifted(visible: &Visible, shift: usize) -> Visible {
     Visible {
         name: visible.name.clone(),
+        has_fields: visible.has_fields,
         access: match &visible.access {
             Access::Column(relation, column) => Access::Column(relation + shift, *column),
             Access::All(relation) => Access::All(relation + shift),

@@ -12,6 +12,8 @@ pub(super) struct Column {
     pub(super) name: String,
     /// What the planner calls it, which is unique in its relation.
     pub(super) planner_name: String,
+    /// Whether it is known to be a struct, or something else that `column.name` may read from.
+    pub(super) has_fields: bool,
 }
 
 impl Column {
@@ -20,6 +22,7 @@ impl Column {
         Self {
             name: name.to_owned(),
             planner_name: name.to_owned(),
+            has_fields: false,
         }
     }
 }
@@ -51,6 +54,8 @@ pub(super) enum Access {
 pub(super) struct Visible {
     pub(super) name: String,
     pub(super) access: Access,
+    /// As [`Column`] has it.
+    pub(super) has_fields: bool,
 }
 
 /// The relations of a FROM.
@@ -139,11 +144,13 @@ impl Scope {
                 .map(|(index, column)| Visible {
                     name: column.name.clone(),
                     access: Access::Column(0, index),
+                    has_fields: column.has_fields,
                 })
                 .collect(),
             None => vec![Visible {
                 name: String::new(),
                 access: Access::All(0),
+                has_fields: false,
             }],
         };
         Self {
@@ -158,6 +165,7 @@ impl Scope {
         let shift = self.relations.len();
         let shifted = right.visible.into_iter().map(|visible| Visible {
             name: visible.name,
+            has_fields: visible.has_fields,
             access: match visible.access {
                 Access::Column(relation, column) => Access::Column(relation + shift, column),
                 Access::All(relation) => Access::All(relation + shift),

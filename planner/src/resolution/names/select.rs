@@ -226,6 +226,7 @@ impl Names<'_> {
             column: Column {
                 planner_name: planner_name.clone().unwrap_or_else(|| name.clone()),
                 name: name.clone(),
+                has_fields: false,
             },
             is_named: true,
             table: None,

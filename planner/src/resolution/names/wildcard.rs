@@ -34,6 +34,7 @@ impl Names<'_> {
                     let column = Column {
                         name: visible.name.clone(),
                         planner_name: planner_name.unwrap_or(&visible.name).to_owned(),
+                        has_fields: visible.has_fields,
                     };
                     plain(column, reference_of(scope, *relation), read)
                 }
@@ -80,7 +81,7 @@ impl Names<'_> {
         });
         let columns = columns.collect();
         let is_called_so = found.full_name.ends_with(&parts);
-        let is_needed = !is_called_so || options.opt_rename.is_some();
+        let is_needed = !is_called_so || !found.keeps_name() || options.opt_rename.is_some();
         self.changed(original, columns, options, is_needed, chain)
     }
 

@@ -14,7 +14,7 @@ use skep_runtime::functions::bucket_of;
 /// Plans a sample of `table`.
 ///
 /// # Errors
-/// Where the sample is not one of `n PERCENT`, `n ROWS`, `BERNOULLI (n)` and `BUCKET x OUT OF y [ON e]`.
+/// Where the sample is not one of `n PERCENT`, `n ROWS`, `BERNOULLI (n)`, `SYSTEM (n)` and `BUCKET x OUT OF y [ON e]`.
 pub(super) fn plan(
     table: TableFactor,
     sample: TableSampleKind,
@@ -57,10 +57,11 @@ fn of_quantity(
                 .build();
         }
         (None, Some(TableSampleUnit::Percent)) => number(&quantity.value)?,
-        (Some(TableSampleMethod::Bernoulli | TableSampleMethod::Row), None) => {
-            number(&quantity.value)?
+        // How SYSTEM chooses rows is the engine's business: one by one, as BERNOULLI does.
+        (Some(_), None | Some(TableSampleUnit::Percent)) => number(&quantity.value)?,
+        (Some(method), Some(TableSampleUnit::Rows)) => {
+            return plan_err!("TABLESAMPLE {method} takes PERCENT, not ROWS");
         }
-        (Some(method), _) => return not_impl_err!("TABLESAMPLE {method} is not supported"),
         (None, None) => return plan_err!("TABLESAMPLE needs PERCENT or ROWS behind its number"),
     };
     if !(0.0..=100.0).contains(&percent) {

@@ -88,7 +88,11 @@ fn is_name(tokens: &[TokenWithSpan], index: usize) -> bool {
         tokens.get(index).map(|token| &token.token),
         Some(Token::Word(_))
     );
-    let is_part = index > 0 && is_token(tokens, index - 1, &Token::Period);
+    // Behind `::` it is a type.
+    let is_part = index > 0
+        && [Token::Period, Token::DoubleColon]
+            .iter()
+            .any(|before| is_token(tokens, index - 1, before));
     is_word && !is_part
 }
 

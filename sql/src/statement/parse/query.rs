@@ -1,6 +1,6 @@
 //! Queries: DataFusion's own parser on Skep's tokens.
 
-use super::{balance, rewrite, tokens};
+use super::{balance, rewrite, tokens, unplanned};
 use crate::statement::cursor::position;
 use crate::statement::{Cursor, SourceQuery};
 use datafusion::error::DataFusionError;
@@ -94,6 +94,7 @@ pub(super) fn parse_datafusion(
         (Some(mut statement), true) => {
             check_precedence(&statement)?;
             if let DataFusionStatement::Statement(inner) = &mut statement {
+                unplanned::check(inner)?;
                 balance::balance(inner);
                 rewrite::rewrite(inner)?;
             }

@@ -6,7 +6,8 @@
 use super::calls::{call, planner_name};
 use super::clauses::unsupported;
 use super::{
-    aggregates, fetch, functions, generators, numbers, ordered_windows, patterns, rows_in, times,
+    aggregates, fetch, functions, generators, grouping_ids, joins, json, named_windows, numbers,
+    ordered_windows, ordinality, patterns, recursion, rows_equal, rows_in, sliding_windows, times,
 };
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryLength, BinaryOperator, CastKind, CharacterLength, DataType, Expr, Function,
@@ -41,20 +42,7 @@ impl VisitorMut for Rewriter {
     type Break = Box<QueryError>;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
-        if let Err(error) = fetch::rewrite(query) {
-            return as_flow(Err(error));
-        }
-        if let Some(order) = &mut query.order_by {
-            order_by_all(order);
-        }
-        let rewritten = match query.body.as_mut() {
-            SetExpr::Select(select) => {
-                aggregates::tell_apart(select, query.order_by.as_mut());
-                order_as_sorted(select, &mut query.order_by)
-            }
-            _ => Ok(()),
-        };
-        as_flow(rewritten)
+        as_flow(rewrite_query(query))
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
@@ -67,7 +55,7 @@ impl VisitorMut for Rewriter {
             select.flavor = SelectFlavor::Standard;
             select.projection = vec![SelectItem::Wildcard(Default::default())];
         }
-        if let Err(error) = group_with_modifiers(&mut select.group_by) {
+        if let Err(error) = rewrite_relations(select) {
             return as_flow(Err(error));
         }
         generators::move_to_views(select);
@@ -76,6 +64,19 @@ impl VisitorMut for Rewriter {
         name_repeated(&mut select.projection);
         self.written.push(texts(&select.projection));
         as_flow(join_lateral_views(select))
+    }
+
+    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<Self::Break> {
+        ordinality::rewrite(table);
+        as_flow(match table {
+            TableFactor::NestedJoin {
+                table_with_joins, ..
+            } => table_with_joins
+                .joins
+                .iter_mut()
+                .try_for_each(joins::rewrite),
+            _ => Ok(()),
+        })
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
@@ -93,11 +94,43 @@ impl VisitorMut for Rewriter {
     fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<Self::Break> {
         numbers::rewrite(expression);
         rewrite_expression(expression);
+        json::rewrite(expression);
+        rows_equal::rewrite(expression);
         let rewritten = patterns::rewrite(expression)
             .and_then(|()| times::rewrite(expression))
             .and_then(|()| rows_in::rewrite(expression));
         as_flow(rewritten)
     }
+}
+
+/// The clauses of a query that stand around its SELECT.
+fn rewrite_query(query: &mut Query) -> Result<(), QueryError> {
+    if let Some(with) = &mut query.with {
+        recursion::rewrite(with)?;
+    }
+    fetch::rewrite(query)?;
+    if let Some(order) = &mut query.order_by {
+        order_by_all(order);
+    }
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return Ok(());
+    };
+    group_with_modifiers(&mut select.group_by)?;
+    grouping_ids::rewrite(select, query.order_by.as_mut());
+    sliding_windows::rewrite(select, query.order_by.as_mut());
+    named_windows::write_out(select, query.order_by.as_mut())?;
+    aggregates::tell_apart(select, query.order_by.as_mut());
+    order_as_sorted(select, &mut query.order_by)
+}
+
+/// The groups, windows and joins of a SELECT.
+fn rewrite_relations(select: &mut Select) -> Result<(), QueryError> {
+    group_with_modifiers(&mut select.group_by)?;
+    grouping_ids::rewrite(select, None);
+    sliding_windows::rewrite(select, None);
+    named_windows::write_out(select, None)?;
+    let mut joins = select.from.iter_mut().flat_map(|table| &mut table.joins);
+    joins.try_for_each(joins::rewrite)
 }
 
 fn as_flow(result: Result<(), QueryError>) -> ControlFlow<Box<QueryError>> {

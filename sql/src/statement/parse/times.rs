@@ -2,9 +2,12 @@
 //! digits than microseconds have, and the standard's intervals of several fields.
 
 use super::clauses::unsupported;
+use super::interval_units::known_units;
+use super::word_order::no_unit;
 use datafusion::sql::sqlparser::ast::{
-    DataType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, Interval, ObjectName, UnaryOperator, Value,
+    CastKind, DataType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, UnaryOperator, Value,
+    ValueWithSpan,
 };
 use skep_protocol::{ErrorCode, QueryError};
 
@@ -33,11 +36,15 @@ pub(super) fn rewrite(expression: &mut Expr) -> Result<(), QueryError> {
             format,
             array,
         } => {
+            // Read as `INTERVAL 'text'` is, to whom a number alone counts seconds.
             if matches!(data_type, DataType::Interval { .. })
-                && let Some((text, false)) = constant(&expr)
-                && text.contains(':')
+                && matches!(kind, CastKind::Cast | CastKind::DoubleColon)
+                && let Expr::Value(ValueWithSpan {
+                    value: Value::SingleQuotedString(text),
+                    ..
+                }) = expr.as_ref()
             {
-                *expression = named(with_named_times(&text));
+                *expression = named(known_units(&with_named_times(text))?);
                 return Ok(());
             }
             let digits = digits(&mut data_type);
@@ -127,6 +134,7 @@ fn fields_of(interval: Interval) -> Result<Expr, QueryError> {
                 None => Err(unsupported("an INTERVAL of so many years")),
             }
         }
+        (Some(field), None, _) if !is_unit(field) => Err(no_unit(&field.to_string())),
         // Digits of the fields say how many there may be, not what they are.
         (Some(_), None, Some(_)) => Ok(Expr::Interval(Interval {
             leading_precision: None,
@@ -149,8 +157,11 @@ fn fields_of(interval: Interval) -> Result<Expr, QueryError> {
                 true => "-",
                 false => "",
             };
-            Ok(named(with_named_times(&format!("{sign}{text}"))))
+            Ok(named(known_units(&with_named_times(&format!(
+                "{sign}{text}"
+            )))?))
         }
+        (None, None, Some((text, false))) => Ok(named(known_units(&text)?)),
         _ => Ok(Expr::Interval(interval)),
     }
 }
@@ -173,6 +184,11 @@ fn with_named_times(text: &str) -> String {
         named.join(" ")
     });
     parts.collect::<Vec<_>>().join(" ")
+}
+
+/// Whether an interval may be so many of a field.
+fn is_unit(field: &DateTimeField) -> bool {
+    known_units(&format!("1 {field}")).is_ok()
 }
 
 /// Fields that are a number of others, which are known.

@@ -2,6 +2,7 @@
 
 use super::clauses::unsupported;
 use super::nested_types::name_types;
+use super::word_order;
 use crate::statement::cursor::position;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Word};
@@ -56,7 +57,7 @@ const FOLLOWS_TABLE: &[&str] = &[
 /// # Errors
 /// `Unsupported` with its place.
 pub(super) fn rewrite(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, QueryError> {
-    let mut tokens = name_types(tokens)?;
+    let mut tokens = word_order::rewrite(name_types(tokens)?)?;
     for index in 0..tokens.len() {
         if let Some((_, name)) = REFUSED
             .iter()

@@ -52,7 +52,6 @@ REFUSALS = {
     "require unique expression names": "DataFusion calls columns by their expressions without the casts",
     "duplicate unqualified field name": "DataFusion calls aggregates by their expressions without the casts",
     "nested too deep to be sent": "a plan that is nested deeper than messages between nodes may be",
-    "cannot access field": "the alias of an outer query's table that is a column's name in the inner query",
     "there are: grouping sets (": "the same expression in two of several grouping sets",
     "expects partition by expression to be ordered": "a window by a column that an equality makes constant",
 }
