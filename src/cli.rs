@@ -42,6 +42,11 @@ pub enum Action {
         /// The names and addresses that it is for.
         names: Vec<String>,
     },
+    /// Make a cluster's secret.
+    ClusterInit {
+        /// Where its file goes.
+        directory: PathBuf,
+    },
     /// Compare the catalog with the files.
     CatalogCheck,
     /// Write the catalog into a file.
@@ -181,6 +186,12 @@ pub fn parse(
             innermost,
             environment,
             flags::tls_init(innermost),
+        ),
+        ["cluster", "init"] => run(
+            config::Command::Standalone,
+            innermost,
+            environment,
+            flags::cluster_init(innermost),
         ),
         ["catalog", verb] => run(
             config::Command::Catalog,
@@ -387,7 +398,7 @@ fn clap_command() -> clap::Command {
             Command::Shell,
             "A shell on a running server",
         )))
-        .subcommands([tpch, flags::tls()])
+        .subcommands([tpch, flags::tls(), flags::cluster()])
         .subcommand(catalog_command())
         .subcommand(config_command())
 }

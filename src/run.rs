@@ -1,6 +1,7 @@
 //! Carries out what the command line asked for.
 
 mod catalog;
+mod cluster;
 mod endpoint;
 mod executor;
 mod logging;
@@ -34,8 +35,13 @@ pub fn run(invocation: Invocation, environment: &Environment) -> ExitCode {
         drop(writeln!(std::io::stdout(), "{text}"));
         return ExitCode::from(EXIT_OK);
     }
-    if let Action::TlsInit { directory, names } = &action {
-        return match tls::init(directory, names) {
+    let made = match &action {
+        Action::TlsInit { directory, names } => Some(tls::init(directory, names)),
+        Action::ClusterInit { directory } => Some(cluster::init(directory)),
+        _ => None,
+    };
+    if let Some(made) = made {
+        return match made {
             Ok(()) => ExitCode::from(EXIT_OK),
             Err(error) => {
                 eprintln!("error: {error:#}");
@@ -85,7 +91,7 @@ pub fn run(invocation: Invocation, environment: &Environment) -> ExitCode {
             Action::CatalogCheck => catalog::check(&config, storage).await,
             Action::CatalogExport(file) => catalog::export(&config, &file).await,
             Action::CatalogImport(file) => catalog::import(&config, &file).await,
-            Action::Print(_) | Action::TlsInit { .. } => Ok(EXIT_OK),
+            Action::Print(_) | Action::TlsInit { .. } | Action::ClusterInit { .. } => Ok(EXIT_OK),
         };
         outcome.unwrap_or_else(|error| {
             eprintln!("error: {error:#}");

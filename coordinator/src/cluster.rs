@@ -2,8 +2,9 @@
 //! of them.
 
 mod members;
+mod same_user;
 mod service;
 
 pub use members::{ClusterSnapshot, ExecutorInfo, ExecutorState, Members};
 pub use service::ClusterService;
-pub(crate) use service::RowsDoor;
+pub(crate) use service::{OwnNode, RowsDoor};

@@ -2,6 +2,7 @@
 
 use skep_catalog::CatalogLocation;
 use skep_exchange::limits::ExchangeLimits;
+use skep_listener::TlsKeeper;
 use skep_protocol::storage_url::{AllowedRoots, StorageUrl};
 use skep_runtime::functions::FunctionSet;
 use std::collections::BTreeMap;
@@ -20,8 +21,11 @@ pub struct CoordinatorConfig {
     pub warehouse: Option<StorageUrl>,
     /// Where tables may lie.
     pub allowed_roots: AllowedRoots,
-    /// The cluster's secret; where there is one, executors must have the same.
+    /// The cluster's secret, which executors must have too. Without one, only executors of the same user on the
+    /// same machine may join.
     pub cluster_secret: Option<String>,
+    /// The certificate, where nodes have to use TLS among themselves.
+    pub tls: Option<TlsKeeper>,
     /// Whether callers have to log in.
     pub authentication: Authentication,
     /// The password of the user [`FIRST_ADMIN`](crate::FIRST_ADMIN), who is made where there are no

@@ -1,7 +1,7 @@
 //! The coordinator as a whole: what every statement passes through, in order.
 
-mod attempts;
 mod analyze;
+mod attempts;
 mod copy;
 mod dispatch;
 mod explain;
@@ -15,11 +15,11 @@ mod write;
 mod write_attempts;
 
 use crate::client_rows::ClientRows;
-use crate::cluster::{ClusterService, Members, RowsDoor};
+use crate::cluster::{ClusterService, Members, OwnNode, RowsDoor};
 use crate::config::Authentication;
 use crate::config::CoordinatorConfig;
 use crate::engine::metadata::MetadataCache;
-use crate::identity::{FIRST_ADMIN, Identity, KnownRights};
+use crate::identity::{FIRST_ADMIN, Identity, KnownRights, Login};
 use crate::query::QueryRegistry;
 use crate::query::admission::Admission;
 use crate::service::{
@@ -35,11 +35,12 @@ use skep_catalog::{Catalog, CatalogError, CatalogOptions, NewUser};
 use skep_exchange::channel::{Connections, SharedKey};
 use skep_exchange::monitor::AttemptMonitor;
 use skep_planner::{Planner, PlanningContext, Templates};
+use skep_protocol::ClusterKey;
 use skep_protocol::storage_url::StorageUrl;
-use skep_protocol::ticket::ClusterKey;
 use skep_protocol::{QueryError, QueryId};
 use skep_runtime::memory::NodeMemory;
 use skep_storage::Storage;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -129,7 +130,8 @@ impl Engine {
             .build_arc()?;
         let shared_key = SharedKey::known(key.clone());
         let io = Handle::current();
-        let connections = Connections::new(shared_key, config.exchange.clone(), io, None);
+        let tls = config.tls.clone();
+        let connections = Connections::new(shared_key, config.exchange.clone(), io, None, tls);
         Ok(Self(Arc::new(Coordinator {
             id: Uuid::new_v4().simple().to_string(),
             key,
@@ -160,8 +162,11 @@ impl Engine {
         let inner = &self.0;
         ClusterService::new(
             Arc::clone(&inner.members),
-            inner.id.clone(),
-            inner.key.clone(),
+            OwnNode {
+                id: inner.id.clone(),
+                key: inner.key.clone(),
+                connections: self.connections().clone(),
+            },
             &inner.config,
             RowsDoor {
                 rows: inner.client_rows.clone(),
@@ -294,9 +299,19 @@ impl Coordinator {
 
 #[async_trait]
 impl QueryService for Engine {
-    async fn log_in(&self, user: &str, password: &str) -> Result<Caller, QueryError> {
+    async fn log_in(
+        &self,
+        user: &str,
+        password: &str,
+        source: Option<IpAddr>,
+    ) -> Result<Caller, QueryError> {
         let users = self.0.catalog.snapshot();
-        self.0.identity.log_in(&users, user, password).await
+        let login = Login {
+            user,
+            password,
+            source,
+        };
+        self.0.identity.log_in(&users, login).await
     }
 
     fn check_caller(&self, caller: &Caller) -> Result<(), QueryError> {

@@ -4,8 +4,8 @@
 //! It opens no ports: the binary serves its [`cluster::ClusterService`] and a door that calls its
 //! [`service::QueryService`].
 
-mod attempts;
 mod access;
+mod attempts;
 mod client_rows;
 pub mod cluster;
 pub mod config;

@@ -11,6 +11,7 @@ pub use skep_exchange::direct::{ClientAddress, DirectEndpoint, DirectReaders};
 pub use skep_planner::PreparedPlan;
 use skep_protocol::{QueryError, QueryId};
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -45,9 +46,15 @@ pub struct IssuedToken {
 /// What the doors may ask of the engine.
 #[async_trait]
 pub trait QueryService: Send + Sync + 'static {
-    /// Finds out who gives this name and this password; both are empty where a client gives none.
+    /// Finds out who gives this name and this password; both are empty where a client gives none. `source` is
+    /// the address that the client calls from, where it is known.
     /// `Unauthenticated`, with the same text and after the same time, where name or password is wrong.
-    async fn log_in(&self, user: &str, password: &str) -> Result<Caller, QueryError>;
+    async fn log_in(
+        &self,
+        user: &str,
+        password: &str,
+        source: Option<IpAddr>,
+    ) -> Result<Caller, QueryError>;
 
     /// `Unauthenticated` where somebody who logged in earlier may not go on: the user was dropped or
     /// has another password.

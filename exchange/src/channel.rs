@@ -24,7 +24,9 @@ use crate::metrics::decode_task_metrics;
 use crate::monitor::AttemptMonitor;
 use crate::node_name::node_name;
 use arrow::record_batch::RecordBatch;
+use arrow_flight::Ticket;
 use async_trait::async_trait;
+use bytes::Bytes;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryLimit;
@@ -100,26 +102,36 @@ impl WorkerChannel for ExecutorChannel {
         let session = TaskSession::of(context).map_err(to_datafusion)?;
         let key = self.connections.key().map_err(to_datafusion)?;
         let id = task_key(&session, &request.task_key)?;
-        let mut start = StartTask {
+        let direct = context.session_config().get_extension::<DirectReaders>();
+        let read_directly = direct
+            .as_ref()
+            .filter(|direct| direct.covers(id.stage as usize));
+        let start = StartTask {
             task: Some(proto::TaskId::from(&id)),
             task_count: to_u32(request.task_count)?,
             plan: encoded(request.plan, context)?.into(),
             target_address: request.target_worker_url.to_string(),
             query_started_at_ns: request.query_start_time_ns as u64,
             settings: headers_to_settings(&headers),
-            authorization: Default::default(),
+            direct_schema: read_directly.map_or_else(Bytes::new, |direct| direct.schema()),
         };
-        start.authorization = key.authorize_task(&start);
+        let executor = self
+            .connections
+            .executor_id(&self.url)
+            .map_err(to_datafusion)?;
+        let granted = task::Granted {
+            grant: key.grant_task(&start, &executor, unix_time_ms()),
+            start,
+        };
         let monitor = context.session_config().get_extension::<AttemptMonitor>();
         let monitor = monitor.unwrap_or_default();
         monitor.task_started();
         let node = self.node();
-        let events = task::run(self.channel.clone(), start, commands, node.clone())
+        let events = task::run(self.channel.clone(), granted, commands, node.clone())
             .await
             .inspect_err(|error| monitor.fail(error.clone()))
             .map_err(to_datafusion)?;
         let task = (id.stage, id.task);
-        let direct = context.session_config().get_extension::<DirectReaders>();
         let messages = events.filter_map(move |event| {
             let message = match event {
                 Ok(TaskReport::Progress(progress)) => {
@@ -190,7 +202,9 @@ impl WorkerChannel for ExecutorChannel {
                     node: self.node(),
                     window_bytes: window_bytes as usize,
                 };
-                let request = partition::request(channel.clone(), ticket);
+                let call = self.connections.call(Ticket { ticket });
+                let call = call.map_err(to_datafusion)?;
+                let request = partition::request(channel.clone(), call);
                 partition::open(source, request, partition, &metrics, context)
             })
             .collect()

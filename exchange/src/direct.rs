@@ -15,8 +15,9 @@ use datafusion::error::Result;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
 use parking_lot::Mutex;
+use skep_protocol::ClusterKey;
 use skep_protocol::proto::{self, DirectReading, DirectTicket};
-use skep_protocol::ticket::{ClusterKey, unix_time_ms};
+use skep_protocol::ticket::unix_time_ms;
 use skep_protocol::{ErrorCode, QueryError, TaskKey};
 use skep_runtime::error::to_datafusion;
 use std::collections::{BTreeMap, HashMap};
@@ -116,6 +117,11 @@ impl DirectReaders {
         self.stage == stage
     }
 
+    /// What the client was told, as an IPC message.
+    pub(crate) fn schema(&self) -> Bytes {
+        self.audience.schema.clone()
+    }
+
     /// Hands a task's output to the client; what takes its place here ends when the client has read it.
     pub(crate) fn hand_out(
         self: Arc<Self>,
@@ -127,7 +133,6 @@ impl DirectReaders {
         let ticket = DirectTicket {
             task: Some(proto::TaskId::from(task)),
             partitions: u32::try_from(partitions).unwrap_or(u32::MAX),
-            schema: audience.schema.clone(),
             user: audience.user.clone(),
             needs_token: audience.needs_token,
             expires_at_ms: expiry_ms(audience.wait_max),

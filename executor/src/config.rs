@@ -18,7 +18,7 @@ pub struct ExecutorConfig {
     /// How clients reach this executor where they read results from it, `HOST` or `HOST:PORT`; as other
     /// nodes do where it is absent.
     pub client_address: Option<String>,
-    /// The certificate, where clients that read results here have to use TLS.
+    /// The certificate, where clients and the nodes of the cluster have to use TLS.
     pub tls: Option<TlsKeeper>,
     /// How many cores its tasks may use.
     pub cores: usize,
@@ -30,7 +30,8 @@ pub struct ExecutorConfig {
     pub spill_limit_bytes: u64,
     /// How much memory the footers of Parquet files may take, in bytes.
     pub metadata_cache_bytes: usize,
-    /// The cluster's secret; where there is one, the coordinator must have the same.
+    /// The cluster's secret, which the coordinator must have too. Without one, the coordinator gives its key to an
+    /// executor of the same user on the same machine.
     pub cluster_secret: Option<String>,
     /// The bounds of the exchange.
     pub exchange: ExchangeLimits,

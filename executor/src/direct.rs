@@ -3,6 +3,7 @@
 
 use crate::exchange_service::ExchangeService;
 use crate::progress::TaskState;
+use crate::readers::Reader;
 use crate::worker::TaskRunner;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow_flight::{FlightData, IpcMessage};
@@ -12,14 +13,16 @@ use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt, TryStreamExt};
+use skep_exchange::channel::CoordinatorConnection;
 use skep_exchange::limits::WireCompression;
 use skep_exchange::serve::{ServeOptions, serve_partition};
 use skep_exchange::wire::wire_rows;
 use skep_listener::{Credentials, credentials};
 use skep_protocol::access_token::AccessToken;
-use skep_protocol::proto::{DirectTicket, ExchangeTicket, Head, NoHead, head};
+use skep_protocol::proto::{DirectTicket, ExchangeTicket, Head, Login, NoHead, head};
 use skep_protocol::ticket::unix_time_ms;
 use skep_protocol::{ErrorCode, QueryError};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -34,28 +37,46 @@ const MESSAGE_BYTES_MAX: usize = 2 << 20;
 type Answer = BoxStream<'static, Result<FlightData, Status>>;
 
 impl ExchangeService {
-    /// Refuses a caller who is not the ticket's user.
+    /// Refuses a caller who is not the ticket's user, or may not read any more.
     async fn check_caller(
         &self,
         ticket: &DirectTicket,
         headers: &MetadataMap,
+        source: Option<SocketAddr>,
     ) -> Result<(), QueryError> {
-        if !ticket.needs_token {
-            return Ok(());
-        }
-        let token = self.token(credentials(headers)?).await?;
-        let token = AccessToken::verify(&token, &self.key.get()?, unix_time_ms())?;
-        match token.user == ticket.user {
-            true => Ok(()),
-            false => {
+        let token = match ticket.needs_token {
+            true => self.token(credentials(headers)?, source).await?,
+            false => String::new(),
+        };
+        if ticket.needs_token {
+            let shown = AccessToken::verify(&token, &self.key.get()?, unix_time_ms())?;
+            if shown.user != ticket.user {
                 let text = "the result is another user's";
-                Err(QueryError::new(ErrorCode::PermissionDenied, text))
+                return Err(QueryError::new(ErrorCode::PermissionDenied, text));
             }
         }
+        let task = ticket.task.as_ref();
+        let reader = Reader {
+            user: ticket.user.clone(),
+            token,
+            query_id: task.map(|task| task.query_id.clone()).unwrap_or_default(),
+        };
+        self.readers.check(self.coordinator()?, reader).await
+    }
+
+    fn coordinator(&self) -> Result<&CoordinatorConnection, QueryError> {
+        let coordinator = self.runner.coordinator.as_ref();
+        coordinator.ok_or_else(|| {
+            QueryError::internal("an executor without a coordinator cannot find out who calls")
+        })
     }
 
     /// The token of a caller, for which the coordinator is asked where the caller has none.
-    pub(crate) async fn token(&self, credentials: Credentials) -> Result<String, QueryError> {
+    pub(crate) async fn token(
+        &self,
+        credentials: Credentials,
+        source: Option<SocketAddr>,
+    ) -> Result<String, QueryError> {
         let is_token = |text: &str| {
             let key = self.key.get()?;
             AccessToken::verify(text, &key, unix_time_ms())
@@ -69,10 +90,14 @@ impl ExchangeService {
             Credentials::Password { user, password } => (user, password),
             Credentials::None => Default::default(),
         };
-        let coordinator = self.runner.coordinator.as_ref().ok_or_else(|| {
-            QueryError::internal("an executor without a coordinator cannot log anybody in")
-        })?;
-        coordinator.log_in(user, password).await
+        let login = Login {
+            user,
+            password,
+            source: source
+                .map(|source| source.ip().to_string())
+                .unwrap_or_default(),
+        };
+        self.coordinator()?.log_in(login).await
     }
 
     /// The output of the ticket's task.
@@ -80,11 +105,12 @@ impl ExchangeService {
         &self,
         ticket: DirectTicket,
         headers: &MetadataMap,
+        source: Option<SocketAddr>,
     ) -> Result<Answer, QueryError> {
-        self.check_caller(&ticket, headers).await?;
-        let schema = Schema::try_from(IpcMessage(ticket.schema.clone()));
-        let schema = schema.map_err(|error| QueryError::internal(error.to_string()))?;
+        self.check_caller(&ticket, headers, source).await?;
         let state = self.runner.state_of(ticket.task.clone()).await?;
+        let schema = Schema::try_from(IpcMessage(state.direct_schema()?));
+        let schema = schema.map_err(|error| QueryError::internal(error.to_string()))?;
         state.begin_direct()?;
         let reading = Reading(Arc::clone(&state));
         let runner = self.runner.clone();

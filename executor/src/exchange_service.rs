@@ -1,6 +1,7 @@
 //! The exchange's door: standard Arrow Flight, of which an executor serves `DoGet` with signed tickets, and
 //! `Handshake` for clients that log in wherever they read.
 
+use crate::readers::Readers;
 use crate::worker::TaskRunner;
 use arrow_flight::flight_service_server::FlightService;
 use arrow_flight::{
@@ -12,15 +13,23 @@ use futures::stream::BoxStream;
 use skep_exchange::channel::SharedKey;
 use skep_exchange::limits::{ExchangeLimits, WireCompression};
 use skep_exchange::serve::{ServeOptions, serve_partition};
-use skep_listener::{HandshakeStream, check_transport, handshake};
+use skep_listener::{
+    Gate, HandshakeStream, address, check_node_transport, check_transport, handshake,
+};
+use skep_protocol::node_call::{NODE_CALL_HEADER, STRANGERS_MESSAGE_BYTES_MAX};
 use skep_protocol::ticket::unix_time_ms;
 use skep_protocol::{ErrorCode, QueryError};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::metadata::MetadataMap;
 use tonic::{Extensions, Request, Response, Status, Streaming};
+
+/// The longest ticket that another node shows, in bytes: it says how rows are dealt out, by all of their columns
+/// if need be.
+const NODES_MESSAGE_BYTES_MAX: usize = 64 << 20;
 
 /// Serves the output of this executor's tasks.
 pub(crate) struct ExchangeService {
@@ -30,6 +39,7 @@ pub(crate) struct ExchangeService {
     pub(crate) compute: Handle,
     pub(crate) node: String,
     pub(crate) bytes_sent: Arc<AtomicU64>,
+    pub(crate) readers: Readers,
 }
 
 type Answer<T> = BoxStream<'static, Result<T, Status>>;
@@ -40,16 +50,29 @@ impl ExchangeService {
         &self,
         headers: &MetadataMap,
         call: &Extensions,
+        source: Option<SocketAddr>,
         ticket: &[u8],
     ) -> Result<Answer<FlightData>, QueryError> {
         let key = self.key.get()?;
         match key.verify_direct(ticket, unix_time_ms())? {
             Some(direct) => {
                 check_transport(call)?;
-                self.serve_direct(direct, headers).await
+                self.serve_direct(direct, headers, source).await
             }
-            None => self.serve(ticket).await,
+            None => {
+                check_node_transport(call)?;
+                self.serve(ticket).await
+            }
         }
+    }
+
+    /// Whether a call's headers show that a node of this cluster makes it.
+    fn is_of_node(&self, headers: &MetadataMap) -> bool {
+        let shown = headers.get_bin(NODE_CALL_HEADER);
+        let shown = shown.and_then(|shown| shown.to_bytes().ok());
+        shown
+            .zip(self.key.get().ok())
+            .is_some_and(|(shown, key)| key.is_node_credential(&shown, unix_time_ms()))
     }
 
     async fn serve(&self, ticket: &[u8]) -> Result<Answer<FlightData>, QueryError> {
@@ -75,6 +98,20 @@ impl ExchangeService {
     }
 }
 
+#[async_trait]
+impl Gate for ExchangeService {
+    async fn message_bytes_max(
+        &self,
+        _method: &str,
+        call: &mut Request<()>,
+    ) -> Result<usize, Status> {
+        Ok(match self.is_of_node(call.metadata()) {
+            true => NODES_MESSAGE_BYTES_MAX,
+            false => STRANGERS_MESSAGE_BYTES_MAX,
+        })
+    }
+}
+
 fn not_served<T>(call: &str) -> Result<Response<T>, Status> {
     Err(Status::unimplemented(format!(
         "an executor serves rows only, not {call}: connect to the coordinator"
@@ -95,8 +132,9 @@ impl FlightService for ExchangeService {
         &self,
         request: Request<Ticket>,
     ) -> Result<Response<Self::DoGetStream>, Status> {
+        let source = address(&request);
         let (headers, call, ticket) = request.into_parts();
-        let answer = self.answer(&headers, &call, &ticket.ticket).await;
+        let answer = self.answer(&headers, &call, source, &ticket.ticket).await;
         Ok(Response::new(
             answer.map_err(|error| error.on_node(self.node.clone()))?,
         ))
@@ -106,7 +144,8 @@ impl FlightService for ExchangeService {
         &self,
         request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<Self::HandshakeStream>, Status> {
-        handshake(request, |credentials| self.token(credentials)).await
+        let source = address(&request);
+        handshake(request, |credentials| self.token(credentials, source)).await
     }
 
     async fn list_flights(

@@ -4,14 +4,15 @@
 use crate::config::ExecutorConfig;
 use futures::StreamExt;
 use parking_lot::Mutex;
-use skep_exchange::channel::SharedKey;
+use skep_exchange::channel::{Connections, SharedKey};
 use skep_exchange::this_version;
+use skep_protocol::ClusterKey;
 use skep_protocol::proto::cluster_client::ClusterClient;
 use skep_protocol::proto::{
     CoordinatorMessage, ExecutorMessage, Heartbeat, Register, Registered, coordinator_message,
     executor_message,
 };
-use skep_protocol::ticket::{ClusterKey, unix_time_ms};
+use skep_protocol::ticket::unix_time_ms;
 use skep_protocol::{ErrorCode, QueryError};
 use skep_runtime::memory::NodeMemory;
 use std::collections::VecDeque;
@@ -21,8 +22,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Endpoint;
 use tracing::{info, warn};
+use url::Url;
 
 /// How long to wait before the first new try to join; doubled with each, up to the maximum.
 const REJOIN_WAIT_MIN: Duration = Duration::from_millis(200);
@@ -80,6 +81,7 @@ pub(crate) struct Membership {
     /// How clients reach it, `HOST:PORT`.
     pub(crate) client_address: String,
     pub(crate) config: ExecutorConfig,
+    pub(crate) connections: Connections,
     pub(crate) key: SharedKey,
     pub(crate) load: Arc<Load>,
     pub(crate) joined: Arc<Mutex<Option<String>>>,
@@ -115,7 +117,6 @@ impl Membership {
     }
 
     async fn join_once(&self) -> Result<(), QueryError> {
-        let limits = &self.config.exchange;
         let unreachable = |text: String| {
             let coordinator = &self.config.coordinator;
             QueryError::new(
@@ -123,17 +124,10 @@ impl Membership {
                 format!("cannot reach the coordinator at {coordinator}: {text}"),
             )
         };
-        let endpoint = Endpoint::from_shared(self.config.coordinator.clone())
-            .map_err(|error| unreachable(error.to_string()))?
-            .connect_timeout(limits.connect_timeout)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(limits.keep_alive_interval)
-            .keep_alive_timeout(limits.keep_alive_timeout)
-            .keep_alive_while_idle(true);
-        let channel = endpoint
-            .connect()
-            .await
-            .map_err(|error| unreachable(error.to_string()))?;
+        let coordinator =
+            Url::parse(&self.config.coordinator).map_err(|error| unreachable(error.to_string()))?;
+        let channel = self.connections.connect(&coordinator).await;
+        let channel = channel.map_err(|error| unreachable(error.message))?;
         let (sender, receiver) = mpsc::channel(HEARTBEATS_QUEUED_MAX);
         let register = executor_message::Message::Register(self.register());
         let closed = || unreachable("the connection was closed".to_owned());
@@ -191,26 +185,22 @@ impl Membership {
     }
 
     fn register(&self) -> Register {
-        let issued_at_ms = unix_time_ms();
-        let proof = match &self.config.cluster_secret {
-            Some(secret) => ClusterKey::from_secret(secret).prove_registration(
-                &self.executor_id,
-                &self.address,
-                issued_at_ms,
-            ),
-            None => Default::default(),
-        };
-        Register {
+        let mut register = Register {
             executor_id: self.executor_id.clone(),
             address: self.address.clone(),
             cores: u32::try_from(self.config.cores).unwrap_or(u32::MAX),
             memory_limit_bytes: self.config.memory_limit_bytes as u64,
             version: Some(this_version()),
-            proof,
-            issued_at_ms,
+            proof: Default::default(),
+            issued_at_ms: unix_time_ms(),
             client_address: self.client_address.clone(),
             client_tls: self.config.tls.is_some(),
+            nonce: rand::random(),
+        };
+        if let Some(secret) = &self.config.cluster_secret {
+            register.proof = ClusterKey::from_secret(secret).prove_registration(&register);
         }
+        register
     }
 
     /// Takes the coordinator's answer and returns the interval of heartbeats.

@@ -5,6 +5,7 @@
 //! shell's line of progress. `GetQueryProgress`, an action of Skep's own, tells a session about its queries without
 //! putting statements into the list of queries.
 
+use bytes::Bytes;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::ExecutionPlan;
@@ -47,6 +48,8 @@ pub(crate) struct TaskState {
     fetchable_since: Mutex<Option<Instant>>,
     /// Whether the coordinator has ended the task.
     over: CancellationToken,
+    /// What a client was told that reads the output here, as an IPC message; empty where none does.
+    direct_schema: Bytes,
 }
 
 /// A task's place on the board, until it is dropped.
@@ -57,9 +60,12 @@ pub(crate) struct Listed {
 }
 
 impl TaskRegistry {
-    /// Lists a task.
-    pub(crate) fn list(&self, key: &TaskKey) -> Listed {
-        let state = Arc::<TaskState>::default();
+    /// Lists a task, whose output a client reads in that schema where it is not empty.
+    pub(crate) fn list(&self, key: &TaskKey, direct_schema: Bytes) -> Listed {
+        let state = Arc::new(TaskState {
+            direct_schema,
+            ..TaskState::default()
+        });
         let name = name(key);
         self.0.lock().insert(name.clone(), Arc::clone(&state));
         Listed {
@@ -147,6 +153,20 @@ impl TaskState {
     /// Resolves when the task is over.
     pub(crate) fn over(&self) -> CancellationToken {
         self.over.clone()
+    }
+
+    /// What a client was told that reads the output here, as an IPC message.
+    ///
+    /// # Errors
+    /// `HandleNotFound` where no client is to read it.
+    pub(crate) fn direct_schema(&self) -> Result<Bytes, QueryError> {
+        match self.direct_schema.is_empty() {
+            true => Err(QueryError::new(
+                ErrorCode::HandleNotFound,
+                "the task's output is for other nodes",
+            )),
+            false => Ok(self.direct_schema.clone()),
+        }
     }
 
     /// A client begins to read the output.

@@ -2,7 +2,9 @@
 
 use crate::config::ExecutorConfig;
 use crate::exchange_service::ExchangeService;
+use crate::granted::GrantedTasks;
 use crate::membership::{Load, Membership};
+use crate::readers::Readers;
 use crate::task_service::TaskService;
 use crate::worker::TaskRunner;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -11,7 +13,6 @@ use parking_lot::Mutex;
 use skep_exchange::channel::{Connections, CoordinatorConnection, LocalTasks, SharedKey};
 use skep_listener::{FlightServer, Incoming, ListenerOptions};
 use skep_protocol::QueryError;
-use skep_protocol::proto::tasks_server::TasksServer;
 use skep_runtime::memory::NodeMemory;
 use skep_storage::Storage;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -33,6 +34,9 @@ const FRAME_BYTES_MAX: u32 = 1024 * 1024;
 
 /// The most connections at one time, of nodes and clients together.
 const CONNECTIONS_MAX: usize = 10_000;
+
+/// The most calls at one time on one connection: a node reads a partition with each.
+const STREAMS_MAX: u32 = 16 * 1024;
 
 /// How often a draining executor looks whether its tasks have ended.
 const DRAIN_POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -101,13 +105,15 @@ impl Executor {
         let (listener, port) = listen(&config).await?;
         let host = advertised_host(&config).await?;
         let address = advertised_address(&config, &host, port);
-        let node = address.trim_start_matches("http://").to_owned();
+        let node = authority(&address).to_owned();
 
         let memory = Arc::new(NodeMemory::new(config.memory_limit_bytes));
         let runtime = make_runtime(&config, &memory)?;
         let key = SharedKey::default();
         let io = Handle::current();
-        let connections = Connections::new(key.clone(), config.exchange.clone(), io, Some(host));
+        let tls = config.tls.clone();
+        let limits = config.exchange.clone();
+        let connections = Connections::new(key.clone(), limits, io, Some(host), tls);
         let functions = config.functions.clone();
         let coordinator = to_coordinator(&config, &connections);
         let own = connections.clone();
@@ -121,15 +127,17 @@ impl Executor {
             compute: compute.clone(),
             node: node.clone(),
             bytes_sent: Arc::clone(&load.bytes_sent),
+            readers: Readers::default(),
         };
+        let executor_id = Uuid::new_v4().simple().to_string();
         let tasks = TaskService {
             runner,
-            key: key.clone(),
             compute,
             node,
             running: Arc::clone(&load.running),
             drain: load.drain.clone(),
         };
+        let tasks = GrantedTasks::new(tasks, executor_id.clone(), key.clone());
         let stop = CancellationToken::new();
         let joined = Arc::new(Mutex::new(None));
         let mut work = JoinSet::new();
@@ -141,10 +149,11 @@ impl Executor {
             stop.clone(),
         ));
         let membership = Membership {
-            executor_id: Uuid::new_v4().simple().to_string(),
+            executor_id,
             address: address.clone(),
             client_address: client_address(&config, &address),
             config,
+            connections: own.clone(),
             key,
             load: Arc::clone(&load),
             joined: Arc::clone(&joined),
@@ -243,15 +252,24 @@ fn to_coordinator(
 
 /// How other nodes reach an executor at `host` that listens on `port`.
 fn advertised_address(config: &ExecutorConfig, host: &str, port: u16) -> String {
+    let scheme = match &config.tls {
+        Some(_) => "https",
+        None => "http",
+    };
     match &config.advertise {
-        Some(advertise) if has_port(advertise) => format!("http://{advertise}"),
-        _ => format!("http://{host}:{port}"),
+        Some(advertise) if has_port(advertise) => format!("{scheme}://{advertise}"),
+        _ => format!("{scheme}://{host}:{port}"),
     }
+}
+
+/// `HOST:PORT` of an executor's address.
+fn authority(address: &str) -> &str {
+    address.split_once("://").map_or(address, |(_, rest)| rest)
 }
 
 /// How clients reach an executor whose address among nodes is `address`.
 fn client_address(config: &ExecutorConfig, address: &str) -> String {
-    let own = address.trim_start_matches("http://");
+    let own = authority(address);
     let port = own.rsplit(':').next().unwrap_or_default();
     match &config.client_address {
         Some(told) if has_port(told) => told.clone(),
@@ -350,14 +368,11 @@ async fn serve(
     listener: TcpListener,
     config: ExecutorConfig,
     exchange: ExchangeService,
-    tasks: TaskService,
+    tasks: GrantedTasks,
     stop: CancellationToken,
 ) -> Result<(), ExecutorError> {
     let limits = &config.exchange;
-    let exchange = FlightServer::new(exchange, usize::MAX);
-    let tasks = TasksServer::new(tasks)
-        .max_encoding_message_size(usize::MAX)
-        .max_decoding_message_size(usize::MAX);
+    let exchange = FlightServer::new(exchange);
     let listening = ListenerOptions {
         connections_max: CONNECTIONS_MAX,
         tls: config.tls,
@@ -367,6 +382,7 @@ async fn serve(
         .http2_keepalive_interval(Some(limits.keep_alive_interval))
         .http2_keepalive_timeout(Some(limits.keep_alive_timeout))
         .max_frame_size(FRAME_BYTES_MAX)
+        .max_concurrent_streams(STREAMS_MAX)
         .add_service(exchange)
         .add_service(tasks)
         .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())

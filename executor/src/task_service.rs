@@ -5,12 +5,12 @@ use crate::worker::TaskRunner;
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use skep_exchange::channel::SharedKey;
 use skep_exchange::metrics::encode_task_metrics;
 use skep_protocol::proto::tasks_server::Tasks;
 use skep_protocol::proto::{
-    StartTask, TaskCommand, TaskEvent, TaskStarted, task_command, task_event,
+    StartTask, TaskCommand, TaskEvent, TaskGrant, TaskStarted, task_command, task_event,
 };
+use skep_protocol::task_grant;
 use skep_protocol::{ErrorCode, QueryError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -24,7 +24,6 @@ use tracing::{Instrument, debug_span};
 /// Starts and ends tasks.
 pub(crate) struct TaskService {
     pub(crate) runner: TaskRunner,
-    pub(crate) key: SharedKey,
     pub(crate) compute: Handle,
     pub(crate) node: String,
     pub(crate) running: Arc<AtomicU32>,
@@ -64,11 +63,12 @@ impl Drop for Running {
 impl TaskService {
     async fn start(
         &self,
+        grant: TaskGrant,
         mut commands: Streaming<TaskCommand>,
     ) -> Result<BoxStream<'static, Result<TaskEvent, Status>>, QueryError> {
         let start = first_command(&mut commands).await?;
-        if !self.key.get()?.is_authorized_task(&start) {
-            let text = "a task was not signed by this cluster's coordinator";
+        if !grant.covers(&start) {
+            let text = "a task is not the one that this cluster's coordinator signed";
             return Err(QueryError::new(ErrorCode::PermissionDenied, text));
         }
         let (ended, end) = oneshot::channel::<()>();
@@ -161,9 +161,12 @@ impl Tasks for TaskService {
 
     async fn run(
         &self,
-        request: Request<Streaming<TaskCommand>>,
+        mut request: Request<Streaming<TaskCommand>>,
     ) -> Result<Response<Self::RunStream>, Status> {
-        match self.start(request.into_inner()).await {
+        // `granted.rs` lets nothing through without one.
+        let grant = request.extensions_mut().remove::<TaskGrant>();
+        let grant = grant.ok_or_else(task_grant::refused)?;
+        match self.start(grant, request.into_inner()).await {
             Ok(events) => Ok(Response::new(events)),
             Err(error) => Err(error.on_node(self.node.clone()).into()),
         }

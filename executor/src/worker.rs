@@ -113,7 +113,7 @@ impl TaskRunner {
     ) -> Result<RunningTask, QueryError> {
         let key = task_key(start.task)?;
         let mut headers = settings_to_headers(start.settings)?;
-        let listed = self.board.list(&key);
+        let listed = self.board.list(&key, start.direct_schema);
         headers.insert(TASK_HEADER, task_header(&key)?);
         let session = TaskSession::from_headers(&headers)?;
         let pool = self

@@ -20,8 +20,9 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use skep_listener::{
-    FlightServer, HandshakeStream, address, check_transport, credentials, handshake,
+    FlightServer, Gate, HandshakeStream, address, check_transport, credentials, handshake,
 };
+use skep_protocol::node_call::STRANGERS_MESSAGE_BYTES_MAX;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -56,15 +57,38 @@ impl FlightSqlDoor {
 
     /// The door as a service of a Tonic server.
     pub fn into_server(self) -> FlightServer<Self> {
-        let received_max = self.door.options.received_message_bytes_max;
-        FlightServer::new(self, received_max)
+        FlightServer::new(self)
     }
 
+    /// The session on whose behalf a call is made: what was found when it came, before it was read.
     async fn session<T>(&self, request: &Request<T>) -> Result<Arc<Session>, DoorError> {
+        if let Some(Admitted(session)) = request.extensions().get() {
+            return Ok(Arc::clone(session));
+        }
         check_transport(request.extensions())?;
         let credentials = credentials(request.metadata())?;
         let address = address(request);
         self.door.sessions.resolve(credentials, address).await
+    }
+}
+
+/// The session of a call that may be read.
+#[derive(Clone)]
+struct Admitted(Arc<Session>);
+
+#[async_trait]
+impl Gate for FlightSqlDoor {
+    async fn message_bytes_max(
+        &self,
+        method: &str,
+        call: &mut Request<()>,
+    ) -> Result<usize, Status> {
+        if method == "Handshake" {
+            return Ok(STRANGERS_MESSAGE_BYTES_MAX);
+        }
+        let session = self.session(call).await?;
+        call.extensions_mut().insert(Admitted(session));
+        Ok(self.door.options.received_message_bytes_max)
     }
 }
 
@@ -95,8 +119,9 @@ impl FlightService for FlightSqlDoor {
         request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<Self::HandshakeStream>, Status> {
         let sessions = &self.door.sessions;
+        let address = address(&request);
         handshake(request, async |credentials| {
-            Ok(sessions.log_in(credentials).await?)
+            Ok(sessions.log_in(credentials, address).await?)
         })
         .await
     }

@@ -79,7 +79,11 @@ impl Sessions {
     }
 
     /// Opens a session, or finds the one whose token was sent, and says its token.
-    pub(crate) async fn log_in(&self, credentials: Credentials) -> Result<String, DoorError> {
+    pub(crate) async fn log_in(
+        &self,
+        credentials: Credentials,
+        address: Option<SocketAddr>,
+    ) -> Result<String, DoorError> {
         let (user, password) = match credentials {
             Credentials::Token(token) => return self.by_token(&token).map(|_| token),
             // Tools that can send no token send it as the password.
@@ -89,7 +93,8 @@ impl Sessions {
             Credentials::Password { user, password } => (user, password),
             Credentials::None => Default::default(),
         };
-        let caller = self.service.log_in(&user, &password).await?;
+        let source = address.map(|address| address.ip());
+        let caller = self.service.log_in(&user, &password, source).await?;
         let token = self.service.issue_token(&caller);
         self.open(Key::Token(token.session), token.caller, token.expires_at_ms)?;
         Ok(token.text)
@@ -111,7 +116,8 @@ impl Sessions {
             }
             Credentials::None => Default::default(),
         };
-        let caller = self.service.log_in(&user, &password).await?;
+        let source = address.map(|address| address.ip());
+        let caller = self.service.log_in(&user, &password, source).await?;
         let address = address.ok_or(DoorError::LoginNeeded)?;
         let key = Key::Connection {
             address,

@@ -1,11 +1,13 @@
-//! A Flight service whose rows are sent as they are.
+//! A Flight service whose rows are sent as they are, and which reads of its callers what they may send.
 //!
 //! Tonic writes each message into a buffer of its own before it is sent, rows and all. Here only what
 //! comes before the rows is written: they are the last field of their message (`data_body` of `FlightData`),
 //! and follow it uncopied. Every call but DoGet is left to Tonic.
 
+use crate::connection::Peer;
 use arrow_flight::flight_service_server::{FlightService, FlightServiceServer};
 use arrow_flight::{FlightData, Ticket};
+use async_trait::async_trait;
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::future::BoxFuture;
 use futures::{Stream, TryStreamExt};
@@ -13,11 +15,13 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use http_body::Frame;
 use prost::Message;
+use skep_protocol::node_call::STRANGERS_MESSAGE_BYTES_MAX;
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tonic::body::Body;
+use tonic::metadata::MetadataMap;
 use tonic::server::NamedService;
 use tonic::{Request, Status, Streaming};
 use tonic_prost::ProstDecoder;
@@ -37,24 +41,32 @@ const ROWS_KEY: usize = 1000 << 3 | 2;
 /// ready are put together: sending by itself takes longer.
 const COPIED_BYTES_MAX: usize = 16 * 1024;
 
+/// Who decides, before a message is read, how large it may be.
+#[async_trait]
+pub trait Gate: Send + Sync + 'static {
+    /// How many bytes the messages of a call to `method` may have, in view of what its headers say of the caller;
+    /// [`STRANGERS_MESSAGE_BYTES_MAX`] for one who may be anybody. What was found out may be left in the call's
+    /// extensions.
+    ///
+    /// # Errors
+    /// What the caller is told whose call is not read at all.
+    async fn message_bytes_max(
+        &self,
+        method: &str,
+        call: &mut Request<()>,
+    ) -> Result<usize, Status>;
+}
+
 /// A Flight service as a Tonic server takes it.
 pub struct FlightServer<S> {
     service: Arc<S>,
-    others: FlightServiceServer<S>,
-    received_bytes_max: usize,
 }
 
-impl<S: FlightService> FlightServer<S> {
-    /// Serves `service`. A message that it is sent has at most `received_bytes_max` bytes.
-    pub fn new(service: S, received_bytes_max: usize) -> Self {
-        let service = Arc::new(service);
-        let others = FlightServiceServer::from_arc(Arc::clone(&service))
-            .max_decoding_message_size(received_bytes_max)
-            .max_encoding_message_size(usize::MAX);
+impl<S: FlightService + Gate> FlightServer<S> {
+    /// Serves `service`.
+    pub fn new(service: S) -> Self {
         Self {
-            service,
-            others,
-            received_bytes_max,
+            service: Arc::new(service),
         }
     }
 }
@@ -63,8 +75,6 @@ impl<S> Clone for FlightServer<S> {
     fn clone(&self) -> Self {
         Self {
             service: Arc::clone(&self.service),
-            others: self.others.clone(),
-            received_bytes_max: self.received_bytes_max,
         }
     }
 }
@@ -73,25 +83,53 @@ impl<S: FlightService> NamedService for FlightServer<S> {
     const NAME: &'static str = <FlightServiceServer<S> as NamedService>::NAME;
 }
 
-impl<S: FlightService> Service<http::Request<Body>> for FlightServer<S> {
+impl<S: FlightService + Gate> Service<http::Request<Body>> for FlightServer<S> {
     type Response = http::Response<Body>;
     type Error = Infallible;
     type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Service::<http::Request<Body>>::poll_ready(&mut self.others, context)
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        if request.uri().path() != DO_GET {
-            return self.others.call(request);
-        }
-        let (service, received_bytes_max) = (Arc::clone(&self.service), self.received_bytes_max);
+        let service = Arc::clone(&self.service);
         Box::pin(async move {
-            let answer = do_get(service.as_ref(), request, received_bytes_max).await;
+            let answer = answer(service, request).await;
             Ok(answer.unwrap_or_else(Status::into_http))
         })
     }
+}
+
+async fn answer<S: FlightService + Gate>(
+    service: Arc<S>,
+    request: http::Request<Body>,
+) -> Result<http::Response<Body>, Status> {
+    let (mut parts, body) = request.into_parts();
+    let headers = MetadataMap::from_headers(std::mem::take(&mut parts.headers));
+    let mut call = Request::from_parts(headers, std::mem::take(&mut parts.extensions), ());
+    let path = parts.uri.path().to_owned();
+    let method = path.rsplit('/').next().unwrap_or_default();
+    let bytes_max = service.message_bytes_max(method, &mut call).await?;
+    let (headers, extensions, ()) = call.into_parts();
+    let strangers = extensions
+        .get::<Peer>()
+        .map(|peer| Arc::clone(&peer.strangers));
+    let _place = match strangers.filter(|_| bytes_max <= STRANGERS_MESSAGE_BYTES_MAX) {
+        Some(strangers) => strangers.acquire_owned().await.ok(),
+        None => None,
+    };
+    parts.headers = headers.into_headers();
+    parts.extensions = extensions;
+    let request = http::Request::from_parts(parts, body);
+    if path == DO_GET {
+        return do_get(service.as_ref(), request, bytes_max).await;
+    }
+    let mut others = FlightServiceServer::from_arc(service)
+        .max_decoding_message_size(bytes_max)
+        .max_encoding_message_size(usize::MAX);
+    let Ok(answer) = others.call(request).await;
+    Ok(answer)
 }
 
 async fn do_get<S: FlightService>(

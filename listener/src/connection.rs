@@ -4,20 +4,53 @@ use crate::coalescing_stream::CoalescingStream;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
+/// How many messages of one connection are read at a time whose sender has not shown yet who it is.
+const STRANGERS_MESSAGES_MAX: usize = 8;
+
 /// Who is at the other end of a connection; every request carries it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Peer {
     /// Its address.
     pub address: SocketAddr,
-    /// Whether it should have used TLS and has not: it gets no answers but that.
-    pub must_use_tls: bool,
+    /// The address that it has connected to.
+    pub local: SocketAddr,
+    /// How it has connected.
+    pub transport: Transport,
+    /// A place for each message that is read before its sender has shown who it is.
+    pub(crate) strangers: Arc<Semaphore>,
+}
+
+impl Peer {
+    /// The other end of a new connection.
+    pub(crate) fn new(address: SocketAddr, local: SocketAddr, transport: Transport) -> Self {
+        Self {
+            address,
+            local,
+            transport,
+            strangers: Arc::new(Semaphore::new(STRANGERS_MESSAGES_MAX)),
+        }
+    }
+}
+
+/// How somebody has connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Without TLS, to a server that has no certificate.
+    Open,
+    /// Without TLS, to a server that has a certificate: it gets no answers but that.
+    Refused,
+    /// With TLS, as clients do.
+    Tls,
+    /// With TLS on both sides: it has shown the certificate of a node of the cluster.
+    Node,
 }
 
 /// A connection and its place among those that there may be.

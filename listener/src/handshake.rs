@@ -4,7 +4,7 @@
 //! response's headers; some send the older `BasicAuth` message as the payload and take the token from
 //! the answer's payload; some never log in and send `Basic` with every call.
 
-use crate::connection::Peer;
+use crate::connection::{Peer, Transport};
 use arrow_flight::{BasicAuth, HandshakeRequest, HandshakeResponse};
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
@@ -16,6 +16,7 @@ use skep_protocol::{ErrorCode, QueryError};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tonic::metadata::MetadataMap;
+use tonic::transport::server::TcpConnectInfo;
 use tonic::{Extensions, Request, Response, Status, Streaming};
 
 /// Where the token travels, in both directions.
@@ -89,8 +90,26 @@ pub fn check_transport(call: &Extensions) -> Result<(), QueryError> {
     let text =
         "this server takes clients over TLS alone: connect with `flights://` or `grpc+tls://`";
     match call.get::<Peer>() {
-        Some(peer) if peer.must_use_tls => Err(QueryError::new(ErrorCode::InvalidState, text)),
+        Some(peer) if peer.transport == Transport::Refused => {
+            Err(QueryError::new(ErrorCode::InvalidState, text))
+        }
         _ => Ok(()),
+    }
+}
+
+/// Refuses callers that are no nodes of the cluster, as far as the connection tells: where there is a
+/// certificate, nodes have shown one, too.
+///
+/// # Errors
+/// `PermissionDenied` with what to do instead.
+pub fn check_node_transport(call: &Extensions) -> Result<(), QueryError> {
+    let text = "the nodes of this cluster use TLS and show each other certificates: give the executor \
+                executor.tls_certificate and executor.tls_key";
+    match call.get::<Peer>().map(|peer| peer.transport) {
+        Some(Transport::Refused | Transport::Tls) => {
+            Err(QueryError::new(ErrorCode::PermissionDenied, text))
+        }
+        Some(Transport::Open | Transport::Node) | None => Ok(()),
     }
 }
 
@@ -98,6 +117,15 @@ pub fn check_transport(call: &Extensions) -> Result<(), QueryError> {
 pub fn address<T>(request: &Request<T>) -> Option<SocketAddr> {
     let peer = request.extensions().get::<Peer>();
     peer.map(|peer| peer.address).or(request.remote_addr())
+}
+
+/// The two ends of the connection of a call: the caller's, and this server's.
+pub fn ends(call: &Extensions) -> Option<(SocketAddr, SocketAddr)> {
+    let of_listener = call.get::<Peer>().map(|peer| (peer.address, peer.local));
+    of_listener.or_else(|| {
+        let ends = call.get::<TcpConnectInfo>()?;
+        ends.remote_addr().zip(ends.local_addr())
+    })
 }
 
 /// The credentials in a call's headers.

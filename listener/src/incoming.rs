@@ -1,11 +1,13 @@
 //! Takes connections, over TLS where there is a certificate, and hands them to the server.
 //!
-//! One port serves clients and the nodes of the cluster. Where it has a certificate, clients have to use
-//! TLS, while nodes, which prove that they know the cluster's secret, may do without; the first byte of a
-//! connection tells which it is. A connection that says nothing is closed, and how many there are is
-//! bounded, so that nobody can keep others out by holding connections.
+//! One port serves clients and the nodes of the cluster. Where it has a certificate, all have to use TLS, and
+//! nodes have to show a certificate, too: they ask for their own protocol when they connect (ALPN, RFC 7301),
+//! so that no client is asked for one. The first byte of a connection tells whether it is TLS. A connection
+//! that says nothing is closed, and how many there are is bounded, so that nobody can keep others out by
+//! holding connections.
 
-use crate::connection::{Connection, Guarded, Peer};
+use crate::connection::{Connection, Guarded, Peer, Transport};
+use crate::node_tls::NODE_PROTOCOL;
 use crate::tls::TlsKeeper;
 use futures::Stream;
 use std::io;
@@ -16,7 +18,8 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::rustls::server::Acceptor;
 use tracing::{debug, warn};
 
 /// How long a connection may take until it has said what it is and its TLS handshake is done.
@@ -45,7 +48,7 @@ const PREFACE_PAUSE: Duration = Duration::from_millis(10);
 pub struct ListenerOptions {
     /// The most connections at one time. One more is closed at once.
     pub connections_max: usize,
-    /// The certificate, where clients have to use TLS.
+    /// The certificate, where everybody has to use TLS.
     pub tls: Option<TlsKeeper>,
 }
 
@@ -122,24 +125,33 @@ async fn greet(
         .with_time(SILENCE_MAX)
         .with_interval(SILENCE_MAX);
     socket2::SockRef::from(&stream).set_tcp_keepalive(&probes)?;
-    let address = stream.peer_addr()?;
+    let (address, local) = (stream.peer_addr()?, stream.local_addr()?);
     let starts_tls = is_tls(&stream).await?;
     match tls {
         Some(tls) if starts_tls => {
-            let acceptor = TlsAcceptor::from(tls.current());
-            let stream = acceptor.accept(Guarded::new(stream, place)).await?;
-            let peer = Peer {
-                address,
-                must_use_tls: false,
+            let stream = Guarded::new(stream, place);
+            let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+            let is_node = start
+                .client_hello()
+                .alpn()
+                .is_some_and(|mut protocols| protocols.any(|protocol| protocol == NODE_PROTOCOL));
+            let (config, transport) = match is_node {
+                true => (tls.for_nodes(), Transport::Node),
+                false => (tls.for_clients(), Transport::Tls),
             };
-            Ok(Connection::tls(stream, peer))
+            let stream = start.into_stream(config).await?;
+            Ok(Connection::tls(
+                stream,
+                Peer::new(address, local, transport),
+            ))
         }
         tls => {
             check_preface(&stream).await?;
-            let peer = Peer {
-                address,
-                must_use_tls: tls.is_some(),
+            let transport = match tls {
+                Some(_) => Transport::Refused,
+                None => Transport::Open,
             };
+            let peer = Peer::new(address, local, transport);
             Ok(Connection::plain(Guarded::new(stream, place), peer))
         }
     }

@@ -3,6 +3,7 @@
 //! What cannot be read at the start keeps the server from starting. Later on the certificate that was
 //! there stays in use, because files are not replaced in one instant, and the log says so.
 
+use crate::node_tls::{NodeTls, OwnCertificate};
 use parking_lot::RwLock;
 use std::fmt;
 use std::io;
@@ -14,7 +15,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
-use tokio_rustls::rustls::{self, RootCertStore, ServerConfig};
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore, ServerConfig};
 use tracing::{error, info};
 
 /// How often the files are looked at.
@@ -30,6 +31,9 @@ pub struct TlsFiles {
     /// The authorities of clients' certificates, as PEM. Where there are some, clients have to show a
     /// certificate of theirs.
     pub client_authorities: Option<PathBuf>,
+    /// The authorities of the certificates of the cluster's nodes, as PEM; those in the certificate's own file
+    /// where there are none.
+    pub node_authorities: Option<PathBuf>,
 }
 
 /// A certificate that cannot be used.
@@ -69,10 +73,18 @@ pub enum TlsError {
     },
 }
 
+/// What is made of the files.
+#[derive(Clone)]
+struct Current {
+    for_clients: Arc<ServerConfig>,
+    for_nodes: Arc<ServerConfig>,
+    to_nodes: Arc<ClientConfig>,
+}
+
 /// What the files hold now. Clones share it.
 #[derive(Clone)]
 pub struct TlsKeeper {
-    current: Arc<RwLock<Arc<ServerConfig>>>,
+    current: Arc<RwLock<Current>>,
     _looking: Arc<JoinSet<()>>,
 }
 
@@ -90,7 +102,7 @@ impl TlsKeeper {
     /// Where they are not there, not PEM, or do not fit together.
     pub async fn start(files: TlsFiles) -> Result<Self, TlsError> {
         let seen = files.times().await;
-        let current = Arc::new(RwLock::new(Arc::new(files.load().await?)));
+        let current = Arc::new(RwLock::new(files.load().await?));
         let mut looking = JoinSet::new();
         looking.spawn(keep_current(files, seen, Arc::clone(&current)));
         Ok(Self {
@@ -99,13 +111,23 @@ impl TlsKeeper {
         })
     }
 
-    /// What a new connection is to use.
-    pub(crate) fn current(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.current.read())
+    /// What a new connection of a client is to use.
+    pub(crate) fn for_clients(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.current.read().for_clients)
+    }
+
+    /// What a new connection of a node is to use.
+    pub(crate) fn for_nodes(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.current.read().for_nodes)
+    }
+
+    /// What a new connection to a node is to use.
+    pub(crate) fn to_nodes(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.current.read().to_nodes)
     }
 }
 
-async fn keep_current(files: TlsFiles, mut seen: Times, current: Arc<RwLock<Arc<ServerConfig>>>) {
+async fn keep_current(files: TlsFiles, mut seen: Times, current: Arc<RwLock<Current>>) {
     loop {
         tokio::time::sleep(LOOK_INTERVAL).await;
         let times = files.times().await;
@@ -114,7 +136,7 @@ async fn keep_current(files: TlsFiles, mut seen: Times, current: Arc<RwLock<Arc<
         }
         match files.load().await {
             Ok(config) => {
-                *current.write() = Arc::new(config);
+                *current.write() = config;
                 seen = times;
                 info!("the TLS certificate was read again");
             }
@@ -137,6 +159,7 @@ impl TlsFiles {
             Some(&self.certificate),
             Some(&self.key),
             self.client_authorities.as_ref(),
+            self.node_authorities.as_ref(),
         ];
         for path in paths.into_iter().flatten() {
             let metadata = tokio::fs::metadata(path).await.ok();
@@ -145,31 +168,19 @@ impl TlsFiles {
         times
     }
 
-    async fn load(&self) -> Result<ServerConfig, TlsError> {
-        let chain = certificates(&self.certificate).await?;
-        let key = PrivateKeyDer::from_pem_slice(&read(&self.key).await?).map_err(|_| {
-            TlsError::Missing {
-                path: self.key.clone(),
-                what: "private key",
-            }
-        })?;
-        let unusable = |source| TlsError::Unusable {
-            path: self.certificate.clone(),
-            source,
-        };
+    async fn load(&self) -> Result<Current, TlsError> {
+        let own = self.own().await?;
         let provider = Arc::new(ring::default_provider());
+        let unusable = |source| self.unusable(source);
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(unusable)?;
         let builder = match &self.client_authorities {
             None => builder.with_no_client_auth(),
             Some(path) => {
-                let mut roots = RootCertStore::empty();
-                for certificate in certificates(path).await? {
-                    roots.add(certificate).map_err(unusable)?;
-                }
+                let roots = Arc::new(authorities(certificates(path).await?).map_err(unusable)?);
                 let verifier =
-                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                    WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider))
                         .build()
                         .map_err(|source| TlsError::Authorities {
                             path: path.clone(),
@@ -178,10 +189,51 @@ impl TlsFiles {
                 builder.with_client_cert_verifier(verifier)
             }
         };
-        let mut config = builder.with_single_cert(chain, key).map_err(unusable)?;
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        Ok(config)
+        let mut for_clients = builder
+            .with_single_cert(own.chain.clone(), own.key.clone_key())
+            .map_err(unusable)?;
+        for_clients.alpn_protocols = vec![b"h2".to_vec()];
+        let trusted = match &self.node_authorities {
+            Some(path) => certificates(path).await?,
+            None => own.chain.clone(),
+        };
+        let nodes = NodeTls {
+            roots: authorities(trusted).map_err(unusable)?,
+            own,
+            provider,
+        };
+        let (for_nodes, to_nodes) = nodes.configs().map_err(unusable)?;
+        Ok(Current {
+            for_clients: Arc::new(for_clients),
+            for_nodes: Arc::new(for_nodes),
+            to_nodes: Arc::new(to_nodes),
+        })
     }
+
+    async fn own(&self) -> Result<OwnCertificate, TlsError> {
+        let chain = certificates(&self.certificate).await?;
+        let key = PrivateKeyDer::from_pem_slice(&read(&self.key).await?);
+        let key = key.map_err(|_| TlsError::Missing {
+            path: self.key.clone(),
+            what: "private key",
+        })?;
+        Ok(OwnCertificate { chain, key })
+    }
+
+    fn unusable(&self, source: rustls::Error) -> TlsError {
+        TlsError::Unusable {
+            path: self.certificate.clone(),
+            source,
+        }
+    }
+}
+
+fn authorities(certificates: Vec<CertificateDer<'static>>) -> Result<RootCertStore, rustls::Error> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates {
+        roots.add(certificate)?;
+    }
+    Ok(roots)
 }
 
 async fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -2,13 +2,10 @@
 //! signs it, so a token is good at every node, without one asking another.
 
 use crate::error::{ErrorCode, QueryError};
-use crate::ticket::ClusterKey;
+use crate::keys::{ClusterKey, Purpose};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use prost::Message;
-
-/// What the signature of a token is good for: no other message of a cluster is signed for it.
-const PURPOSE: &[u8] = b"access token v1";
 
 /// The longest token that is looked at, in bytes. A user's name is the only part without a fixed size.
 const TOKEN_BYTES_MAX: usize = 4 * 1024;
@@ -35,7 +32,7 @@ impl AccessToken {
     /// The token as text that may stand in a header.
     pub fn sign(&self, key: &ClusterKey) -> String {
         let payload = self.encode_to_vec();
-        let signature = key.sign(PURPOSE, &payload);
+        let signature = key.sign(Purpose::AccessToken, &[&payload]);
         let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
         format!("{}.{}", encode(&payload), encode(&signature))
     }
@@ -47,7 +44,9 @@ impl AccessToken {
     pub fn verify(text: &str, key: &ClusterKey, now_ms: u64) -> Result<Self, QueryError> {
         let invalid = || refused("the token is not one of this cluster: log in again");
         let token = Self::signed_parts(text)
-            .filter(|(payload, signature)| key.is_signed(PURPOSE, payload, signature))
+            .filter(|(payload, signature)| {
+                key.is_signed(Purpose::AccessToken, &[payload], signature)
+            })
             .and_then(|(payload, _)| Self::decode(payload.as_slice()).ok())
             .ok_or_else(invalid)?;
         match token.expires_at_ms < now_ms {
@@ -116,7 +115,7 @@ mod tests {
     fn a_ticket_is_no_token() {
         let key = ClusterKey::random();
         let payload = token().encode_to_vec();
-        let signature = key.sign(b"another purpose", &payload);
+        let signature = key.sign(Purpose::DirectResult, &[&payload]);
         let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
         let text = format!("{}.{}", encode(&payload), encode(&signature));
         assert!(AccessToken::verify(&text, &key, 0).is_err());

@@ -7,9 +7,14 @@
 pub mod access_token;
 pub mod error;
 pub mod ids;
+pub mod keys;
+pub mod node_call;
 pub mod partition_path;
+pub mod registration;
+pub mod replay;
 pub mod sealed;
 pub mod storage_url;
+pub mod task_grant;
 pub mod ticket;
 pub mod version;
 
@@ -21,3 +26,4 @@ pub mod proto {
 
 pub use error::{ErrorCode, ErrorKind, Position, QueryError};
 pub use ids::{AttemptId, QueryId, TaskKey};
+pub use keys::{ClusterKey, Purpose};

@@ -5,7 +5,7 @@
 //! it, so that one kind is never taken for another.
 
 use crate::error::QueryError;
-use crate::ticket::ClusterKey;
+use crate::keys::ClusterKey;
 use bytes::Bytes;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
@@ -15,8 +15,11 @@ pub const LOGIN: &[u8] = b"login";
 /// What the token is sealed for that a login gives.
 pub const TOKEN: &[u8] = b"token of a login";
 
-/// What tells the key that seals from what the cluster's key signs.
-const SEALING: &[u8] = b"sealing v1";
+/// What a `Reader` is sealed for about whom an executor asks.
+pub const READER: &[u8] = b"reader of a result";
+
+/// What the answer to that is sealed for.
+pub const READER_MAY: &[u8] = b"reader of a result may read";
 
 impl ClusterKey {
     /// Seals `plain` for `purpose`.
@@ -52,9 +55,7 @@ impl ClusterKey {
     }
 
     fn sealing_key(&self) -> Option<LessSafeKey> {
-        // The signature has the length of a key: 32 bytes.
-        let key = self.sign(SEALING, &[]);
-        let key = UnboundKey::new(&CHACHA20_POLY1305, &key).ok()?;
+        let key = UnboundKey::new(&CHACHA20_POLY1305, self.sealing_bytes()).ok()?;
         Some(LessSafeKey::new(key))
     }
 }

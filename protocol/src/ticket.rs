@@ -1,68 +1,21 @@
 //! Signed, expiring tickets: who may read which partition of which task.
 //!
 //! Every node of a cluster has the same [`ClusterKey`], so that every node can make a ticket and the
-//! node that serves the partition can verify it. The signature is HMAC-SHA256 (RFC 2104, FIPS 198-1).
+//! node that serves the partition can verify it.
 
 use crate::error::{ErrorCode, QueryError};
 use crate::ids::QueryId;
-use crate::proto::{DirectTicket, ExchangeTicket, RowsTicket, SignedTicket, StartTask};
+use crate::keys::{ClusterKey, Purpose};
+use crate::proto::{DirectTicket, ExchangeTicket, RowsTicket, SignedTicket};
 use bytes::Bytes;
-use hmac::{Hmac, KeyInit, Mac};
 use prost::Message;
-use sha2::Sha256;
-use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-const KEY_BYTES: usize = 32;
-
-/// What tells the signature of a [`RowsTicket`] from others.
-const ROWS_PURPOSE: &[u8] = b"rows of a query";
-
-/// What tells the signature of a [`DirectTicket`] from others.
-const DIRECT_PURPOSE: &[u8] = b"direct result";
-
-/// How far the clocks of two nodes may differ when an executor registers, in milliseconds.
-pub const REGISTRATION_SKEW_MS: u64 = 5 * 60 * 1000;
-
-/// The key with which the nodes of one cluster sign what they send each other.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ClusterKey([u8; KEY_BYTES]);
-
-impl fmt::Debug for ClusterKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ClusterKey(…)")
-    }
-}
-
 impl ClusterKey {
-    /// A fresh random key, for a cluster without a configured secret.
-    pub fn random() -> Self {
-        let mut key = [0; KEY_BYTES];
-        rand::RngCore::fill_bytes(&mut rand::rng(), &mut key);
-        Self(key)
-    }
-
-    /// The key that follows from a configured secret; no node has to send it to another.
-    pub fn from_secret(secret: &str) -> Self {
-        let mut key = [0; KEY_BYTES];
-        key.copy_from_slice(&authenticate(secret.as_bytes(), &[b"skep cluster key v1"]));
-        Self(key)
-    }
-
-    /// The key as it is sent to an executor that registers where no secret is configured.
-    pub fn to_bytes(&self) -> Bytes {
-        Bytes::copy_from_slice(&self.0)
-    }
-
-    /// The key that was sent as `bytes`; `None` where they are not a key.
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        bytes.try_into().ok().map(Self)
-    }
-
     /// Signs `ticket`; the result is the opaque content of a Flight ticket.
     pub fn sign_ticket(&self, ticket: &ExchangeTicket) -> Bytes {
         let payload = Bytes::from(ticket.encode_to_vec());
-        let signature = Bytes::from(authenticate(&self.0, &[b"ticket", &payload]));
+        let signature = Bytes::from(self.sign(Purpose::Partition, &[&payload]));
         SignedTicket { payload, signature }.encode_to_vec().into()
     }
 
@@ -73,7 +26,7 @@ impl ClusterKey {
     pub fn verify_ticket(&self, bytes: &[u8], now_ms: u64) -> Result<ExchangeTicket, QueryError> {
         let forged = || QueryError::new(ErrorCode::PermissionDenied, "invalid exchange ticket");
         let signed = SignedTicket::decode(bytes).map_err(|_| forged())?;
-        if !self.verify(&[b"ticket", &signed.payload], &signed.signature) {
+        if !self.is_signed(Purpose::Partition, &[&signed.payload], &signed.signature) {
             return Err(forged());
         }
         let ticket = ExchangeTicket::decode(signed.payload).map_err(|_| forged())?;
@@ -86,57 +39,10 @@ impl ClusterKey {
         Ok(ticket)
     }
 
-    /// The authorization of a task to start.
-    pub fn authorize_task(&self, start: &StartTask) -> Bytes {
-        let id = start.task.clone().unwrap_or_default().encode_to_vec();
-        authenticate(&self.0, &[b"task", &id, &start.plan]).into()
-    }
-
-    /// Whether `start` comes from a node that has this key.
-    pub fn is_authorized_task(&self, start: &StartTask) -> bool {
-        let id = start.task.clone().unwrap_or_default().encode_to_vec();
-        self.verify(&[b"task", &id, &start.plan], &start.authorization)
-    }
-
-    /// The proof with which an executor registers.
-    pub fn prove_registration(&self, executor_id: &str, address: &str, issued_at_ms: u64) -> Bytes {
-        authenticate(
-            &self.0,
-            &[
-                b"register",
-                executor_id.as_bytes(),
-                address.as_bytes(),
-                &issued_at_ms.to_be_bytes(),
-            ],
-        )
-        .into()
-    }
-
-    /// Whether a registration was proved with this key, not long before or after `now_ms`.
-    pub fn is_proved_registration(
-        &self,
-        executor_id: &str,
-        address: &str,
-        issued_at_ms: u64,
-        proof: &[u8],
-        now_ms: u64,
-    ) -> bool {
-        issued_at_ms.abs_diff(now_ms) <= REGISTRATION_SKEW_MS
-            && self.verify(
-                &[
-                    b"register",
-                    executor_id.as_bytes(),
-                    address.as_bytes(),
-                    &issued_at_ms.to_be_bytes(),
-                ],
-                proof,
-            )
-    }
-
     /// Signs a ticket with which a client reads from an executor.
     pub fn sign_direct(&self, ticket: &DirectTicket) -> Bytes {
         let payload = Bytes::from(ticket.encode_to_vec());
-        let signature = Bytes::from(self.sign(DIRECT_PURPOSE, &payload));
+        let signature = Bytes::from(self.sign(Purpose::DirectResult, &[&payload]));
         SignedTicket { payload, signature }.encode_to_vec().into()
     }
 
@@ -150,9 +56,9 @@ impl ClusterKey {
         bytes: &[u8],
         now_ms: u64,
     ) -> Result<Option<DirectTicket>, QueryError> {
-        let signed = SignedTicket::decode(bytes)
-            .ok()
-            .filter(|signed| self.is_signed(DIRECT_PURPOSE, &signed.payload, &signed.signature));
+        let signed = SignedTicket::decode(bytes).ok().filter(|signed| {
+            self.is_signed(Purpose::DirectResult, &[&signed.payload], &signed.signature)
+        });
         let ticket = signed.and_then(|signed| DirectTicket::decode(signed.payload).ok());
         match ticket {
             Some(ticket) if ticket.expires_at_ms < now_ms => Err(QueryError::new(
@@ -166,10 +72,11 @@ impl ClusterKey {
     /// What the tasks of an attempt of a query show to read rows that only the coordinator has.
     pub fn rows_ticket(&self, query: &QueryId, attempt: u32) -> RowsTicket {
         let query_id = query.to_string();
-        let signature = self.sign(ROWS_PURPOSE, &rows_payload(&query_id, attempt));
+        let parts: [&[u8]; 2] = [query_id.as_bytes(), &attempt.to_be_bytes()];
+        let signature = self.sign(Purpose::ClientRows, &parts).into();
         RowsTicket {
             query_id,
-            signature: signature.into(),
+            signature,
             attempt,
         }
     }
@@ -180,55 +87,13 @@ impl ClusterKey {
     /// `PermissionDenied` where it was not signed with this key.
     pub fn verify_rows_ticket(&self, ticket: &RowsTicket) -> Result<(QueryId, u32), QueryError> {
         let forged = || QueryError::new(ErrorCode::PermissionDenied, "invalid ticket for rows");
-        let payload = rows_payload(&ticket.query_id, ticket.attempt);
-        if !self.is_signed(ROWS_PURPOSE, &payload, &ticket.signature) {
+        let parts: [&[u8]; 2] = [ticket.query_id.as_bytes(), &ticket.attempt.to_be_bytes()];
+        if !self.is_signed(Purpose::ClientRows, &parts, &ticket.signature) {
             return Err(forged());
         }
         let query = ticket.query_id.parse().map_err(|_| forged())?;
         Ok((query, ticket.attempt))
     }
-
-    /// The signature of `payload` for `purpose`, which tells it from every other message that is signed
-    /// with this key.
-    pub fn sign(&self, purpose: &[u8], payload: &[u8]) -> Vec<u8> {
-        authenticate(&self.0, &[b"purpose", purpose, payload])
-    }
-
-    /// Whether `signature` is that of `payload` for `purpose`.
-    pub fn is_signed(&self, purpose: &[u8], payload: &[u8], signature: &[u8]) -> bool {
-        self.verify(&[b"purpose", purpose, payload], signature)
-    }
-
-    fn verify(&self, parts: &[&[u8]], signature: &[u8]) -> bool {
-        mac(&self.0, parts).verify_slice(signature).is_ok()
-    }
-}
-
-/// What the signature of a ticket for rows covers.
-fn rows_payload(query_id: &str, attempt: u32) -> Vec<u8> {
-    [attempt.to_be_bytes().as_slice(), query_id.as_bytes()].concat()
-}
-
-/// Each part goes in behind its length, so that no two lists of parts give the same input.
-fn mac(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
-    // HMAC takes a key of any length; a fixed block avoids the fallible constructor's error path.
-    let mut block = [0_u8; 64];
-    if key.len() <= block.len() {
-        block[..key.len()].copy_from_slice(key);
-    } else {
-        let digest = <Sha256 as sha2::Digest>::digest(key);
-        block[..digest.len()].copy_from_slice(&digest);
-    }
-    let mut mac = Hmac::<Sha256>::new(&block.into());
-    for part in parts {
-        mac.update(&(part.len() as u64).to_be_bytes());
-        mac.update(part);
-    }
-    mac
-}
-
-fn authenticate(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
-    mac(key, parts).finalize().into_bytes().to_vec()
 }
 
 /// Now, in Unix milliseconds.
@@ -325,27 +190,5 @@ mod tests {
     fn another_clusters_ticket_is_refused() {
         let signed = ClusterKey::random().sign_ticket(&ticket());
         assert!(ClusterKey::random().verify_ticket(&signed, 0).is_err());
-    }
-
-    #[test]
-    fn a_secret_always_gives_the_same_key() {
-        assert_eq!(ClusterKey::from_secret("a"), ClusterKey::from_secret("a"));
-        assert_ne!(ClusterKey::from_secret("a"), ClusterKey::from_secret("b"));
-        let long = "x".repeat(100);
-        assert_eq!(
-            ClusterKey::from_secret(&long),
-            ClusterKey::from_secret(&long)
-        );
-    }
-
-    #[test]
-    fn registration_needs_the_key_and_the_time() {
-        let key = ClusterKey::random();
-        let proof = key.prove_registration("e1", "http://h:1", 10);
-        assert!(key.is_proved_registration("e1", "http://h:1", 10, &proof, 20));
-        assert!(!key.is_proved_registration("e2", "http://h:1", 10, &proof, 20));
-        let late = 10 + REGISTRATION_SKEW_MS + 1;
-        assert!(!key.is_proved_registration("e1", "http://h:1", 10, &proof, late));
-        assert!(!ClusterKey::random().is_proved_registration("e1", "http://h:1", 10, &proof, 20));
     }
 }

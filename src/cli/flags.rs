@@ -76,6 +76,35 @@ pub fn tls_init(matches: &ArgMatches) -> Action {
     }
 }
 
+/// `skep cluster`.
+pub fn cluster() -> clap::Command {
+    let init = clap::Command::new("init")
+        .about("Make a secret by which the processes of a cluster know each other")
+        .arg(
+            Arg::new(DIRECTORY)
+                .long(DIRECTORY)
+                .value_name("DIRECTORY")
+                .default_value(".")
+                .value_parser(clap::value_parser!(PathBuf))
+                .help("Where `skep-cluster-secret` is written"),
+        );
+    clap::Command::new("cluster")
+        .about("What the processes of a cluster have in common")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(init)
+}
+
+/// What `skep cluster init` is to do.
+pub fn cluster_init(matches: &ArgMatches) -> Action {
+    Action::ClusterInit {
+        directory: matches
+            .get_one::<PathBuf>(DIRECTORY)
+            .cloned()
+            .unwrap_or_default(),
+    }
+}
+
 fn keys_of(command: Command) -> impl Iterator<Item = (&'static Key, &'static str)> {
     keys::all().filter_map(move |key| {
         let (flag, commands) = key.flag?;

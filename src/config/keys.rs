@@ -168,8 +168,8 @@ sections! {
             --"insecure-let-anyone-in" on [Standalone, Coordinator];
         /// How long a login holds. A client that is connected for longer has to log in again.
         login_lifetime: Time<1000> = Fixed("24h");
-        /// The server's certificate, as PEM, with those between it and its authority. With it, clients have
-        /// to use TLS. The file is read again when it changes. `skep tls init` makes one for trying out.
+        /// The server's certificate, as PEM, with those between it and its authority. With it, clients and
+        /// executors have to use TLS. The file is read again when it changes. `skep tls init` makes one for trying out.
         tls_certificate: Maybe<FilePath> = Fixed("none"),
             --"tls-certificate" on [Standalone, Coordinator];
         /// The private key of the certificate, as PEM.
@@ -201,9 +201,9 @@ sections! {
         /// setting skep.flight.direct) and other processes reach it under another one.
         client_address: Maybe<NodeUrl> = Fixed("none"),
             --"client-address" on [Executor];
-        /// The certificate of an executor in a process of its own, as PEM: with it, clients that read
-        /// results from the executor have to use TLS. Executors inside a coordinator's process have the
-        /// server's. A server with a certificate lets clients read from executors where all have one.
+        /// The certificate of an executor in a process of its own, as PEM: with it, the other nodes, and
+        /// clients that read results from the executor, have to use TLS. Executors inside a coordinator's
+        /// process have the server's. All nodes of a cluster have one, or none has.
         tls_certificate: Maybe<FilePath> = Fixed("none"),
             --"tls-certificate" on [Executor];
         /// The private key of the certificate, as PEM.
@@ -228,9 +228,15 @@ sections! {
 
     /// What the processes of a cluster have in common. All of them need the same values.
     [cluster] ClusterConfig {
-        /// What executors and coordinator prove to each other that they know. Without it, anybody who
-        /// reaches the ports can join.
+        /// What executors and coordinator prove to each other that they know. Without it, executors join a
+        /// coordinator that listens on loopback alone, and only as the same user of the same machine.
         secret: Maybe<Secret> = Fixed("none");
+        /// A file whose first line is that secret. `skep cluster init` makes one.
+        secret_file: Maybe<FilePath> = Fixed("none");
+        /// The authorities, as PEM, that have signed the certificates of the cluster's nodes, where they are
+        /// not those in each node's own certificate file. With certificates (`server.tls_certificate`,
+        /// `executor.tls_certificate`), nodes reach each other over TLS alone, and both sides show theirs.
+        tls_authorities: Maybe<FilePath> = Fixed("none");
         /// How often an executor reports to the coordinator.
         heartbeat_interval: Time<10> = Fixed("1s");
         /// After how long without a report an executor counts as lost.

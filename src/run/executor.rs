@@ -1,7 +1,8 @@
 //! `skep executor`.
 
-use super::{EXIT_OK, server, settings};
+use super::{EXIT_OK, cluster, server, settings};
 use crate::config::keys::Config;
+use anyhow::bail;
 use skep_executor::Executor;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,12 +24,22 @@ pub(super) async fn serve(
         certificate: &own.tls_certificate,
         key: &own.tls_key,
         client_authorities: &own.tls_client_authorities,
+        node_authorities: &config.cluster.tls_authorities,
     });
     let tls = tls.await?;
+    let addresses = [&own.advertise, &own.client_address].into_iter().flatten();
+    let mut addresses = addresses.chain([&own.coordinator]);
+    if let Some(address) = addresses.find(|address| address.tls && tls.is_none()) {
+        bail!(
+            "{address} stands for TLS, and this executor has no certificate: give it \
+             executor.tls_certificate and executor.tls_key"
+        );
+    }
     let work_dir = settings.work_dir.join(std::process::id().to_string());
     let settings = skep_executor::ExecutorConfig {
         work_dir: work_dir.clone(),
         tls,
+        cluster_secret: cluster::secret(config)?,
         ..settings
     };
     let mut executor = Executor::start(settings, compute).await?;

@@ -1,15 +1,16 @@
 //! A coordinator with its doors, and executors in the same process where they are wanted.
 
 use super::endpoint::{self, Endpoint};
-use super::{EXIT_OK, settings};
+use super::{EXIT_OK, cluster, settings};
 use crate::config::keys::Config;
 use anyhow::Context;
 use skep_coordinator::service::QueryService;
-use skep_coordinator::{Authentication, Engine, EngineError, FIRST_ADMIN, Threads};
+use skep_coordinator::{
+    Authentication, CoordinatorConfig, Engine, EngineError, FIRST_ADMIN, Threads,
+};
 use skep_executor::{Executor, ExecutorConfig, ExecutorError};
 use skep_flight_service::{DoorOptions, FlightSqlDoor};
 use skep_listener::{Incoming, ListenerOptions, TlsFiles, TlsKeeper};
-use skep_protocol::proto::cluster_server::ClusterServer;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -27,6 +28,9 @@ const DRAIN_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long the executors of this process may take to join.
 const JOIN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The most calls at one time on one connection.
+const STREAMS_MAX: u32 = 4096;
 
 /// An engine that serves. Dropping it ends everything.
 pub(super) struct RunningServer {
@@ -56,9 +60,11 @@ impl RunningServer {
             certificate: &server.tls_certificate,
             key: &server.tls_key,
             client_authorities: &server.tls_client_authorities,
+            node_authorities: &config.cluster.tls_authorities,
         };
         let tls = certificate(files).await?;
         let uses_tls = tls.is_some();
+        let cluster_secret = cluster::of_coordinator(config, &authentication)?;
         let password = match &authentication {
             Authentication::Secret(secret) => Some(secret.clone()),
             Authentication::Never
@@ -69,7 +75,11 @@ impl RunningServer {
             .await
             .with_context(|| format!("cannot listen on {listen}"))?;
         let address = listener.local_addr()?;
-        let coordinator = settings::coordinator(config, authentication, storage_options.clone())?;
+        let coordinator = CoordinatorConfig {
+            cluster_secret: cluster_secret.clone(),
+            tls: tls.clone(),
+            ..settings::coordinator(config, authentication, storage_options.clone())?
+        };
         let engine = match Engine::open(coordinator, threads.clone()).await {
             Err(EngineError::NobodyCanLogIn) => anyhow::bail!(no_users(listen)),
             opened => opened?,
@@ -91,6 +101,7 @@ impl RunningServer {
             let url = format!("http://{}", reachable(address));
             let mut settings = settings::executor(config, url, storage_options.clone());
             settings.tls = tls.clone();
+            settings.cluster_secret = cluster_secret.clone();
             settings.listen = SocketAddr::new(address.ip(), 0).to_string();
             settings
                 .work_dir
@@ -207,15 +218,17 @@ async fn serve_doors(
     Server::builder()
         .http2_keepalive_interval(Some(exchange.keep_alive_interval))
         .http2_keepalive_timeout(Some(exchange.keep_alive_timeout))
+        .max_concurrent_streams(STREAMS_MAX)
         .add_service(door.into_server())
-        .add_service(ClusterServer::new(engine.cluster_service()))
+        .add_service(engine.cluster_service().into_server())
         .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
         .await
         .context("the server failed")
 }
 
-/// What only this process knows, so that an engine inside it serves nobody else on this machine.
-pub(super) fn embedded_secret() -> String {
+/// What only this process knows, so that an engine inside it serves nobody else on this machine; and what nobody
+/// knows before it is written down.
+pub(super) fn random_secret() -> String {
     let bytes: [u8; 32] = rand::random();
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -261,6 +274,8 @@ pub(super) struct TlsPaths<'a> {
     pub certificate: &'a Option<PathBuf>,
     pub key: &'a Option<PathBuf>,
     pub client_authorities: &'a Option<PathBuf>,
+    /// Those of the cluster's nodes, whose section is `cluster`.
+    pub node_authorities: &'a Option<PathBuf>,
 }
 
 /// The certificate, where there is one. Half a configuration is a mistake, and no reason to go without.
@@ -272,10 +287,13 @@ pub(super) async fn certificate(paths: TlsPaths<'_>) -> anyhow::Result<Option<Tl
                 certificate: certificate.clone(),
                 key: key.clone(),
                 client_authorities: paths.client_authorities.clone(),
+                node_authorities: paths.node_authorities.clone(),
             };
             Ok(Some(TlsKeeper::start(files).await?))
         }
-        (None, None) if paths.client_authorities.is_none() => Ok(None),
+        (None, None) if paths.client_authorities.is_none() && paths.node_authorities.is_none() => {
+            Ok(None)
+        }
         _ => anyhow::bail!(
             "TLS needs both {section}.tls_certificate and {section}.tls_key: `skep tls init` makes a pair"
         ),

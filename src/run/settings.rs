@@ -51,7 +51,7 @@ fn to_u32(bytes: u64) -> u32 {
         .min(i32::MAX as u32)
 }
 
-/// What the coordinator is told. An engine that is embedded in its user's own process may read whatever
+/// What the coordinator is told, but for the cluster's secret and the certificate. An engine that is embedded in its user's own process may read whatever
 /// that user may.
 pub(super) fn coordinator(
     config: &Config,
@@ -84,10 +84,8 @@ pub(super) fn coordinator(
         catalog: config.server.catalog.clone(),
         warehouse: warehouse(config)?,
         allowed_roots,
-        cluster_secret: cluster
-            .secret
-            .as_ref()
-            .map(|secret| secret.reveal().to_owned()),
+        cluster_secret: None,
+        tls: None,
         heartbeat_interval: cluster.heartbeat_interval,
         heartbeat_timeout: cluster.heartbeat_timeout,
         executor_wait: cluster.executor_wait,
@@ -116,7 +114,8 @@ pub(super) fn warehouse(config: &Config) -> anyhow::Result<Option<StorageUrl>> {
     Ok(warehouse.map(StorageUrl::parse).transpose()?)
 }
 
-/// What an executor is told that joins the coordinator at `coordinator`.
+/// What an executor is told that joins the coordinator at `coordinator`, but for the cluster's secret and the
+/// certificate.
 pub(super) fn executor(
     config: &Config,
     coordinator: String,
@@ -140,11 +139,7 @@ pub(super) fn executor(
         work_dir: executor.work_dir.clone(),
         spill_limit_bytes: executor.spill_limit,
         metadata_cache_bytes: METADATA_CACHE_BYTES,
-        cluster_secret: config
-            .cluster
-            .secret
-            .as_ref()
-            .map(|secret| secret.reveal().to_owned()),
+        cluster_secret: None,
         exchange: exchange(&config.exchange),
         storage_options,
         functions: FunctionSet::default(),

@@ -44,7 +44,7 @@ pub(super) async fn embedded(
     options.demo = Some(Arc::new(Demo {
         directory: data_dir.join(format!("tpch/sf{DEMO_SCALE}")),
     }));
-    let secret = server::embedded_secret();
+    let secret = server::random_secret();
     let authentication = Authentication::Secret(secret.clone());
     match RunningServer::start(config, authentication, storage_options, threads).await {
         Ok(server) => {

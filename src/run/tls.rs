@@ -39,6 +39,9 @@ pub(super) fn init(directory: &Path, names: &[String]) -> anyhow::Result<()> {
     let (certificate, key) = (certificate_path.display(), key_path.display());
     println!("made {certificate} and {key}");
     println!("server: skep standalone --tls-certificate {certificate} --tls-key {key}");
+    println!(
+        "executors: skep executor --coordinator flights://HOST:PORT --tls-certificate {certificate} --tls-key {key}"
+    );
     println!("clients trust it where {certificate} is among their authorities");
     Ok(())
 }

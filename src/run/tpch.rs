@@ -66,7 +66,7 @@ pub(super) async fn run(
             skep_tpch::run(options).await
         }
         None => {
-            let secret = server::embedded_secret();
+            let secret = server::random_secret();
             let authentication = Authentication::Secret(secret.clone());
             let server =
                 RunningServer::start(config, authentication, storage_options, threads).await?;

@@ -25,8 +25,10 @@ pub struct Setup {
     pub set: Vec<String>,
     /// Where tables may lie, besides the cluster's own directory.
     pub roots: Vec<PathBuf>,
-    /// What clients reach the processes with.
+    /// What clients and nodes reach the processes with.
     pub certificate: Option<Certificate>,
+    /// The password of the user `admin`, where clients have to log in.
+    pub admin_password: Option<String>,
 }
 
 impl Setup {
@@ -43,6 +45,7 @@ impl Setup {
             ],
             roots: Vec::new(),
             certificate: None,
+            admin_password: None,
         }
     }
 
@@ -72,6 +75,12 @@ impl Setup {
     pub fn with_certificate(mut self, certificate: &Certificate) -> Self {
         self.certificate = Some(certificate.clone());
         self
+    }
+
+    /// The same for clients that log in.
+    pub fn with_admin(mut self, password: &str) -> Self {
+        self.admin_password = Some(password.to_owned());
+        self.with(&format!("server.first_admin_password={password}"))
     }
 
     fn common_arguments(&self) -> Vec<String> {
@@ -184,8 +193,7 @@ impl Cluster {
 
     /// Starts one more executor, without waiting for it.
     pub fn add_executor(&mut self) {
-        let coordinator = self.url.replace("flights://", "flight://");
-        let process = self.start_executor("127.0.0.1:0", &coordinator);
+        let process = self.start_executor("127.0.0.1:0", &self.url);
         self.executors.push(process);
     }
 
@@ -232,12 +240,21 @@ impl Cluster {
         let pem = self.setup.certificate.as_ref().map(|certificate| {
             std::fs::read(&certificate.certificate).expect("the certificate is there")
         });
-        let options = ClientOptions {
+        let mut options = ClientOptions {
             ca_certificate_pem: pem,
             ..ClientOptions::default()
         };
+        if let Some(password) = &self.setup.admin_password {
+            options.user = "admin".to_owned();
+            options.password = Some(password.clone());
+        }
         let client = Client::connect(&self.url, options).await;
         client.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// `HOST:PORT` of the coordinator.
+    pub fn authority(&self) -> &str {
+        self.url.rsplit('/').next().unwrap_or_default()
     }
 
     /// What `SHOW EXECUTORS` says.

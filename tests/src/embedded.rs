@@ -15,7 +15,6 @@ use skep_coordinator::{Authentication, CoordinatorConfig, Engine, Threads};
 use skep_exchange::limits::ExchangeLimits;
 use skep_executor::{Executor, ExecutorConfig};
 use skep_flight_service::{DoorOptions, FlightSqlDoor};
-use skep_protocol::proto::cluster_server::ClusterServer;
 use skep_protocol::storage_url::AllowedRoots;
 use skep_runtime::functions::FunctionSet;
 use std::collections::BTreeMap;
@@ -111,7 +110,7 @@ async fn serve(engine: Engine, listener: TcpListener) {
     let door = FlightSqlDoor::new(service, DoorOptions::default());
     let served = Server::builder()
         .add_service(door.into_server())
-        .add_service(ClusterServer::new(engine.cluster_service()))
+        .add_service(engine.cluster_service().into_server())
         .serve_with_incoming(TcpIncoming::from(listener));
     served.await.expect("the server serves");
 }
@@ -126,6 +125,7 @@ fn coordinator_config(directory: &Path, functions: FunctionSet) -> CoordinatorCo
         first_admin_password: None,
         token_lifetime: Duration::from_secs(3600),
         cluster_secret: None,
+        tls: None,
         heartbeat_interval: Duration::from_millis(50),
         heartbeat_timeout: Duration::from_secs(3),
         executor_wait: Duration::from_secs(5),

@@ -10,5 +10,6 @@ pub mod embedded;
 pub mod logic;
 pub mod postgres;
 pub mod process;
+pub mod raw;
 pub mod session;
 pub mod tls;

@@ -158,18 +158,18 @@ impl Members {
         }
     }
 
-    /// An executor has joined; returns the generation that its stream speaks for.
+    /// An executor has joined; returns the generation that its stream speaks for, and where it is reached.
     ///
     /// # Errors
     /// `InvalidArgument` where its address is invalid; `AlreadyExists` where another executor that belongs to
     /// the cluster has the same address.
-    pub fn join(&self, register: &Register, now: Instant) -> Result<Generation, QueryError> {
+    pub fn join(&self, register: &Register, now: Instant) -> Result<(Generation, Url), QueryError> {
         let address = Url::parse(&register.address).map_err(|error| {
             let text = format!("invalid executor address '{}': {error}", register.address);
             QueryError::new(ErrorCode::InvalidArgument, text)
         })?;
         let details = Details {
-            address,
+            address: address.clone(),
             client_address: ClientAddress {
                 authority: register.client_address.clone(),
                 uses_tls: register.client_tls,
@@ -181,14 +181,15 @@ impl Members {
         };
         let key = details.address.to_string();
         let joined = self.change(|list| list.join(&register.executor_id, &key, details, now));
-        joined.map_err(|taken| {
+        let joined = joined.map_err(|taken| {
             let text = format!(
                 "executor {} announces the address {}, which is that of executor {}: set \
                  executor.advertise to an address that is its own",
                 register.executor_id, register.address, taken.by
             );
             QueryError::new(ErrorCode::AlreadyExists, text)
-        })
+        });
+        Ok((joined?, address))
     }
 
     /// An executor has reported; says whether it is to drain, `None` where that generation has ended.

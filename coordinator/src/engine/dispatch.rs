@@ -2,8 +2,8 @@
 
 use super::Coordinator;
 use super::views;
-use crate::attempts::Deadline;
 use crate::access::Verdict;
+use crate::attempts::Deadline;
 use crate::query::QueryHandle;
 use crate::query::admission::AdmissionPermit;
 use crate::results::{self, ReaderLimits, Reading, Replan, Run};

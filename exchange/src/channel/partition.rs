@@ -8,7 +8,6 @@ use arrow_flight::decode::{DecodedPayload, FlightDataDecoder};
 use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::{FlightData, Ticket};
-use bytes::Bytes;
 use datafusion::error::Result;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
@@ -25,8 +24,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
-use tonic::Status;
 use tonic::transport::Channel;
+use tonic::{Request, Status};
 
 /// How many batches of one partition may lie ready on the same node, besides the bound in bytes.
 pub(super) const READY_BATCHES_MAX: usize = 64;
@@ -42,9 +41,9 @@ pub(super) struct Source {
 }
 
 /// The request for a partition of a task's output.
-pub(super) async fn request(channel: Channel, ticket: Bytes) -> Result<Messages, Status> {
+pub(super) async fn request(channel: Channel, call: Request<Ticket>) -> Result<Messages, Status> {
     let mut client = FlightServiceClient::new(channel).max_decoding_message_size(usize::MAX);
-    let response = client.do_get(Ticket { ticket }).await?;
+    let response = client.do_get(call).await?;
     Ok(response.into_inner().boxed())
 }
 

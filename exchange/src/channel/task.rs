@@ -1,6 +1,7 @@
 //! The stream between the coordinator and one task: the plan goes out, the metrics come back, and the
 //! task lives as long as the stream.
 
+use bytes::Bytes;
 use datafusion_distributed::CoordinatorToWorkerMsg;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt, TryStreamExt};
@@ -8,9 +9,11 @@ use skep_protocol::proto::tasks_client::TasksClient;
 use skep_protocol::proto::{
     FinishTask, StartTask, TaskCommand, TaskMetrics, TaskProgress, task_command, task_event,
 };
+use skep_protocol::task_grant::TASK_GRANT_HEADER;
 use skep_protocol::{ErrorCode, QueryError};
+use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
-use tonic::{Code, Status};
+use tonic::{Code, Request, Status};
 
 /// What a task reports.
 pub(super) enum TaskReport {
@@ -20,13 +23,19 @@ pub(super) enum TaskReport {
     Metrics(TaskMetrics),
 }
 
+/// A task, and what its executor is shown before it reads it.
+pub(super) struct Granted {
+    pub(super) start: StartTask,
+    pub(super) grant: Bytes,
+}
+
 /// Starts a task and returns what it reports. Ends the task when `commands` end.
 ///
 /// # Errors
 /// The executor's, or `ExecutorLost` where it cannot be reached.
 pub(super) async fn run(
     channel: Channel,
-    start: StartTask,
+    task: Granted,
     commands: BoxStream<'static, CoordinatorToWorkerMsg>,
     node: String,
 ) -> Result<BoxStream<'static, Result<TaskReport, QueryError>>, QueryError> {
@@ -39,10 +48,13 @@ pub(super) async fn run(
         drain(commands).await;
         command(task_command::Message::Finish(FinishTask {}))
     });
-    let first = command(task_command::Message::Start(start));
+    let first = command(task_command::Message::Start(task.start));
     let requests = stream::once(std::future::ready(first))
         .chain(finish)
         .boxed();
+    let mut requests = Request::new(requests);
+    let grant = MetadataValue::from_bytes(&task.grant);
+    requests.metadata_mut().insert_bin(TASK_GRANT_HEADER, grant);
     let events = TasksClient::new(channel)
         .max_decoding_message_size(usize::MAX)
         .max_encoding_message_size(usize::MAX)

@@ -145,7 +145,12 @@ fn token(user: &str, session: u64) -> IssuedToken {
 
 #[async_trait]
 impl QueryService for FakeEngine {
-    async fn log_in(&self, user: &str, password: &str) -> Result<Caller, QueryError> {
+    async fn log_in(
+        &self,
+        user: &str,
+        password: &str,
+        _source: Option<std::net::IpAddr>,
+    ) -> Result<Caller, QueryError> {
         if password == "wrong" {
             return Err(QueryError::new(ErrorCode::Unauthenticated, "wrong"));
         }

@@ -33,6 +33,7 @@ fn write(directory: &Path, (certificate, key): &(String, String)) -> TlsFiles {
         certificate: directory.join("certificate.pem"),
         key: directory.join("key.pem"),
         client_authorities: None,
+        node_authorities: None,
     };
     std::fs::write(&files.certificate, certificate).unwrap();
     std::fs::write(&files.key, key).unwrap();

@@ -44,18 +44,22 @@ pub struct NodeUrlValue {
     pub host: String,
     /// The port.
     pub port: u16,
+    /// Whether TLS is asked for.
+    pub tls: bool,
 }
 
 impl NodeUrlValue {
     /// As gRPC's libraries write it.
     pub fn to_http(&self) -> String {
-        format!("http://{}:{}", self.host, self.port)
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://{}:{}", self.host, self.port)
     }
 }
 
 impl fmt::Display for NodeUrlValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "flight://{}:{}", self.host, self.port)
+        let scheme = if self.tls { "flights" } else { "flight" };
+        write!(f, "{scheme}://{}:{}", self.host, self.port)
     }
 }
 
@@ -63,15 +67,16 @@ impl Kind for NodeUrl {
     type Value = NodeUrlValue;
 
     fn syntax() -> String {
-        "`flight://HOST:PORT`".to_owned()
+        "`flight://HOST:PORT`, or `flights://` for TLS".to_owned()
     }
 
     fn parse(raw: &Raw) -> Result<NodeUrlValue, String> {
         let text = raw.scalar()?;
-        let (host, port) = host_and_port(text, &["flight", "http", "grpc"])?;
+        let (host, port) = host_and_port(text, &["flight", "flights", "http", "grpc"])?;
         let port =
             port.ok_or_else(|| format!("{text:?} has no port: expected {}", Self::syntax()))?;
-        Ok(NodeUrlValue { host, port })
+        let tls = text.starts_with("flights:");
+        Ok(NodeUrlValue { host, port, tls })
     }
 
     fn show(value: &NodeUrlValue) -> Option<String> {
@@ -303,6 +308,11 @@ mod tests {
         let node = NodeUrl::parse(&one("flight://[::1]:8090")).unwrap();
         assert_eq!(node.to_string(), "flight://[::1]:8090");
         assert_eq!(node.to_http(), "http://[::1]:8090");
+        let node = NodeUrl::parse(&one("flights://a:1")).unwrap();
+        assert_eq!(
+            (node.to_string().as_str(), node.to_http().as_str()),
+            ("flights://a:1", "https://a:1")
+        );
         assert_eq!(
             NodeUrl::parse(&one("http://a.b:1")).unwrap().to_string(),
             "flight://a.b:1"

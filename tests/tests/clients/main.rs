@@ -345,6 +345,8 @@ async fn a_server_within_reach_lets_nobody_in_by_mistake() {
             &path("data"),
             "--work-dir",
             &path("work"),
+            "--set",
+            "cluster.secret=known to all nodes",
         ]);
         all.extend(arguments(more));
         all

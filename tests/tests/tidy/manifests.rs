@@ -12,7 +12,10 @@ const ALLOWED: [(&str, &[&str]); 19] = [
     ("skep-functions", &[]),
     ("skep-runtime", &["skep-functions", "skep-protocol"]),
     ("skep-storage", &["skep-protocol"]),
-    ("skep-exchange", &["skep-protocol", "skep-runtime"]),
+    (
+        "skep-exchange",
+        &["skep-listener", "skep-protocol", "skep-runtime"],
+    ),
     (
         "skep-sql",
         &["skep-functions", "skep-protocol", "skep-runtime"],
@@ -66,6 +69,7 @@ const ALLOWED: [(&str, &[&str]); 19] = [
             "skep-catalog",
             "skep-exchange",
             "skep-hive-text",
+            "skep-listener",
             "skep-planner",
             "skep-protocol",
             "skep-runtime",
