@@ -12,7 +12,6 @@ use datafusion::config::ConfigOptions;
 use datafusion::execution::SessionState;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::prelude::SessionConfig;
-use datafusion_distributed::DistributedExt;
 use datafusion_distributed::{DistributedExt, get_distributed_worker_resolver};
 use skep_catalog::model::Privilege;
 use skep_exchange::channel::Connections;

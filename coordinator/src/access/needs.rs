@@ -126,6 +126,12 @@ pub(super) fn needs(statement: &Statement) -> Vec<Need> {
             Some(name) => on(name, &[Alter]),
             None => Need::OnSystem(ManageCluster),
         }],
+        // Its result says what values there are.
+        Statement::Analyze(analyze) => vec![
+            on(&analyze.name, &[Insert, Alter]),
+            Need::ReadsRelation(analyze.name.clone()),
+        ],
+        Statement::DrainExecutor(_) => vec![Need::OnSystem(ManageCluster)],
         Statement::CreateView(create) => create_view(create),
         Statement::AlterView { name, change } => alter_view(name, change),
         Statement::Insert(inserts) => {
@@ -259,8 +265,10 @@ fn shown(show: &Show) -> Vec<Need> {
             vec![Need::KnowsRelation(table.clone())]
         }
         Show::CreateTable(name) => vec![Need::KnowsRelation(name.clone())],
-        // The values of partition columns are rows' values.
-        Show::Partitions { table, .. } => vec![Need::ReadsRelation(table.clone())],
+        // The values of partition columns are rows' values, and so are the least and the greatest of others.
+        Show::Partitions { table, .. } | Show::Statistics(table) => {
+            vec![Need::ReadsRelation(table.clone())]
+        }
         // What these show is what the user may see.
         Show::Databases(_)
         | Show::Tables { .. }

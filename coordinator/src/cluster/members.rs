@@ -280,7 +280,7 @@ mod tests {
 
     fn join(members: &Members, id: &str, address: &str) -> Generation {
         let joined = members.join(&register(id, address), Instant::now());
-        joined.unwrap()
+        joined.unwrap().0
     }
 
     fn states(members: &Members) -> Vec<(String, ExecutorState)> {

@@ -217,6 +217,7 @@ fn is_full(lengths: [(usize, usize); 3]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::task::JoinSet;
 
     fn source(last: u8) -> Source {
         Source::of(Some([10, 0, 0, last].into()))
@@ -307,13 +308,14 @@ mod tests {
                     .is_ok()
             }
         };
-        let gone = tokio::spawn(waiting(1));
-        let here = tokio::spawn(waiting(2));
+        let (mut gone, mut here) = (JoinSet::new(), JoinSet::new());
+        gone.spawn(waiting(1));
+        here.spawn(waiting(2));
         tokio::task::yield_now().await;
-        gone.abort();
+        gone.abort_all();
         tokio::task::yield_now().await;
         drop(place);
-        assert!(here.await.unwrap());
+        assert!(here.join_next().await.unwrap().unwrap());
         assert_eq!(places.0.lock().free, 1);
     }
 

@@ -81,7 +81,7 @@ fn recorded(key: &ClusterKey) -> Vec<Bytes> {
         expires_at_ms: 1,
     };
     let rows = RowsRequest {
-        ticket: Some(key.rows_ticket(&query)),
+        ticket: Some(key.rows_ticket(&query, 1)),
         compression: "none".into(),
     };
     vec![

@@ -33,7 +33,7 @@ pub fn rings(sources: &[Source]) -> Vec<String> {
             paths.sort_unstable();
             let is_one_algorithm =
                 |folder: &&str| paths.iter().all(|path| path.starts_with(folder));
-            if !RECURSIVE.iter().any(|folder| is_one_algorithm(folder)) {
+            if !RECURSIVE.iter().any(is_one_algorithm) {
                 findings.push(paths.join(" <-> "));
             }
         }
