@@ -137,7 +137,7 @@ fn from_foreign(error: &(dyn Error + 'static), message: String) -> QueryError {
     if let Some(error) = error.downcast_ref::<Arc<JoinError>>() {
         return from_join(error);
     }
-    QueryError::internal(message)
+    told(ErrorCode::Internal, &message)
 }
 
 /// A task inside an operator panicked, or was ended with its query.

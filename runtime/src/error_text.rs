@@ -72,7 +72,7 @@ fn fault_of_values(text: &str) -> Option<(ErrorCode, String)> {
     let lower = text.to_lowercase();
     [
         "unsupported data type",
-        "is no decimal",
+        "is not a decimal",
         "not implemented for type",
         "not supported for",
     ]

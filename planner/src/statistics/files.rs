@@ -8,6 +8,7 @@ use crate::table_scan::{CatalogTable, SelectedFiles};
 use datafusion::catalog::Session;
 use datafusion::error::Result;
 use datafusion::logical_expr::TableScan;
+use datafusion::logical_expr::expr_rewriter::unnormalize_cols;
 use skep_catalog::CatalogSnapshot;
 use skep_catalog::model::{
     BoundValue, Column, ColumnBounds, ColumnId, ColumnSummary, DataFile, Table, TableDefinition,
@@ -47,7 +48,9 @@ pub async fn table_profile(
     scan: &TableScan,
     session: &dyn Session,
 ) -> Result<TableProfile> {
-    let selected = table.selected_files(session, &scan.filters).await?;
+    // As the physical planner asks a table: by the bare names of its columns.
+    let filters = unnormalize_cols(scan.filters.iter().cloned());
+    let selected = table.selected_files(session, &filters).await?;
     let definition = table.definition();
     let names: HashSet<&str> = scan
         .filters

@@ -113,6 +113,10 @@ async fn admin_of(cluster: &Cluster, table: &dataset::TableFiles) -> Client {
     rows(&mut admin, &table.create_statement()).await;
     rows(&mut admin, "CREATE USER ada PASSWORD 'geheim'").await;
     rows(&mut admin, "CREATE USER bob PASSWORD 'geheim'").await;
+    for user in ["ada", "bob"] {
+        let grant = format!("GRANT SELECT ON TABLE numbers TO {user}");
+        rows(&mut admin, &grant).await;
+    }
     admin
 }
 
