@@ -11,6 +11,13 @@ use std::sync::Arc;
 /// rest.
 const MEMORY_PARTS: usize = 2;
 
+/// What a batch takes at least besides its values, in bytes.
+const BATCH_OVERHEAD_BYTES: usize = 1024;
+
+/// What a row takes at least in the eyes of who waits for it, in bytes: batches that share all of their buffers, as
+/// those of a cross join do, would else be held without an end.
+const ROW_BYTES_MIN: usize = 8;
+
 /// Rows, with the memory that they are charged to their query.
 pub(super) struct Charged {
     batch: RecordBatch,
@@ -62,6 +69,8 @@ pub(super) struct Held {
     /// The columns of a batch that came from another node share one buffer, and an operator may give slices of
     /// one large batch: every buffer counts once.
     counter: RecordBatchMemoryCounter,
+    /// What the batches take at least, whatever they share.
+    bytes_min: usize,
     bytes_max: usize,
     pool: Arc<dyn MemoryPool>,
 }
@@ -72,6 +81,7 @@ impl Held {
         Self {
             rows: Vec::new(),
             counter: RecordBatchMemoryCounter::new(),
+            bytes_min: 0,
             bytes_max,
             pool: Arc::clone(pool),
         }
@@ -81,7 +91,9 @@ impl Held {
     pub(super) fn add(&mut self, batch: RecordBatch) -> Option<Vec<Charged>> {
         let size = self.counter.count_batch(&batch);
         let rows = Charged::new(batch, size, &self.pool);
-        let is_enough = self.counter.memory_usage() >= self.bytes_max || !rows.is_charged();
+        self.bytes_min += BATCH_OVERHEAD_BYTES + rows.row_count() * ROW_BYTES_MIN;
+        let held = self.counter.memory_usage().max(self.bytes_min);
+        let is_enough = held >= self.bytes_max || !rows.is_charged();
         self.rows.push(rows);
         if is_enough {
             // What comes later leaves at once.
@@ -133,6 +145,15 @@ mod tests {
             held.add(RecordBatch::try_from_iter(columns).unwrap())
                 .is_none()
         );
+    }
+
+    #[test]
+    fn batches_that_share_everything_are_not_held_without_an_end() {
+        let pool: Arc<dyn MemoryPool> = Arc::new(UnboundedMemoryPool::default());
+        let mut held = Held::new(100_000, &pool);
+        let batch = batch();
+        let kept = (0..100).take_while(|_| held.add(batch.clone()).is_none());
+        assert_eq!(kept.count(), 11);
     }
 
     #[test]
