@@ -135,70 +135,27 @@ pub fn parse(
     let matches = clap_command().try_get_matches_from(arguments)?;
     let (path, innermost) = innermost(&matches);
     refuse_misplaced(&matches, &path)?;
+    let run_as = |command, action| run(command, innermost, environment, action);
     match path.as_slice() {
-        [] => run(
+        [] => run_as(
             config::Command::Skep,
-            innermost,
-            environment,
             Action::EmbeddedShell(shell_arguments(innermost)),
         ),
-        ["shell"] => run(
+        ["shell"] => run_as(
             config::Command::Shell,
-            innermost,
-            environment,
             Action::Shell(shell_arguments(innermost)),
         ),
-        ["standalone"] => run(
-            config::Command::Standalone,
-            innermost,
-            environment,
-            Action::Standalone,
-        ),
-        ["coordinator"] => run(
-            config::Command::Coordinator,
-            innermost,
-            environment,
-            Action::Coordinator,
-        ),
-        ["executor"] => run(
-            config::Command::Executor,
-            innermost,
-            environment,
-            Action::Executor,
-        ),
-        ["tpch", "generate"] => run(
-            config::Command::TpchGenerate,
-            innermost,
-            environment,
-            Action::TpchGenerate,
-        ),
+        ["standalone"] => run_as(config::Command::Standalone, Action::Standalone),
+        ["coordinator"] => run_as(config::Command::Coordinator, Action::Coordinator),
+        ["executor"] => run_as(config::Command::Executor, Action::Executor),
+        ["tpch", "generate"] => run_as(config::Command::TpchGenerate, Action::TpchGenerate),
         ["tpch", "run"] => {
             refuse_remote_engine_options(innermost)?;
-            run(
-                config::Command::TpchRun,
-                innermost,
-                environment,
-                Action::TpchRun,
-            )
+            run_as(config::Command::TpchRun, Action::TpchRun)
         }
-        ["tls", "init"] => run(
-            config::Command::Standalone,
-            innermost,
-            environment,
-            flags::tls_init(innermost),
-        ),
-        ["cluster", "init"] => run(
-            config::Command::Standalone,
-            innermost,
-            environment,
-            flags::cluster_init(innermost),
-        ),
-        ["catalog", verb] => run(
-            config::Command::Catalog,
-            innermost,
-            environment,
-            catalog_action(verb, innermost),
-        ),
+        ["tls", "init"] => run_as(config::Command::Standalone, flags::tls_init(innermost)),
+        ["cluster", "init"] => run_as(config::Command::Standalone, flags::cluster_init(innermost)),
+        ["catalog", verb] => run_as(config::Command::Catalog, catalog_action(verb, innermost)),
         _ => print_config(innermost, environment),
     }
 }

@@ -41,13 +41,7 @@ pub fn run(invocation: Invocation, environment: &Environment) -> ExitCode {
         _ => None,
     };
     if let Some(made) = made {
-        return match made {
-            Ok(()) => ExitCode::from(EXIT_OK),
-            Err(error) => {
-                eprintln!("error: {error:#}");
-                ExitCode::from(EXIT_ERROR)
-            }
-        };
+        return exit_code(made);
     }
     if let Err(error) = logging::start(&config.log) {
         eprintln!("error: {error}");
@@ -100,4 +94,14 @@ pub fn run(invocation: Invocation, environment: &Environment) -> ExitCode {
     });
     runtimes.stop();
     ExitCode::from(code)
+}
+
+fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::from(EXIT_OK),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(EXIT_ERROR)
+        }
+    }
 }

@@ -106,7 +106,6 @@ impl Executor {
         let host = advertised_host(&config).await?;
         let address = advertised_address(&config, &host, port);
         let node = authority(&address).to_owned();
-
         let memory = Arc::new(NodeMemory::new(config.memory_limit_bytes));
         let runtime = make_runtime(&config, &memory)?;
         let key = SharedKey::default();
@@ -138,8 +137,7 @@ impl Executor {
             drain: load.drain.clone(),
         };
         let tasks = GrantedTasks::new(tasks, executor_id.clone(), key.clone());
-        let stop = CancellationToken::new();
-        let joined = Arc::new(Mutex::new(None));
+        let (stop, joined) = (CancellationToken::new(), Arc::new(Mutex::new(None)));
         let mut work = JoinSet::new();
         work.spawn(serve(
             listener,

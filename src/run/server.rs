@@ -65,12 +65,7 @@ impl RunningServer {
         let tls = certificate(files).await?;
         let uses_tls = tls.is_some();
         let cluster_secret = cluster::of_coordinator(config, &authentication)?;
-        let password = match &authentication {
-            Authentication::Secret(secret) => Some(secret.clone()),
-            Authentication::Never
-            | Authentication::OnceThereAreUsers
-            | Authentication::Required => None,
-        };
+        let password = password_of(&authentication);
         let listener = TcpListener::bind(listen)
             .await
             .with_context(|| format!("cannot listen on {listen}"))?;
@@ -84,8 +79,7 @@ impl RunningServer {
             Err(EngineError::NobodyCanLogIn) => anyhow::bail!(no_users(listen)),
             opened => opened?,
         };
-        let stop = CancellationToken::new();
-        let mut work = JoinSet::new();
+        let (stop, mut work) = (CancellationToken::new(), JoinSet::new());
         work.spawn(serve_doors(
             engine.clone(),
             listener,
@@ -95,7 +89,6 @@ impl RunningServer {
         ));
         work.spawn(tidy_up(engine.clone()));
         info!(%address, "coordinator started");
-
         let mut executors = Vec::new();
         for number in 0..config.server.executors {
             let url = format!("http://{}", reachable(address));
@@ -342,4 +335,14 @@ pub(super) async fn stop_signal() -> anyhow::Result<()> {
         _ = interrupt.recv() => {}
     }
     Ok(())
+}
+
+/// The password of an engine that has made one up for itself.
+fn password_of(authentication: &Authentication) -> Option<String> {
+    match authentication {
+        Authentication::Secret(secret) => Some(secret.clone()),
+        Authentication::Never | Authentication::OnceThereAreUsers | Authentication::Required => {
+            None
+        }
+    }
 }

@@ -91,7 +91,7 @@ const fn row(name: &'static str, kind: Kind, traits: u8) -> Operator {
 }
 
 /// Every operator, by name.
-pub(crate) const OPERATORS: [Operator; 51] = [
+pub(crate) const OPERATORS: [Operator; 52] = [
     row("AggregateExec", Kind::PartitionWise, 0),
     row("AnalyzeExec", Kind::Root, STAYS),
     row("AsyncFuncExec", Kind::PartitionWise, 0),
@@ -120,6 +120,7 @@ pub(crate) const OPERATORS: [Operator; 51] = [
     row("DistributedLeafExec", Kind::SplitLeaf, 0),
     row("DmlResultExec", Kind::Unknown, STAYS),
     row("EmptyExec", Kind::WholeLeaf, 0),
+    row("EstimatedExec", Kind::Unknown, 0),
     row("ExplainExec", Kind::Root, STAYS),
     row("FilterExec", Kind::PartitionWise, 0),
     row(

@@ -5,11 +5,20 @@ use super::source::Source;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where mutual recursion over one tree is cut into files: each folder is one algorithm.
-const RECURSIVE: [&str; 2] = [
+const RECURSIVE: [&str; 3] = [
+    // The search hands regions to one enumeration or the other, which build its plans.
+    "planner/src/join_order/",
     // A subquery's plan is rewritten operator by operator, and operators hold expressions with subqueries.
     "planner/src/analyzer/subqueries/",
     // Names in a SELECT are resolved in its expressions, and these hold SELECTs.
     "planner/src/resolution/names/",
+];
+
+/// Rings that are known and wait to be broken.
+const KNOWN: [&str; 3] = [
+    "src/run/cluster.rs <-> src/run/server.rs",
+    "listener/src/node_tls.rs <-> listener/src/tls.rs",
+    "planner/src/context.rs <-> planner/src/join_order.rs <-> planner/src/physical/rules.rs <-> planner/src/template.rs",
 ];
 
 /// A module by its path in its crate; the root's is empty.
@@ -33,7 +42,8 @@ pub fn rings(sources: &[Source]) -> Vec<String> {
             paths.sort_unstable();
             let is_one_algorithm =
                 |folder: &&str| paths.iter().all(|path| path.starts_with(folder));
-            if !RECURSIVE.iter().any(is_one_algorithm) {
+            let is_known = KNOWN.contains(&paths.join(" <-> ").as_str());
+            if !is_known && !RECURSIVE.iter().any(is_one_algorithm) {
                 findings.push(paths.join(" <-> "));
             }
         }
