@@ -58,6 +58,29 @@ async fn explain_shows_stages_tasks_and_places() {
     assert_eq!(verbose[0][0], "logical_plan");
 }
 
+/// A constant column that an outer join pads with NULLs costs its stage no tasks.
+#[tokio::test]
+async fn padded_constants_leave_a_stage_its_tasks() {
+    let cluster = cluster().await;
+    let mut client = cluster.connect().await;
+    for setting in ["scan_partition_bytes = 1", "broadcast_joins = false"] {
+        rows(&mut client, &format!("SET skep.{setting}")).await;
+    }
+    let sql = "SELECT c, count(*) FROM lineitem LEFT JOIN \
+               (SELECT o_orderkey, 1 AS c FROM orders WHERE o_orderkey % 3 = 0) AS o \
+               ON l_orderkey = o_orderkey GROUP BY c ORDER BY c";
+    let shown = columns(&mut client, &format!("EXPLAIN {sql}"), &["plan"]).await;
+    let plan = shown.into_iter().flatten().collect::<Vec<_>>().join("\n");
+    let before = plan.split("ForgetConstantsExec").next().unwrap_or_default();
+    assert_ne!(before, plan, "no constants are dropped in:\n{plan}");
+    let stage = before.rsplit("Stage ").next().unwrap_or_default();
+    assert!(stage.contains(": 2 tasks"), "one task in:\n{plan}");
+    let found = rows(&mut client, sql).await;
+    let plain = "SELECT CASE WHEN l_orderkey % 3 = 0 THEN 1 END AS c, count(*) \
+                 FROM lineitem GROUP BY 1 ORDER BY 1";
+    assert_eq!(found, rows(&mut client, plain).await);
+}
+
 #[tokio::test]
 async fn explain_analyze_shows_what_happened() {
     let cluster = cluster().await;
