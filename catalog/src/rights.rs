@@ -12,7 +12,7 @@ use crate::snapshot::{CatalogSnapshot, Relation};
 use skep_protocol::storage_url::{AllowedRoots, StorageUrl};
 use std::collections::{BTreeSet, HashMap};
 
-/// What shows a table or a view as a whole to whoever has one of them on it.
+/// A table or a view is shown as a whole to a user who has one of these on it.
 const SHOWING: &[Privilege] = &[
     Privilege::Select,
     Privilege::Insert,

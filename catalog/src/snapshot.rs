@@ -130,7 +130,7 @@ impl CatalogSnapshot {
             Arc::make_mut(&mut entry.relations).insert(name, relation);
         }
         let users = state.users.into_iter();
-        // Whoever keeps what follows from the rules sees by their address that they are the same.
+        // Caches of what follows from the rules compare the address of the rules.
         let access = match *self.access == state.access {
             true => Arc::clone(&self.access),
             false => Arc::new(state.access),

@@ -2,7 +2,7 @@
 //! before anything of it runs: [`Coordinator::authorise`].
 //!
 //! What a statement reads needs no question of its own. Names are looked up in a
-//! [`crate::session::SessionCatalog`], which has the rights of whoever asks, and finds what they may see; what
+//! [`crate::session::SessionCatalog`], which has the rights of the calling user, and finds what they may see; what
 //! they may not read is refused where the planner asks for it, and files that they may not read lie outside of
 //! their roots. So a subquery, a view, an EXPLAIN or a prepared statement cannot go round it. The question is
 //! about what is changed, shown or ended, and about the places that a statement names.

@@ -101,7 +101,7 @@ impl Default for QueryLimits {
 /// Whether callers have to say who they are.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub enum Authentication {
-    /// As soon as there is a user. Until then whoever connects is let in: for loopback.
+    /// As soon as there is a user. Until then every connection is let in: for loopback.
     #[default]
     OnceThereAreUsers,
     /// Always.

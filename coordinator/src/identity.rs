@@ -204,7 +204,7 @@ impl Identity {
     }
 
     /// Whether callers are users of the catalog. Where nobody has to log in, and where the program around the engine
-    /// is its only caller, they are whoever they say, and there is nothing to check.
+    /// is its only caller, callers are who they say, and there is nothing to check.
     pub(crate) fn are_callers_known(&self, users: &CatalogSnapshot) -> bool {
         match self.authentication {
             Authentication::Secret(_) => false,

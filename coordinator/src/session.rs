@@ -20,7 +20,7 @@ use uuid::Uuid;
 /// The database of a session that has not chosen another.
 pub const DEFAULT_DATABASE: &str = "default";
 
-/// A session's secret name; whoever has it speaks for the session.
+/// A session's secret name: it is the session's credential.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SessionId(pub String);
 

@@ -1,4 +1,4 @@
-//! Who may start tasks: whoever shows a grant that the coordinator has signed for this executor, once.
+//! Who may start tasks: a caller that shows a grant that the coordinator has signed for this executor, once.
 //!
 //! It is checked before anything of the task is read, and bounds what is read then.
 

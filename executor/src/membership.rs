@@ -148,7 +148,7 @@ impl Membership {
             let drain = &self.load.drain;
             tokio::select! {
                 _ = ticks.tick() => {}
-                // That is told at once, so that no task comes which would be refused.
+                // The coordinator learns it at once, so that no task comes which would be refused.
                 () = drain.cancelled(), if !has_told => {}
                 reply = replies.next() => match reply {
                     Some(Ok(reply)) => {

@@ -206,7 +206,7 @@ impl Executor {
         self.load.drain.clone().cancelled_owned()
     }
 
-    /// Takes no new tasks, waits up to `patience` for the running ones, and ends. The coordinator is told
+    /// Takes no new tasks, waits up to `patience` for the running ones, and ends. The coordinator learns
     /// first, so that it does not take the end for a loss.
     pub async fn shut_down(mut self, patience: Duration) {
         self.load.drain.cancel();

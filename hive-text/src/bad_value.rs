@@ -3,7 +3,7 @@
 use datafusion::arrow::error::ArrowError;
 use skep_protocol::{ErrorCode, QueryError};
 
-/// A value that is none of its column's type.
+/// The error of a value that is not of its column's type.
 pub(crate) fn bad_value(text: String) -> ArrowError {
     ArrowError::ExternalError(Box::new(QueryError::new(ErrorCode::DataCorrupt, text)))
 }

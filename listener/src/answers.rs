@@ -49,7 +49,7 @@ pub trait Gate: Send + Sync + 'static {
     /// extensions.
     ///
     /// # Errors
-    /// What the caller is told whose call is not read at all.
+    /// What the caller of a call that is not read at all gets.
     async fn message_bytes_max(
         &self,
         method: &str,

@@ -74,7 +74,7 @@ impl TaskGrant {
     }
 }
 
-/// What a caller is told who has no grant that this cluster's coordinator signed.
+/// The error of a caller without a grant that this cluster's coordinator signed.
 pub fn refused() -> QueryError {
     denied("a task was not signed by this cluster's coordinator")
 }

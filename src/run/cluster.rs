@@ -14,7 +14,7 @@ const SECRET_FILE: &str = "skep-cluster-secret";
 /// The rights of everybody else to a file.
 const OTHERS: u32 = 0o007;
 
-/// A secret that is shorter is guessed without much ado by whoever has recorded what nodes say, in bytes.
+/// A secret that is shorter can be guessed by somebody who has recorded what nodes say, in bytes.
 const GOOD_SECRET_BYTES_MIN: usize = 16;
 
 /// The secret that is configured, where one is.

@@ -51,7 +51,7 @@ fn to_u32(bytes: u64) -> u32 {
         .min(i32::MAX as u32)
 }
 
-/// What the coordinator is told, but for the cluster's secret and the certificate. An engine that is embedded in its user's own process may read whatever
+/// The coordinator's configuration, but for the cluster's secret and the certificate. An engine that is embedded in its user's own process may read whatever
 /// that user may.
 pub(super) fn coordinator(
     config: &Config,
@@ -114,7 +114,7 @@ pub(super) fn warehouse(config: &Config) -> anyhow::Result<Option<StorageUrl>> {
     Ok(warehouse.map(StorageUrl::parse).transpose()?)
 }
 
-/// What an executor is told that joins the coordinator at `coordinator`, but for the cluster's secret and the
+/// The configuration of an executor that joins the coordinator at `coordinator`, but for the cluster's secret and the
 /// certificate.
 pub(super) fn executor(
     config: &Config,

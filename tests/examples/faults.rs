@@ -1,5 +1,5 @@
 //! `skep-faults`: TPC-H queries and writes on a cluster of real processes while executors are killed, stand still
-//! and are told to leave, for some minutes. Every result is compared with what it was before the first fault.
+//! and are asked to leave, for some minutes. Every result is compared with what it was before the first fault.
 //!
 //! `cargo run --release -p skep-tests --example faults -- MINUTES [SEED] [EXECUTORS] [CLIENTS]` prints how many
 //! queries and attempts there were, how many results were wrong, how many queries failed or hung, and the

@@ -151,7 +151,7 @@ impl Process {
         self.ended().await
     }
 
-    /// Has it stand still until it is told to go on.
+    /// Has it stand still until it is resumed.
     pub fn pause(&self) {
         self.signal("-STOP");
     }

@@ -67,7 +67,7 @@ impl Catalog {
         .await
     }
 
-    /// Drops a role, and takes it from whoever has it; false where there was none and that is no error.
+    /// Drops a role, and takes it from every user and role that has it; false where there was none and that is no error.
     pub async fn drop_role(
         &self,
         name: &str,
@@ -186,7 +186,7 @@ fn check_role(rules: &AccessRules, name: &str) -> Result<(), CatalogError> {
     }
 }
 
-/// Whether whoever has `role` has `wanted` by it.
+/// Whether a member of `role` is a member of `wanted` through it.
 fn has_by(rules: &AccessRules, role: &str, wanted: &str) -> bool {
     let mut seen = BTreeSet::from([role]);
     let mut next = vec![role];

@@ -156,7 +156,7 @@ pub(super) async fn apply(
         }
         Change::RemoveGrant(key) => write_one(transaction, DELETE_GRANT, grant_key(key)).await,
         _ => Err(CatalogError::Damaged(
-            "a change came that is none of access".to_owned(),
+            "a change of another kind came where one of access was expected".to_owned(),
         )),
     }
 }

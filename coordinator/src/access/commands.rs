@@ -139,7 +139,7 @@ impl Coordinator {
             RoleChoice::One(role) => {
                 let snapshot = self.catalog.snapshot();
                 let user = Principal::User(session.user.clone());
-                // Whether there is such a role is told to those who have it.
+                // Only its members learn whether there is such a role.
                 if !all_roles(snapshot.access(), &user).contains(&role) {
                     let text = format!("user '{}' does not have role '{role}'", session.user);
                     return Err(QueryError::new(ErrorCode::PermissionDenied, text));

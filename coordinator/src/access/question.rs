@@ -165,7 +165,7 @@ impl Question<'_> {
             Need::OwnsDatabase(name) => rights.own_database(self.catalog.database(name)?),
             Need::OnCatalog(privilege) => rights.may_everywhere(*privilege),
             Need::OnSystem(privilege) => rights.may_with_system(*privilege),
-            // Asked by whoever has the store and the users.
+            // Asked where the store and the users are at hand.
             Need::AtLocation { .. } | Need::IsUser(_) => true,
         };
         match is_met {

@@ -100,7 +100,7 @@ pub(super) fn check_manages_users(rights: &Rights, what: &str) -> Result<(), Cat
     }
 }
 
-/// Whoever could change an administrator's password would be one.
+/// A user who could change an administrator's password would be one.
 fn check_manages(
     rights: &Rights,
     snapshot: &CatalogSnapshot,

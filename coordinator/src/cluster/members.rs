@@ -206,7 +206,7 @@ impl Members {
         self.change(|list| list.leave(generation));
     }
 
-    /// The executor gets no more tasks and is told to leave; false where there is none with that id.
+    /// The executor gets no more tasks and is asked to leave; false where there is none with that id.
     pub fn drain(&self, id: &str) -> bool {
         self.change(|list| list.drain(id))
     }

@@ -236,7 +236,7 @@ impl ClusterService {
     }
 }
 
-/// Refuses an executor to whom the key may not be handed out, where there is no secret: whoever reaches the port
+/// Refuses an executor to whom the key may not be handed out, where there is no secret: a peer that reaches the port
 /// could be anybody, but for this machine's own connections, and there for those of the same user.
 async fn check_same_user(register: &Register, call: &Extensions) -> Result<(), QueryError> {
     const ADVICE: &str = "make a secret with 'skep cluster init' and give it to the coordinator \

@@ -76,7 +76,7 @@ impl Coordinator {
             .await
     }
 
-    /// Makes visible what a statement has written. It runs to its end, even if whoever waits for it goes
+    /// Makes visible what a statement has written. It runs to its end, even if the caller goes
     /// away.
     ///
     /// # Errors

@@ -82,7 +82,7 @@ impl Coordinator {
         self.described(definition, reports).await
     }
 
-    /// What was written, as the catalog is told of it.
+    /// What was written, as it goes into the catalog.
     pub(super) async fn described(
         &self,
         definition: &TableDefinition,

@@ -94,7 +94,7 @@ impl Drop for Place {
             };
             match next {
                 None => return,
-                // Whoever has gone has no use for it.
+                // A caller that has gone has no use for it.
                 Some(sender) if sender.is_closed() => {}
                 // Where it goes at just this moment, the place that comes back is passed on like this one.
                 Some(sender) => return drop(sender.send(Place(self.0.clone()))),
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_gone_keeps_nobody_out() {
+    fn a_caller_that_has_gone_keeps_nobody_out() {
         let mut queue = queue();
         for _ in 0..OF_USER_MAX {
             assert!(push(&mut queue, source(1), "ada", "gone"));

@@ -1,4 +1,4 @@
-//! Slows down whoever guesses passwords. Nobody is locked out, and the right password is never late: only refusals
+//! Slows down the guessing of passwords. Nobody is locked out, and the right password is never late: only refusals
 //! are, by how many there were of late for the same user, and from the same source.
 
 use super::places::Source;
@@ -50,7 +50,7 @@ impl Throttle {
     /// The password was right, after all.
     pub(super) fn succeeded(&self, user: &str, source: Source) {
         self.by_user.lock().told_apart.remove(user);
-        // Of a source the others still count: whoever has a user could guess those of others.
+        // Of a source the others still count: somebody with a user of their own could guess those of others.
         if let Some(failures) = self.by_source.lock().told_apart.get_mut(&source) {
             failures.count = failures.count.saturating_sub(1);
         }

@@ -73,9 +73,9 @@ struct Progress {
 enum Commit {
     /// It has not begun.
     None,
-    /// It has, and runs to its end, whether or not whoever waits for it goes away.
+    /// It has, and runs to its end, whether or not the caller goes away.
     Running,
-    /// Whoever waited for it went away, so that nobody else says how the query ended.
+    /// The caller went away, so that nobody else says how the query ended.
     Abandoned,
     /// It has ended.
     Ended(Result<(), QueryError>),
@@ -413,7 +413,7 @@ impl QueryRegistry {
     }
 }
 
-/// A commit that runs to its end, even if whoever waits for it goes away; then it says itself how the
+/// A commit that runs to its end, even if the caller goes away; then it says itself how the
 /// query has ended.
 #[derive(Debug)]
 pub struct Committing {

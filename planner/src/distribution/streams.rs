@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// Has every task of `plan` know how many streams there are on its node.
 ///
 /// # Errors
-/// `Internal` where the session is none of a statement.
+/// `Internal` where the session does not belong to a statement.
 pub(crate) fn tell_tasks(
     plan: &Arc<dyn ExecutionPlan>,
     executors: usize,

@@ -230,7 +230,7 @@ impl InformationSchema {
             let Relation::Table(table) = relation else {
                 continue;
             };
-            // How many rows there are is told to those who may read them.
+            // The number of rows is shown to users who may read them.
             if self.snapshot.readable(relation) != Readable::All {
                 continue;
             }

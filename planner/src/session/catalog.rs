@@ -1,8 +1,7 @@
 //! The catalog as a session sees it: what its user may know of what is there, and in front of it what is
 //! temporary.
 //!
-//! Whoever looks something up here finds what the user may see, and of what they may not, no more than of what is
-//! not there.
+//! A lookup here finds what the user may see; what they may not see is as if it were not there.
 
 use skep_catalog::model::{CatalogVersion, Database, Table, View};
 use skep_catalog::model::{Privilege, name};
@@ -84,7 +83,7 @@ impl SessionCatalog {
         Self::new(permanent, None, rights)
     }
 
-    /// All that is not temporary, whoever may see it.
+    /// All that is not temporary, whether or not the user may see it.
     pub fn permanent(&self) -> &Arc<CatalogSnapshot> {
         &self.permanent
     }
@@ -259,7 +258,7 @@ impl SessionCatalog {
     }
 }
 
-/// Whether a view's query runs with the rights of whoever reads it.
+/// Whether a view's query runs with the rights of the calling user.
 fn is_invokers(view: &View) -> bool {
     let security = view.definition.properties.get(SECURITY_PROPERTY);
     security.is_some_and(|security| security.eq_ignore_ascii_case(SECURITY_INVOKER))

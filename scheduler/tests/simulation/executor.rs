@@ -77,7 +77,7 @@ impl World {
         self.end_stream(slot);
     }
 
-    /// The stream ends: the other side is told, sooner or later.
+    /// The stream ends: the other side notices, sooner or later.
     fn end_stream(&mut self, slot: usize) {
         let stream = self.executors[slot].stream;
         self.say(slot, stream, Message::StreamEnded);

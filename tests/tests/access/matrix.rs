@@ -39,7 +39,7 @@ fn expected(action: &Action, standing: &Standing) -> Expected {
     if action.needs.iter().all(|any_of| standing.has_any(any_of)) {
         return Expected::Done;
     }
-    // Who may read one column is told of no other, nor what else there is.
+    // A user who may read one column learns of no other.
     let reads_hidden = action.needs == [["SELECT"]] && !action.sql.starts_with("SHOW");
     match standing.has_any(&["SELECT(a)"]) && reads_hidden {
         true => Expected::NoColumn,
@@ -242,7 +242,7 @@ impl Stage<'_> {
                 changes: true,
                 unseen: Unseen::NotFound,
             };
-            // Whoever may replace a table may drop it and create one in its place.
+            // A user who may replace a table may drop it and create one in its place.
             let owns_table_alone = self.standing.name == "owner";
             let expected = match (expected(&action, &self.standing), mode) {
                 (Expected::Done, IngestMode::Replace) if owns_table_alone => Expected::Denied,

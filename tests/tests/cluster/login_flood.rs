@@ -1,4 +1,4 @@
-//! A flood of logins: whoever gives the right password is let in meanwhile.
+//! A flood of logins: a user with the right password is let in meanwhile.
 
 use skep_client::{Client, ClientOptions};
 use skep_tests::cluster::{Cluster, Setup};

@@ -330,7 +330,7 @@ async fn what_is_refused_within_a_change_is_not_done() {
     assert_eq!(test.catalog.snapshot().version(), version);
 }
 
-/// A catalog without users gets an administrator first, and never loses its last one, whoever is faster.
+/// A catalog without users gets an administrator first, and never loses its last one, whichever change is first.
 #[tokio::test]
 async fn somebody_is_always_left_who_can_create_others() {
     let test = TestCatalog::new().await;

@@ -1,4 +1,4 @@
--- Who may do what. No user has the name of a role. Whoever is granted something is a USER or a ROLE; the
+-- Who may do what. No user has the name of a role. A grantee is a USER or a ROLE; the
 -- role 'public' is everybody's and is no row.
 CREATE TABLE roles (
     name TEXT PRIMARY KEY,
